@@ -1,0 +1,24 @@
+// A keyed bijection on [0, n): a Feistel network over the next even power of two with cycle walking.
+// The exact global shuffle of an epoch in O(1) memory: row = permutation(position).
+#pragma once
+
+#include <cstdint>
+
+#include "base/random.h"
+
+namespace torii {
+
+class KeyedPermutation {
+ public:
+  // n >= 0. The same (n, seed, epoch) gives the same bijection everywhere and for ever.
+  KeyedPermutation(int64_t n, uint64_t seed, uint64_t epoch);
+  // position in [0, n) -> [0, n).
+  int64_t operator()(int64_t position) const;
+
+ private:
+  int64_t n_;
+  int half_bits_;
+  PhiloxKey key_;
+};
+
+}  // namespace torii

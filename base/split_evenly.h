@@ -1,0 +1,31 @@
+// The one rule by which n things in order are divided over parts: contiguous ranges, the first n mod parts
+// of them one longer.
+#pragma once
+
+#include <cstdint>
+
+namespace torii {
+
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t size() const { return end - begin; }
+  friend bool operator==(const Range&, const Range&) = default;
+};
+
+constexpr Range SplitEvenly(int64_t n, int parts, int part) {
+  const int64_t base = n / parts;
+  const int64_t extra = n % parts;
+  const int64_t begin = part * base + (part < extra ? part : extra);
+  return {begin, begin + base + (part < extra ? 1 : 0)};
+}
+
+// Which rank owns a row of a sharded table, and where it keeps it: row mod W, row div W.
+constexpr int RowOwner(int64_t row, int world_size) { return static_cast<int>(row % world_size); }
+constexpr int64_t RowSlot(int64_t row, int world_size) { return row / world_size; }
+// How many of `rows` rows rank `rank` owns.
+constexpr int64_t OwnedRows(int64_t rows, int rank, int world_size) {
+  return (rows + world_size - 1 - rank) / world_size;
+}
+
+}  // namespace torii

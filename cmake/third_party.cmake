@@ -1,0 +1,22 @@
+# What each layer uses from outside, beyond Abseil and protobuf.
+function(torii_layer_uses layer)
+  get_target_property(type torii_${layer} TYPE)
+  if(type STREQUAL "INTERFACE_LIBRARY")
+    return()
+  endif()
+  target_link_libraries(torii_${layer} PUBLIC ${ARGN})
+  if("Torch::CPU" IN_LIST ARGN)
+    torii_use_pch(torii_${layer})
+  endif()
+endfunction()
+
+# The protobuf, spdlog and MPI headers of the system come before torch's copies (FindTorchWheel.cmake).
+torii_layer_uses(base spdlog::spdlog)
+torii_layer_uses(comm Torch::CPU MPI::MPI_CXX)
+torii_layer_uses(data PyArrow::parquet)
+torii_layer_uses(model Torch::CPU)
+torii_layer_uses(sharding Torch::CPU)
+torii_layer_uses(sampler Torch::CPU)
+torii_layer_uses(eval Torch::CPU)
+torii_layer_uses(trainer Torch::CPU)
+torii_layer_uses(launch Torch::CPU)
