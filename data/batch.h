@@ -1,0 +1,64 @@
+// Batches: which training rows a rank takes at each step, with their users, items, weights and histories.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+
+namespace torii::data {
+
+// One rank's part of a global batch. Row i of it is at global position first_position + i of the epoch.
+struct Batch {
+  int64_t epoch = 0;
+  int64_t step_in_epoch = 0;
+  int64_t global_rows = 0;     // rows of this step over all ranks (the last batch may be smaller)
+  int64_t first_position = 0;  // position in the epoch of this rank's first row
+  std::vector<int64_t> rows;   // [B] row in train(), for messages
+  std::vector<int64_t> users;  // [B]
+  std::vector<int64_t> items;  // [B]
+  std::vector<float> weights;  // [B]
+  Bags history;                // [B] item rows before the interaction, oldest first, at most `history` long
+  int64_t size() const { return static_cast<int64_t>(users.size()); }
+};
+
+struct BatchOptions {
+  int64_t global_batch = 0;
+  int rank = 0;
+  int world_size = 1;
+  uint64_t seed = 0;
+  int64_t history = 0;  // L; 0: no histories
+};
+
+// The rows of any (epoch, step) in O(B): global position p of an epoch is training row
+// KeyedPermutation(n, seed, epoch)(p); step t takes positions [tG, min((t+1)G, n)), split over the ranks by
+// SplitEvenly. Every row exactly once an epoch; the last, smaller batch included.
+class BatchMaker {
+ public:
+  // `dataset` is borrowed.
+  BatchMaker(const Dataset& dataset, const BatchOptions& options);
+  int64_t steps_per_epoch() const;
+  Batch Make(int64_t epoch, int64_t step_in_epoch) const;
+
+ private:
+  const Dataset& dataset_;
+  BatchOptions options_;
+};
+
+// The history that evaluation and recommendation use for a user: the last `length` training items, oldest
+// first (with_valid: then the validation items too).
+Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length, bool with_valid);
+
+// Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was taken.
+// Never ends by itself: epochs follow one another.
+class BatchPrefetcher {
+ public:
+  virtual ~BatchPrefetcher() = default;
+  static std::unique_ptr<BatchPrefetcher> Start(const BatchMaker& maker, int64_t epoch,
+                                                int64_t step_in_epoch, int ahead);
+  virtual Batch Next() = 0;
+};
+
+}  // namespace torii::data
