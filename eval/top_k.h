@@ -1,0 +1,46 @@
+// Exact top-K lists (for recommend and TREC runs): per-rank lists, merged. Ties: smaller item row first.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "comm/communicator.h"
+#include "eval/rank_targets.h"
+
+namespace torii::eval {
+
+struct ScoredItem {
+  int64_t item = 0;
+  float score = 0;
+};
+
+struct TopKRequest {
+  std::vector<int64_t> users;       // the same on all ranks
+  std::vector<int64_t> seen_begin;  // [users + 1]
+  std::vector<int64_t> seen;        // items left out
+  int64_t k = 10;
+  int64_t batch_users = 1024;
+};
+
+// One list per user, best first, shorter than k if the corpus is. The same on all ranks, for every W.
+// Collective.
+absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& comm,
+                                                          const OwnedItems& items,
+                                                          const TopKRequest& request,
+                                                          const QueryFunction& query);
+
+// TREC run ("user Q0 item rank score tag", score decreasing strictly with rank: the rank's complement where
+// scores tie) and qrels ("user 0 item 1").
+absl::Status WriteTrecRun(FileSystem& files, const std::string& path,
+                          std::span<const std::string> user_ids,
+                          const std::vector<std::vector<ScoredItem>>& lists,
+                          const std::function<std::string(int64_t)>& item_id);
+absl::Status WriteTrecQrels(FileSystem& files, const std::string& path, const HeldOut& held_out,
+                            const std::function<std::string(int64_t)>& user_id,
+                            const std::function<std::string(int64_t)>& item_id);
+
+}  // namespace torii::eval
