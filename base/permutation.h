@@ -2,9 +2,8 @@
 // The exact global shuffle of an epoch in O(1) memory: row = permutation(position).
 #pragma once
 
+#include <array>
 #include <cstdint>
-
-#include "base/random.h"
 
 namespace torii {
 
@@ -17,8 +16,8 @@ class KeyedPermutation {
 
  private:
   int64_t n_;
-  int half_bits_;
-  PhiloxKey key_;
+  int half_bits_;  // the network permutes [0, 2^(2 * half_bits_))
+  std::array<uint64_t, 8> round_keys_;
 };
 
 }  // namespace torii

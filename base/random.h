@@ -29,7 +29,7 @@ class RandomStream {
   uint64_t Bits(uint64_t index) const;
   // In [0, 1), 53 bits.
   double Uniform(uint64_t index) const;
-  // In [0, n), n >= 1, without bias worth naming (128-bit multiply-shift).
+  // In [0, n), n >= 1, with a bias below n / 2^64 (128-bit multiply-shift).
   int64_t Below(uint64_t index, int64_t n) const;
   // Standard normal (Box-Muller) values of row `row`; a pure function of (stream, row, element).
   void NormalRow(uint64_t row, std::span<float> out) const;
@@ -37,6 +37,10 @@ class RandomStream {
   void UniformRow(uint64_t row, std::span<float> out) const;
 
  private:
+  // The key of NormalRow and UniformRow: there the counter is (block in the row, row), so the step is in
+  // the key.
+  PhiloxKey RowKey() const;
+
   PhiloxKey key_;
   uint64_t step_;
 };

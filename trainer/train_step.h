@@ -1,0 +1,45 @@
+// ONE step of training, W ranks together. Read train_step.cc first: it is the story of the whole program.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "data/batch.h"
+#include "sampler/negative_sampler.h"
+#include "trainer/dense_optimizer.h"
+#include "trainer/two_tower.h"
+
+namespace torii::trainer {
+
+// Where the time of a step went, in seconds on this rank.
+struct StepTime {
+  double data = 0;      // waiting for the batch
+  double exchange = 0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower ranks included)
+  double towers = 0;    // lookups and towers, forward and backward
+  double loss = 0;
+  double update = 0;    // row gradients home, row and dense optimizers
+  double total() const { return data + exchange + towers + loss + update; }
+};
+
+struct StepResult {
+  double loss = 0;         // mean over the global batch, weighted: the same on all ranks
+  double weight_sum = 0;   // over the global batch
+  double gradient_norm = 0;  // of the dense weights, before clipping
+  int64_t columns = 0;     // U
+};
+
+struct StepOptions {
+  double temperature = 1;
+  int64_t loss_tile_rows = 128;
+  double clip_norm = 0;
+  bool check_finite = true;
+};
+
+// Trains on one global batch, of which `batch` is this rank's part. step: global, from 0.
+// learning_rate_factor: from the schedule. Adds to *time. Collective.
+absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSampler& sampler,
+                                     DenseOptimizer& dense_optimizer, const data::Batch& batch,
+                                     const StepOptions& options, int64_t step,
+                                     double learning_rate_factor, StepTime* time);
+
+}  // namespace torii::trainer
