@@ -1,0 +1,66 @@
+// The prepared folder: names and layout of its files, and what both its writer (prepare.h) and its
+// reader (dataset.h) need to know.
+//
+//   dataset.txtpb                     PreparedDataset; written last, lists every other file
+//   For each part P of train, valid, test (always all three; a part may have 0 rows):
+//     P.user_begin.i64                [users + 1]: rows of user u are [user_begin[u], user_begin[u
+//     + 1]) P.user.i32  P.item.i32          [n] user and item row, sorted by (user, time, order of
+//     the files) P.weight.f32                    [n], only if has_weight P.time.i64 [n], only if
+//     has_time
+//   item_counts.i64                   [items] training interactions, never increasing
+//   For each side S of users, items:
+//     S.ids.i64                       [rows], if id_type is INTEGER
+//     S.ids.offsets.i64 S.ids.bytes.u8        [rows + 1], [bytes], if id_type is TEXT
+//     S.id_order.i32                  [rows]: the rows sorted by id (numbers, or bytes as
+//     unsigned), to find an id S.titles.offsets.i64 S.titles.bytes.u8  only if Side.has_titles; an
+//     empty title: show the id
+//   For feature k (index in Side.feature) of side S:
+//     S.feature.k.offsets.i64 S.feature.k.values.i32   BAG:    [rows + 1], [nnz] embedding rows
+//     S.feature.k.values.i32                           SINGLE: [rows] embedding rows
+//     S.feature.k.values.f32                           DENSE:  [rows * width], row by row
+//
+// Row order of a side: descending number of training interactions, ties by ascending id; those
+// without any come last, which the same rule gives.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "data/prepared.pb.h"
+
+namespace torii::data {
+
+inline constexpr int kPreparedVersion = 1;
+inline constexpr char kPreparedMetaName[] = "dataset.txtpb";
+
+enum class Part { kTrain = 0, kValid = 1, kTest = 2 };
+inline constexpr int kNumParts = 3;
+std::string_view PartName(Part part);
+
+enum class SideKind { kUsers, kItems };
+std::string_view SideName(SideKind side);
+
+// "train.item.i32", "users.ids.i64", "items.feature.3.values.f32".
+std::string PartFile(Part part, std::string_view array);                      // array: "item.i32"
+std::string SideArrayFile(SideKind side, std::string_view array);             // array: "ids.i64"
+std::string FeatureFile(SideKind side, int feature, std::string_view array);  // array: "values.f32"
+inline constexpr char kItemCountsFile[] = "item_counts.i64";
+
+// Reads and checks dataset.txtpb: kNoInput if there is none, kData if it cannot be parsed or has
+// another version.
+absl::StatusOr<PreparedDataset> ReadPreparedMeta(FileSystem& files, const std::string& folder);
+
+enum class VerifyDepth { kSizes, kDigests };
+// Every listed file exists with its size (and its digest); the message names the first that does
+// not.
+absl::Status VerifyPreparedFiles(FileSystem& files, const std::string& folder,
+                                 const PreparedDataset& meta, VerifyDepth depth);
+
+// Digest of the content: names, sizes and digests of the listed files. Does not depend on where the
+// raw files were or on how the preparation was run.
+std::string PreparedContentDigest(const PreparedDataset& meta);
+
+}  // namespace torii::data
