@@ -6,11 +6,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/digest.h"
 #include "base/file_system.h"
+#include "data/prepared.pb.h"
 
 namespace torii::data {
 
@@ -58,5 +60,44 @@ absl::StatusOr<std::span<const T>> ArrayValues(const MappedFile& file, const std
   return std::span<const T>(reinterpret_cast<const T*>(file.data() + sizeof(ArrayHeader)),
                             static_cast<size_t>(*count));
 }
+
+int64_t BytesOf(ArrayType type);
+
+// A file written through a buffer of 1 MB, digested on the way. Single-threaded.
+class BufferedFile {
+ public:
+  enum class Durability { kScratch, kDurable };
+
+  static absl::StatusOr<BufferedFile> Create(FileSystem& files, const std::string& path);
+  // An array file of exactly `count` values.
+  static absl::StatusOr<BufferedFile> CreateArray(FileSystem& files, const std::string& path,
+                                                  ArrayType type, int64_t count);
+
+  absl::Status Append(const void* data, size_t size);
+  template <typename T>
+  absl::Status AppendValues(std::span<const T> values) {
+    return Append(values.data(), values.size_bytes());
+  }
+  template <typename T>
+  absl::Status AppendValue(T value) {
+    return Append(&value, sizeof(value));
+  }
+  // Bytes appended so far.
+  int64_t size() const { return size_; }
+  absl::Status Close(Durability durability);
+  // Closes an array file and says what it is. All values that CreateArray announced must be there.
+  absl::StatusOr<PreparedFile> Finish();
+
+ private:
+  BufferedFile(std::unique_ptr<WritableFile> file, std::string path);
+  absl::Status Flush();
+
+  std::unique_ptr<WritableFile> file_;
+  std::string path_;
+  std::vector<char> buffer_;
+  Digest digest_;
+  int64_t size_ = 0;
+  int64_t expected_size_ = 0;
+};
 
 }  // namespace torii::data

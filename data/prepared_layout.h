@@ -59,6 +59,9 @@ enum class VerifyDepth { kSizes, kDigests };
 absl::Status VerifyPreparedFiles(FileSystem& files, const std::string& folder,
                                  const PreparedDataset& meta, VerifyDepth depth);
 
+// XXH3 digest of a whole file, read in blocks.
+absl::StatusOr<std::string> DigestOfFile(FileSystem& files, const std::string& path);
+
 // Digest of the content: names, sizes and digests of the listed files. Does not depend on where the
 // raw files were or on how the preparation was run.
 std::string PreparedContentDigest(const PreparedDataset& meta);
