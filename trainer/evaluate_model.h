@@ -23,10 +23,10 @@ struct Evaluation {
   std::vector<int> ks;
 };
 
-// The held-out pairs of the part that `config` names (kConfig if the dataset has none), with the items to
-// leave out.
-absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset, const eval::EvalConfig& config,
-                                        std::string* part);
+// The held-out pairs of the part that `config` names (kConfig if the dataset has none), with the
+// items to leave out.
+absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
+                                        const eval::EvalConfig& config, std::string* part);
 // Collective.
 absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfig& config,
                                          int64_t embed_batch);

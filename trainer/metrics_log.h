@@ -1,5 +1,5 @@
-// metrics.jsonl: one JSON object a line (docs/metrics.md). Appended to; on resume lines of steps that will be
-// done again are cut off first. Written by rank 0.
+// metrics.jsonl: one JSON object a line (docs/metrics.md). Appended to; on resume lines of steps
+// that will be done again are cut off first. Written by rank 0.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ namespace torii::trainer {
 class MetricsLog {
  public:
   // Opens `path` for appending after dropping lines with "step" > last_step.
-  static absl::StatusOr<std::unique_ptr<MetricsLog>> Open(FileSystem& files, const std::string& path,
+  static absl::StatusOr<std::unique_ptr<MetricsLog>> Open(FileSystem& files,
+                                                          const std::string& path,
                                                           int64_t last_step);
-  // Writes {"ts":..., "step":..., "epoch":..., "phase":..., values...}. A value that is not finite is
-  // written as null.
+  // Writes {"ts":..., "step":..., "epoch":..., "phase":..., values...}. A value that is not finite
+  // is written as null.
   absl::Status Write(int64_t step, int64_t epoch, const std::string& phase,
                      const std::map<std::string, double>& values);
   absl::Status Close();

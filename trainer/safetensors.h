@@ -1,5 +1,6 @@
-// The safetensors file format (float32 tensors): an 8-byte header length, a JSON header, the data. Written through
-// the file-system seam; read with every offset validated, so that a hostile file is an error, never a crash.
+// The safetensors file format (float32 tensors): an 8-byte header length, a JSON header, the data.
+// Written through the file-system seam; read with every offset validated, so that a hostile file is
+// an error, never a crash.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The training run: epochs, schedule, evaluation, early stop, checkpoints, metrics.jsonl, progress line.
+// The training run: epochs, schedule, evaluation, early stop, checkpoints, metrics.jsonl, progress
+// line.
 #pragma once
 
 #include <atomic>
@@ -36,19 +37,20 @@ struct TrainRun {
   eval::EvalConfig eval;
   std::string resolved_config;  // protobuf text, kept in every checkpoint
   Resume resume = Resume::kAuto;
-  const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint and leave with kInterrupted
+  const std::atomic<bool>* stop =
+      nullptr;  // set by a signal: checkpoint and leave with kInterrupted
 };
 
 struct TrainSummary {
   Progress progress;
   double last_loss = 0;
-  std::optional<eval::Metrics> best;   // of the best evaluation
-  std::string best_checkpoint;         // path, or the last one if there was no evaluation
+  std::optional<eval::Metrics> best;  // of the best evaluation
+  std::string best_checkpoint;        // path, or the last one if there was no evaluation
   double train_seconds = 0;
 };
 
-// Trains to the end. Collective; the same configuration on all ranks. Files are written by rank 0 except for
-// the shards of checkpoints.
+// Trains to the end. Collective; the same configuration on all ranks. Files are written by rank 0
+// except for the shards of checkpoints.
 absl::StatusOr<TrainSummary> RunTraining(FileSystem& files, comm::Communicator& comm,
                                          const data::Dataset& dataset, const TrainRun& run);
 

@@ -1,4 +1,5 @@
-// ONE step of training, W ranks together. Read train_step.cc first: it is the story of the whole program.
+// ONE step of training, W ranks together. Read train_step.cc first: it is the story of the whole
+// program.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +14,20 @@ namespace torii::trainer {
 
 // Where the time of a step went, in seconds on this rank.
 struct StepTime {
-  double data = 0;      // waiting for the batch
-  double exchange = 0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower ranks included)
-  double towers = 0;    // lookups and towers, forward and backward
+  double data = 0;  // waiting for the batch
+  double exchange =
+      0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower ranks included)
+  double towers = 0;  // lookups and towers, forward and backward
   double loss = 0;
-  double update = 0;    // row gradients home, row and dense optimizers
+  double update = 0;  // row gradients home, row and dense optimizers
   double total() const { return data + exchange + towers + loss + update; }
 };
 
 struct StepResult {
-  double loss = 0;         // mean over the global batch, weighted: the same on all ranks
-  double weight_sum = 0;   // over the global batch
+  double loss = 0;           // mean over the global batch, weighted: the same on all ranks
+  double weight_sum = 0;     // over the global batch
   double gradient_norm = 0;  // of the dense weights, before clipping
-  int64_t columns = 0;     // U
+  int64_t columns = 0;       // U
 };
 
 struct StepOptions {

@@ -1,10 +1,12 @@
-// The whole model on one rank: its shard of every embedding table, the dense weights (replicated), the towers,
-// and the way from user and item rows to vectors. This is where data, model and sharding meet.
+// The whole model on one rank: its shard of every embedding table, the dense weights (replicated),
+// the towers, and the way from user and item rows to vectors. This is where data, model and
+// sharding meet.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -31,8 +33,9 @@ struct TwoTowerConfig {
 
 // A tower's output and the lookups behind it, whose gradients TwoTower::Update sends home.
 struct TowerPass {
-  at::Tensor vectors;                      // [n, D]; with autograd graph if made for training
-  std::vector<sharding::Lookup> lookups;   // one per table group
+  at::Tensor vectors;  // [n, D]; with autograd graph if made for training
+  std::vector<sharding::Lookup> lookups;
+  std::vector<int> groups;  // the table group of each lookup
 };
 
 enum class PassKind { kTraining, kInference };
@@ -44,14 +47,16 @@ class TwoTower {
                                                           const data::Dataset& dataset,
                                                           const TwoTowerConfig& config);
 
-  // Vectors of users with their histories ([n] bags of item rows). dropout_key: [n] global positions, empty for
-  // none. Collective; n may be 0.
+  // Vectors of users with their histories ([n] bags of item rows). dropout_key: [n] global
+  // positions, empty for none. Collective; n may be 0.
   absl::StatusOr<TowerPass> Users(std::span<const int64_t> users, const data::Bags& history,
-                                  std::span<const int64_t> dropout_key, PassKind kind, int64_t step);
-  // Vectors of items. If `owned`, every item must live on this rank (row mod W) and the id rows need no
-  // exchange. Collective (item features may live elsewhere); n may be 0.
+                                  std::span<const int64_t> dropout_key, PassKind kind,
+                                  int64_t step);
+  // Vectors of items. If `owned`, every item must live on this rank (row mod W) and the id rows
+  // need no exchange. Collective (item features may live elsewhere); n may be 0.
   absl::StatusOr<TowerPass> OwnedItems(std::span<const int64_t> items, PassKind kind, int64_t step);
-  // Vectors of all items of this rank, row i for item rank + i * W: [owned, D], without graph. Collective.
+  // Vectors of all items of this rank, row i for item rank + i * W: [owned, D], without graph.
+  // Collective.
   absl::StatusOr<at::Tensor> AllOwnedItems(int64_t batch);
 
   // After backward: sends the row gradients of the passes home and updates the tables. Collective.
@@ -70,12 +75,11 @@ class TwoTower {
   std::vector<std::string> Description() const;
 
  private:
-  struct Source;  // one embedded input on its way through a lookup
+  // The rows of a pass and what the tower's sources need of them.
+  struct PassRows;
   TwoTower(comm::Communicator& comm, const data::Dataset& dataset, const TwoTowerConfig& config);
-  absl::StatusOr<TowerPass> Pass(const model::Tower& tower, const data::Features& features,
-                                 std::span<const int64_t> rows, const data::Bags& history,
-                                 std::span<const int64_t> dropout_key, bool owned_ids,
-                                 PassKind kind, int64_t step);
+  absl::StatusOr<TowerPass> Pass(const model::Tower& tower, const PassRows& rows, PassKind kind,
+                                 int64_t step);
 
   comm::Communicator& comm_;
   const data::Dataset& dataset_;
@@ -85,6 +89,7 @@ class TwoTower {
   std::unique_ptr<model::Tower> user_tower_, item_tower_;
   std::vector<std::unique_ptr<sharding::TableGroup>> groups_;
   std::vector<int> group_of_table_, table_in_group_;
+  const data::Bags no_history_;
 };
 
 }  // namespace torii::trainer

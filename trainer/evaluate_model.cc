@@ -1,0 +1,130 @@
+#include "trainer/evaluate_model.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/exit_code.h"
+#include "base/failpoint.h"
+#include "base/status_macros.h"
+
+namespace torii::trainer {
+namespace {
+
+// Distinct items of a list, ascending.
+std::vector<int64_t> DistinctItems(std::span<const int32_t> items) {
+  std::vector<int64_t> out(items.begin(), items.end());
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+// The items of a user that a ranking leaves out: training items, and validation items.
+std::vector<int64_t> SeenItems(const data::Dataset& dataset, int64_t user, bool train, bool valid) {
+  std::vector<int64_t> seen;
+  if (train) seen = DistinctItems(dataset.train().ItemsOf(user));
+  if (valid && dataset.valid().size() > 0) {
+    const std::vector<int64_t> more = DistinctItems(dataset.valid().ItemsOf(user));
+    std::vector<int64_t> both;
+    std::set_union(seen.begin(), seen.end(), more.begin(), more.end(), std::back_inserter(both));
+    seen = std::move(both);
+  }
+  return seen;
+}
+
+bool UsesTest(const data::Dataset& dataset, const eval::EvalConfig& config) {
+  if (config.part() == eval::EvalConfig::TEST) return true;
+  if (config.part() == eval::EvalConfig::VALID) return false;
+  return dataset.test().size() > 0;
+}
+
+std::vector<int> CutOffs(const eval::EvalConfig& config) {
+  if (config.k_size() == 0) return {10, 20, 50};
+  return {config.k().begin(), config.k().end()};
+}
+
+}  // namespace
+
+absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
+                                        const eval::EvalConfig& config, std::string* part) {
+  const bool test = UsesTest(dataset, config);
+  *part = test ? "test" : "valid";
+  const data::Interactions& interactions = test ? dataset.test() : dataset.valid();
+  if (interactions.size() == 0) {
+    return ConfigError(absl::StrCat("the prepared dataset has no ", *part,
+                                    " part to evaluate on: set data.split, data.test_path or "
+                                    "data.valid_path"));
+  }
+  eval::HeldOut held_out;
+  held_out.target_begin.push_back(0);
+  held_out.seen_begin.push_back(0);
+  for (int64_t user = 0; user < dataset.users().rows(); ++user) {
+    const std::vector<int64_t> targets = DistinctItems(interactions.ItemsOf(user));
+    if (targets.empty()) continue;
+    std::vector<int64_t> seen =
+        SeenItems(dataset, user, config.mask_train(), test && config.mask_valid());
+    // An item that is held out although it was seen before is still a target.
+    std::erase_if(seen, [&](int64_t item) {
+      return std::binary_search(targets.begin(), targets.end(), item);
+    });
+    held_out.users.push_back(user);
+    held_out.targets.insert(held_out.targets.end(), targets.begin(), targets.end());
+    held_out.seen.insert(held_out.seen.end(), seen.begin(), seen.end());
+    held_out.target_begin.push_back(static_cast<int64_t>(held_out.targets.size()));
+    held_out.seen_begin.push_back(static_cast<int64_t>(held_out.seen.size()));
+  }
+  return held_out;
+}
+
+absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
+                                       bool with_valid_history) {
+  const data::Bags history =
+      data::LastItems(towers.dataset(), users, towers.history_length(), with_valid_history);
+  TORII_ASSIGN_OR_RETURN(const TowerPass pass,
+                         towers.Users(users, history, {}, PassKind::kInference, 0));
+  return pass.vectors;
+}
+
+absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfig& config,
+                                         int64_t embed_batch) {
+  TORII_FAILPOINT("trainer.evaluate");
+  const data::Dataset& dataset = towers.dataset();
+  Evaluation out;
+  out.ks = CutOffs(config);
+  TORII_ASSIGN_OR_RETURN(out.held_out, HeldOutOf(dataset, config, &out.part));
+
+  eval::OwnedItems items{.total_items = dataset.items().rows()};
+  TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
+  const bool with_valid = out.part == "test";
+  TORII_ASSIGN_OR_RETURN(out.ranks, eval::RankTargets(
+                                        towers.comm(), items, out.held_out,
+                                        [&](std::span<const int64_t> users) {
+                                          return UserVectors(towers, users, with_valid);
+                                        },
+                                        config.batch_users()));
+  out.model = eval::Aggregate(out.held_out, out.ranks, out.ks);
+  out.popularity = eval::Aggregate(
+      out.held_out, eval::RankTargetsByCount(dataset.item_counts(), out.held_out), out.ks);
+  return out;
+}
+
+absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
+    TwoTower& towers, const std::vector<int64_t>& users, int64_t k, int64_t embed_batch) {
+  const data::Dataset& dataset = towers.dataset();
+  eval::TopKRequest request;
+  request.users = users;
+  request.k = k;
+  request.seen_begin.push_back(0);
+  for (const int64_t user : users) {
+    const std::vector<int64_t> seen = SeenItems(dataset, user, /*train=*/true, /*valid=*/true);
+    request.seen.insert(request.seen.end(), seen.begin(), seen.end());
+    request.seen_begin.push_back(static_cast<int64_t>(request.seen.size()));
+  }
+  eval::OwnedItems items{.total_items = dataset.items().rows()};
+  TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
+  return eval::TopK(towers.comm(), items, request, [&](std::span<const int64_t> some) {
+    return UserVectors(towers, some, /*with_valid_history=*/true);
+  });
+}
+
+}  // namespace torii::trainer

@@ -1,0 +1,138 @@
+#include "trainer/train_step.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "base/exit_code.h"
+#include "base/failpoint.h"
+#include "base/status_macros.h"
+#include "base/stopwatch.h"
+#include "model/softmax_loss.h"
+#include "trainer/tensor_view.h"
+
+namespace torii::trainer {
+namespace {
+
+// This rank's columns of the candidates: the distinct items that live here.
+std::span<const int64_t> OwnColumns(const sampler::Candidates& candidates, int rank) {
+  const auto& counts = candidates.owner_columns;
+  const int64_t begin = std::accumulate(counts.begin(), counts.begin() + rank, int64_t{0});
+  return SpanOf(candidates.rows)
+      .subspan(static_cast<size_t>(begin), static_cast<size_t>(counts[static_cast<size_t>(rank)]));
+}
+
+// The loss of this rank's rows over the columns they see, and its gradients dQ [B, D], dV [U, D].
+absl::StatusOr<model::SoftmaxResult> LossOverColumns(const at::Tensor& q, const at::Tensor& v,
+                                                     const sampler::Candidates& candidates,
+                                                     const data::Batch& batch,
+                                                     const StepOptions& options) {
+  const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
+  const bool all = !candidates.seen_columns.defined();
+  model::SoftmaxProblem problem{
+      .q = q,
+      .v = all ? v : v.index_select(0, candidates.seen_columns),
+      .column_offset = candidates.column_offset,
+      .positive = candidates.positive,
+      .positive_offset = candidates.positive_offset,
+      .target_offset = candidates.target_offset,
+      .weight = ViewOf(batch.weights) * scale,
+      .excluded_begin = candidates.excluded_begin,
+      .excluded = candidates.excluded,
+      .temperature = options.temperature,
+  };
+  TORII_ASSIGN_OR_RETURN(model::SoftmaxResult result,
+                         model::SoftmaxLoss(problem, options.loss_tile_rows));
+  if (!all) {
+    result.v_grad = at::zeros_like(v).index_copy_(0, candidates.seen_columns, result.v_grad);
+  }
+  return result;
+}
+
+void Backward(const at::Tensor& vectors, const at::Tensor& gradient) {
+  if (vectors.requires_grad()) vectors.backward(gradient);
+}
+
+// Clips the dense gradient to a global norm; returns the norm before.
+double ClipGradient(at::Tensor& gradient, double clip_norm) {
+  if (gradient.numel() == 0) return 0;
+  const double norm = gradient.norm().item<double>();
+  if (clip_norm > 0 && norm > clip_norm) gradient.mul_(clip_norm / norm);
+  return norm;
+}
+
+absl::Status CheckFinite(const StepResult& result, int64_t step) {
+  if (std::isfinite(result.loss) && std::isfinite(result.gradient_norm)) return absl::OkStatus();
+  return DivergedError(absl::StrCat(
+      "step ", step, ": loss ", result.loss, ", dense gradient norm ", result.gradient_norm,
+      " are not finite; nothing was updated. Lower the learning rates, raise model.temperature, or "
+      "set train.clip_norm"));
+}
+
+}  // namespace
+
+absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSampler& sampler,
+                                     DenseOptimizer& dense_optimizer, const data::Batch& batch,
+                                     const StepOptions& options, int64_t step,
+                                     double learning_rate_factor, StepTime* time) {
+  TORII_FAILPOINT("trainer.step");
+  comm::Communicator& comm = towers.comm();
+  Stopwatch watch;
+  const auto lap = [&watch](double& seconds) { seconds += watch.seconds(), watch.Restart(); };
+
+  // All ranks agree on the columns: U distinct items, ordered by their owner, with log Q.
+  const data::Interactions& train = towers.dataset().train();
+  TORII_ASSIGN_OR_RETURN(const sampler::Candidates candidates,
+                         sampler.Draw(comm, step, batch.items, batch.weights, [&](int64_t row) {
+                           return train.ItemsOf(batch.users[static_cast<size_t>(row)]);
+                         }));
+  lap(time->exchange);
+
+  // The owner computes the vectors of its own columns, V_r [U_r, D]; every rank gets all, V [U, D].
+  TORII_ASSIGN_OR_RETURN(TowerPass items, towers.OwnedItems(OwnColumns(candidates, comm.rank()),
+                                                            PassKind::kTraining, step));
+  lap(time->towers);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor v, comm.AllGatherV(items.vectors.detach().contiguous(),
+                                                             candidates.owner_columns));
+  lap(time->exchange);
+
+  // The rows of this rank's users come from their owners: Q [B, D].
+  std::vector<int64_t> positions(batch.users.size());
+  std::iota(positions.begin(), positions.end(), batch.first_position);
+  TORII_ASSIGN_OR_RETURN(TowerPass users, towers.Users(batch.users, batch.history, positions,
+                                                       PassKind::kTraining, step));
+  lap(time->towers);
+
+  // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
+  TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
+                         LossOverColumns(users.vectors.detach(), v, candidates, batch, options));
+  lap(time->loss);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
+                         comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));
+  lap(time->exchange);
+
+  // Backward through both towers: into the looked-up rows and the dense gradient.
+  towers.dense().ZeroGrad();
+  Backward(users.vectors, loss.q_grad);
+  Backward(items.vectors, v_grad);
+  lap(time->towers);
+
+  // Dense gradients and the loss are sums over ranks.
+  StepResult result{.weight_sum = candidates.weight_sum, .columns = candidates.rows.size(0)};
+  at::Tensor& dense_grad = towers.dense().grad();
+  TORII_RETURN_IF_ERROR(comm.AllReduce(dense_grad, comm::ReduceOp::kSum));
+  TORII_ASSIGN_OR_RETURN(result.loss, comm::AllReduceValue(comm, loss.loss, comm::ReduceOp::kSum));
+  result.gradient_norm = ClipGradient(dense_grad, options.clip_norm);
+  lap(time->exchange);
+  if (options.check_finite) TORII_RETURN_IF_ERROR(CheckFinite(result, step));
+
+  // Every touched table row and every dense weight is updated once.
+  TowerPass* const passes[] = {&users, &items};
+  TORII_RETURN_IF_ERROR(towers.UpdateTables(passes, learning_rate_factor, step));
+  dense_optimizer.Step(learning_rate_factor, step);
+  lap(time->update);
+  return result;
+}
+
+}  // namespace torii::trainer
