@@ -10,9 +10,8 @@
 namespace torii {
 
 void CheckFailed(const char* file, int line, const char* condition, const std::string& message) {
-  const std::string text =
-      absl::StrCat("torii: internal error: ", file, ":", line, ": ", condition,
-                   message.empty() ? "" : ": ", message, "\n");
+  const std::string text = absl::StrCat("torii: internal error: ", file, ":", line, ": ", condition,
+                                        message.empty() ? "" : ": ", message, "\n");
   std::fflush(nullptr);
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);

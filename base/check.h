@@ -1,6 +1,6 @@
-// TORII_CHECK(condition, message pieces...): ends the program when something that cannot happen did.
-// The pieces say what was expected and what was found. For what can happen to a correct program (files,
-// peers, configuration) return an absl::Status instead.
+// TORII_CHECK(condition, message pieces...): ends the program when something that cannot happen
+// did. The pieces say what was expected and what was found. For what can happen to a correct
+// program (files, peers, configuration) return an absl::Status instead.
 #pragma once
 
 #include <string>
@@ -12,9 +12,10 @@ namespace torii {
                               const std::string& message);
 }  // namespace torii
 
-#define TORII_CHECK(condition, ...)                                                        \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                       \
-      ::torii::CheckFailed(__FILE__, __LINE__, #condition, ::absl::StrCat("" __VA_OPT__(, ) __VA_ARGS__)); \
-    }                                                                                      \
+#define TORII_CHECK(condition, ...)                                        \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]] {                                       \
+      ::torii::CheckFailed(__FILE__, __LINE__, #condition,                 \
+                           ::absl::StrCat("" __VA_OPT__(, ) __VA_ARGS__)); \
+    }                                                                      \
   } while (false)

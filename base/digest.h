@@ -1,5 +1,5 @@
-// Content digests: XXH3-128 (stable across machines and versions), as 32 hex digits. Finds corruption; not a
-// defence against an adversary.
+// Content digests: XXH3-128 (stable across machines and versions), as 32 hex digits. Finds
+// corruption; not a defence against an adversary.
 #pragma once
 
 #include <cstddef>

@@ -42,9 +42,9 @@ FailpointState& State() {
 }
 
 absl::Status Malformed(const std::string& entry, const std::string& reason) {
-  return ConfigError(absl::StrCat(
-      "TORII_FAIL: '", entry, "': ", reason,
-      "; expected name[@rank][#hit]=kill|stop|sleep:SECONDS|eio|enospc|error"));
+  return ConfigError(
+      absl::StrCat("TORII_FAIL: '", entry, "': ", reason,
+                   "; expected name[@rank][#hit]=kill|stop|sleep:SECONDS|eio|enospc|error"));
 }
 
 absl::Status ParseAction(const std::string& entry, const std::string& text, Fault& fault) {

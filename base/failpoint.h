@@ -1,9 +1,11 @@
 // Failpoints: named places where a test or an operator can inject a fault.
 //
-//   TORII_FAILPOINT("checkpoint.manifest.before_rename");   // in a function that returns Status/StatusOr
+//   TORII_FAILPOINT("checkpoint.manifest.before_rename");   // in a function that returns
+//   Status/StatusOr
 //
 // Armed by the environment (read once by ArmFailpoints, called from main and from tests):
-//   TORII_FAIL="name[@rank][#hit]=action[,...]", action: kill | stop | sleep:SECONDS | eio | enospc | error
+//   TORII_FAIL="name[@rank][#hit]=action[,...]", action: kill | stop | sleep:SECONDS | eio | enospc
+//   | error
 // e.g. TORII_FAIL="trainer.step@1#5=kill": rank 1 kills itself at its fifth step. Without arming, a
 // failpoint is one relaxed load and a predictable branch.
 #pragma once
@@ -31,9 +33,9 @@ absl::Status Hit(const char* name);
 }  // namespace failpoint_internal
 }  // namespace torii
 
-#define TORII_FAILPOINT(name)                                                       \
-  do {                                                                              \
-    if (::torii::failpoint_internal::active.load(std::memory_order_relaxed)) {      \
-      TORII_RETURN_IF_ERROR(::torii::failpoint_internal::Hit(name));                \
-    }                                                                               \
+#define TORII_FAILPOINT(name)                                                  \
+  do {                                                                         \
+    if (::torii::failpoint_internal::active.load(std::memory_order_relaxed)) { \
+      TORII_RETURN_IF_ERROR(::torii::failpoint_internal::Hit(name));           \
+    }                                                                          \
   } while (false)

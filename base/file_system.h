@@ -1,9 +1,9 @@
-// The one seam through which Torii reads and writes files. LocalFileSystem is the real one; FaultFileSystem
-// (fault_file_system.h) is its fault-injecting twin; data/uri_file_system.h puts Arrow's remote file systems
-// behind the same interface.
+// The one seam through which Torii reads and writes files. LocalFileSystem is the real one;
+// FaultFileSystem (fault_file_system.h) is its fault-injecting twin; data/uri_file_system.h puts
+// Arrow's remote file systems behind the same interface.
 //
-// Errors are kNoInput (missing), kCannotCreate (cannot create), kIo (everything else), and every message
-// names the path and the operation. All methods may be called from any thread.
+// Errors are kNoInput (missing), kCannotCreate (cannot create), kIo (everything else), and every
+// message names the path and the operation. All methods may be called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ class ReadableFile {
   virtual absl::Status ReadAt(int64_t offset, int64_t size, void* out) const = 0;
 };
 
-// A file being written from its beginning. Not thread-safe. Destroyed without Close: content undefined.
+// A file being written from its beginning. Not thread-safe. Destroyed without Close: content
+// undefined.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;
@@ -40,7 +41,8 @@ class WritableFile {
   }
 };
 
-// A read-only view of a whole file; its pages are shared with every process that maps it. size() may be 0.
+// A read-only view of a whole file; its pages are shared with every process that maps it. size()
+// may be 0.
 class MappedFile {
  public:
   virtual ~MappedFile() = default;
@@ -62,7 +64,8 @@ class FileSystem {
   // Creates or truncates.
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;
   // Opens for appending, creates if missing.
-  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppending(const std::string& path) = 0;
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppending(
+      const std::string& path) = 0;
   virtual absl::StatusOr<std::shared_ptr<MappedFile>> Map(const std::string& path) = 0;
   // exists = false for a missing path; an error only when that cannot be told.
   virtual absl::StatusOr<FileInfo> Info(const std::string& path) = 0;
@@ -70,7 +73,8 @@ class FileSystem {
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   // Like mkdir -p.
   virtual absl::Status MakeDirectories(const std::string& path) = 0;
-  // Replaces `to` atomically and makes the rename durable (fsync of the parent).
+  // Replaces `to` atomically and makes the rename durable (fsync of the parent and, when `from` is
+  // a directory, of its entries).
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   // A missing path is not an error.
   virtual absl::Status RemoveAll(const std::string& path) = 0;
@@ -81,12 +85,15 @@ FileSystem& LocalFiles();
 
 // Whole-file conveniences on top of any FileSystem.
 absl::StatusOr<std::string> ReadFile(FileSystem& files, const std::string& path);
-// Writes beside, syncs, renames: readers see the old or the new content, also after a power cut.
+// Writes `path` + ".tmp", syncs, renames: readers see the old or the new content, also after a
+// power cut. One writer a path at a time.
 absl::Status WriteFileAtomically(FileSystem& files, const std::string& path,
                                  std::string_view content);
 
-// "a" + "b" -> "a/b"; an absolute or empty second part as expected.
+// "a" + "b" -> "a/b"; "a" + "/b" -> "/b"; "a" + "" -> "a".
 std::string JoinPath(std::string_view directory, std::string_view name);
+// "a/b" -> "a", "a" -> ".", "/a" -> "/", as dirname; BaseName is the other half. Trailing slashes
+// are ignored.
 std::string ParentPath(std::string_view path);
 std::string BaseName(std::string_view path);
 

@@ -77,7 +77,7 @@ absl::StatusOr<OpenInput> OpenRegularFile(const std::string& path) {
   Descriptor descriptor(RetryInterrupted(
       [&path] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (descriptor.fd() < 0) return FileError("open", path, Purpose::kRead, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(descriptor.fd(), &info) != 0) return FileError("stat", path, Purpose::kRead, errno);
   if (!S_ISREG(info.st_mode)) return IoError(absl::StrCat("open ", path, ": not a regular file"));
   return OpenInput{std::move(descriptor), info.st_size};
@@ -217,16 +217,16 @@ absl::StatusOr<std::shared_ptr<MappedFile>> LocalFileSystem::Map(const std::stri
 }
 
 absl::StatusOr<FileInfo> LocalFileSystem::Info(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return FileInfo{};
     return FileError("stat", path, Purpose::kOther, errno);
   }
-  return FileInfo{.exists = true,
-                  .is_directory = S_ISDIR(info.st_mode),
-                  .size = info.st_size,
-                  .modified_ns = info.st_mtim.tv_sec * int64_t{1'000'000'000} +
-                                 info.st_mtim.tv_nsec};
+  return FileInfo{
+      .exists = true,
+      .is_directory = S_ISDIR(info.st_mode),
+      .size = info.st_size,
+      .modified_ns = info.st_mtim.tv_sec * int64_t{1'000'000'000} + info.st_mtim.tv_nsec};
 }
 
 absl::StatusOr<std::vector<std::string>> LocalFileSystem::List(const std::string& directory) {
@@ -245,21 +245,22 @@ absl::StatusOr<std::vector<std::string>> LocalFileSystem::List(const std::string
 }
 
 absl::Status LocalFileSystem::MakeDirectories(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) == 0) return SyncDirectory(ParentPath(path));
-  const int error = errno;
+  const auto make = [&path] { return ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno; };
+  int error = make();
   const std::string parent = ParentPath(path);
-  if (error == ENOENT && parent != path) {
+  if (error == ENOENT && !path.empty() && parent != path) {
     TORII_RETURN_IF_ERROR(MakeDirectories(parent));
-    // Another rank may have made it in the meantime; then the second attempt finds it.
-    return MakeDirectories(path);
+    error = make();
   }
-  struct stat info {};
+  if (error == 0) return SyncDirectory(parent);
+  // It may have been there, or another rank may have made it in the meantime.
+  struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
   return FileError("make directory", path, Purpose::kCreate, error);
 }
 
 absl::Status LocalFileSystem::Rename(const std::string& from, const std::string& to) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(from.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     TORII_RETURN_IF_ERROR(SyncDirectory(from));
   }

@@ -66,8 +66,8 @@ std::string TimeStamp() {
 
 std::string FormatLine(LogLevel level, int rank, const std::string& message) {
   constexpr std::array<const char*, 4> kLetters = {"D", "I", "W", "E"};
-  std::string line = absl::StrCat(TimeStamp(), " ", kLetters[static_cast<size_t>(level)],
-                                  " rank=", rank, " ");
+  std::string line =
+      absl::StrCat(TimeStamp(), " ", kLetters[static_cast<size_t>(level)], " rank=", rank, " ");
   for (const char c : message) {
     if (c == '\n') {
       line += "\\n";

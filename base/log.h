@@ -1,6 +1,7 @@
-// Logging: one line a message, "2026-03-01T12:00:00.123Z I rank=3 message". Rank 0 writes to standard
-// error and, once a run folder exists, to its file; other ranks write to their own file (and to standard
-// error only for warnings and errors). Thread-safe. Names avoid LOG and CHECK, which LibTorch defines.
+// Logging: one line a message, "2026-03-01T12:00:00.123Z I rank=3 message". Rank 0 writes to
+// standard error and, once a run folder exists, to its file; other ranks write to their own file
+// (and to standard error only for warnings and errors). Thread-safe. Names avoid LOG and CHECK,
+// which LibTorch defines.
 #pragma once
 
 #include <string>

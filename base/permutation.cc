@@ -22,7 +22,8 @@ int64_t KeyedPermutation::operator()(int64_t position) const {
               " elements");
   const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
   uint64_t x = static_cast<uint64_t>(position);
-  // The network permutes up to 4 n values. Following its cycle until it is back below n permutes [0, n).
+  // The network permutes up to 4 n values. Following its cycle until it is back below n permutes
+  // [0, n).
   do {
     uint64_t left = x >> half_bits_;
     uint64_t right = x & mask;

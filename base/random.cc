@@ -95,7 +95,8 @@ void RandomStream::NormalRow(uint64_t row, std::span<float> out) const {
     const auto [n0, n1] = BoxMuller(words[0], words[1]);
     const auto [n2, n3] = BoxMuller(words[2], words[3]);
     const std::array<float, 4> normals = {n0, n1, n2, n3};
-    std::copy_n(normals.begin(), std::min<size_t>(4, out.size() - k), out.begin() + static_cast<ptrdiff_t>(k));
+    std::copy_n(normals.begin(), std::min<size_t>(4, out.size() - k),
+                out.begin() + static_cast<ptrdiff_t>(k));
   });
 }
 

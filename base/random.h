@@ -1,5 +1,6 @@
-// Counter-based random numbers: every number is a pure function of (seed, purpose, step, index), so it does
-// not depend on ranks, threads, or what was drawn before. Philox4x32-10 (Salmon et al., SC'11).
+// Counter-based random numbers: every number is a pure function of (seed, purpose, step, index), so
+// it does not depend on ranks, threads, or what was drawn before. Philox4x32-10 (Salmon et al.,
+// SC'11).
 #pragma once
 
 #include <array>
@@ -21,7 +22,8 @@ uint64_t MixSeed(uint64_t a, std::string_view text);
 // The random numbers of one (seed, purpose, step). Copyable, stateless.
 class RandomStream {
  public:
-  // `purpose` names what the numbers are for ("init:item_id", "dropout:user.0", "uniform_negatives").
+  // `purpose` names what the numbers are for ("init:item_id", "dropout:user.0",
+  // "uniform_negatives").
   RandomStream(uint64_t seed, std::string_view purpose, uint64_t step = 0);
 
   // 128 random bits of block `index`.
@@ -37,8 +39,8 @@ class RandomStream {
   void UniformRow(uint64_t row, std::span<float> out) const;
 
  private:
-  // The key of NormalRow and UniformRow: there the counter is (block in the row, row), so the step is in
-  // the key.
+  // The key of NormalRow and UniformRow: there the counter is (block in the row, row), so the step
+  // is in the key.
   PhiloxKey RowKey() const;
 
   PhiloxKey key_;

@@ -1,5 +1,5 @@
-// The one rule by which n things in order are divided over parts: contiguous ranges, the first n mod parts
-// of them one longer.
+// The one rule by which n things in order are divided over parts: contiguous ranges, the first n
+// mod parts of them one longer.
 #pragma once
 
 #include <cstdint>

@@ -6,11 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define TORII_RETURN_IF_ERROR(expr)                                  \
-  do {                                                               \
+#define TORII_RETURN_IF_ERROR(expr)                                 \
+  do {                                                              \
     if (absl::Status torii_status_ = (expr); !torii_status_.ok()) { \
-      return torii_status_;                                          \
-    }                                                                \
+      return torii_status_;                                         \
+    }                                                               \
   } while (false)
 
 #define TORII_STATUS_CONCAT_INNER(a, b) a##b
