@@ -1,6 +1,8 @@
 # How Torii's targets are made: one static library per layer folder from its *.cc and *.proto, one
 # precompiled header for those that see torch, one test executable per folder of tests/.
 
+# The precompiled header holds gtest.h: every user of it must define what GTest::gtest defines.
+add_compile_definitions(GTEST_HAS_PTHREAD=1)
 add_library(torii_options INTERFACE)
 target_compile_options(torii_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
 if(TORII_SANITIZE)

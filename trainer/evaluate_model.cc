@@ -1,6 +1,7 @@
 #include "trainer/evaluate_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -93,7 +94,8 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
   out.ks = CutOffs(config);
   TORII_ASSIGN_OR_RETURN(out.held_out, HeldOutOf(dataset, config, &out.part));
 
-  eval::OwnedItems items{.total_items = dataset.items().rows()};
+  eval::OwnedItems items;
+  items.total_items = dataset.items().rows();
   TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
   const bool with_valid = out.part == "test";
   TORII_ASSIGN_OR_RETURN(out.ranks, eval::RankTargets(
@@ -120,7 +122,8 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
     request.seen.insert(request.seen.end(), seen.begin(), seen.end());
     request.seen_begin.push_back(static_cast<int64_t>(request.seen.size()));
   }
-  eval::OwnedItems items{.total_items = dataset.items().rows()};
+  eval::OwnedItems items;
+  items.total_items = dataset.items().rows();
   TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
   return eval::TopK(towers.comm(), items, request, [&](std::span<const int64_t> some) {
     return UserVectors(towers, some, /*with_valid_history=*/true);
