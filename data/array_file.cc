@@ -33,8 +33,8 @@ absl::StatusOr<int64_t> CheckArray(const MappedFile& file, ArrayType type,
   const ArrayHeader expected;
   ArrayHeader header;
   if (file.size() < static_cast<int64_t>(sizeof(header))) {
-    return DataError(absl::StrCat(path, ": ", file.size(),
-                                  " bytes, too short for an array file; run `torii prepare` again"));
+    return DataError(absl::StrCat(
+        path, ": ", file.size(), " bytes, too short for an array file; run `torii prepare` again"));
   }
   std::memcpy(&header, file.data(), sizeof(header));
   if (std::memcmp(header.magic, expected.magic, sizeof(header.magic)) != 0 ||
@@ -49,8 +49,9 @@ absl::StatusOr<int64_t> CheckArray(const MappedFile& file, ArrayType type,
   }
   const int64_t bytes = file.size() - static_cast<int64_t>(sizeof(header));
   if (header.count < 0 || header.count != bytes / BytesOf(type) || bytes % BytesOf(type) != 0) {
-    return DataError(absl::StrCat(path, ": the header says ", header.count, " values, the file has ",
-                                  bytes, " bytes of them; run `torii prepare` again"));
+    return DataError(absl::StrCat(path, ": the header says ", header.count,
+                                  " values, the file has ", bytes,
+                                  " bytes of them; run `torii prepare` again"));
   }
   return header.count;
 }
