@@ -1,0 +1,9 @@
+// Which instruction sets this machine runs.
+#pragma once
+
+namespace torii::kernels {
+
+bool CpuHasAvx2();    // and FMA
+bool CpuHasAvx512();  // F, VL, DQ and BW
+
+}  // namespace torii::kernels
