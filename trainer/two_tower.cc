@@ -151,10 +151,8 @@ absl::StatusOr<TowerPass> TwoTower::Pass(const model::Tower& tower, const PassRo
   std::vector<Place> places;
   model::TowerInput input;
   input.n = static_cast<int64_t>(rows.rows.size());
-  size_t feature = 0;
   for (const TowerSource& source : sources) {
-    const size_t f = feature;
-    if (IsFeature(source)) ++feature;
+    const auto f = static_cast<size_t>(std::max(source.feature, 0));
     if (!IsEmbedded(source)) {
       input.dense.push_back(ViewOf(features.dense[f], input.n, source.width));
       continue;

@@ -1,0 +1,98 @@
+// The small models that the distributed tests train: together they have every kind of feature,
+// history, pooling, optimizer and negative source.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/fake_dataset.h"
+#include "tests/support/train_run.h"
+
+namespace torii::testing {
+
+inline SmallRun BaseRun() {
+  SmallRun run;
+  run.model.model.set_dim(8);
+  run.model.model.set_temperature(0.2);
+  run.model.tables.set_learning_rate(0.05);
+  run.model.tables.set_init_stddev(0.3);
+  run.model.seed = 3;
+  run.dense.set_learning_rate(0.01);
+  run.step.temperature = 0.2;
+  run.step.loss_tile_rows = 7;
+  return run;
+}
+
+// Every feature kind, CONCAT towers with hidden layers, LayerNorm and dropout, weights.
+inline SmallRun ConcatRun(sharding::TableConfig::Optimizer tables,
+                          trainer::DenseOptimizerConfig::Kind dense) {
+  SmallRun run = BaseRun();
+  model::TowerConfig* user = run.model.model.mutable_user();
+  user->add_hidden(12);
+  user->set_layer_norm(true);
+  user->set_dropout(0.2);
+  user->set_embedding_dim(6);
+  user->mutable_history()->set_length(5);
+  user->mutable_history()->set_share_item_table(false);
+  model::TowerConfig* item = run.model.model.mutable_item();
+  item->add_hidden(10);
+  item->set_dropout(0.1);
+  item->set_pooling(model::TowerConfig::SUM_ROWS);
+  run.model.tables.set_optimizer(tables);
+  run.dense.set_kind(dense);
+  run.sampler.set_uniform(9);
+  return run;
+}
+
+// Id tables shared by history and items, SUM towers, no dense weights but those of the float
+// features.
+inline SmallRun SumRun(sharding::TableConfig::Optimizer tables) {
+  SmallRun run = BaseRun();
+  for (model::TowerConfig* tower :
+       {run.model.model.mutable_user(), run.model.model.mutable_item()}) {
+    tower->set_combine(model::TowerConfig::SUM);
+  }
+  run.model.model.mutable_user()->mutable_history()->set_length(6);
+  run.model.model.mutable_user()->mutable_history()->set_pooling(model::HistoryConfig::RECENCY);
+  run.model.tables.set_optimizer(tables);
+  run.model.tables.set_weight_decay(1e-3);
+  run.sampler.set_popularity(5);
+  run.sampler.set_mask_known_positives(true);
+  return run;
+}
+
+inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
+  using sharding::TableConfig;
+  using trainer::DenseOptimizerConfig;
+  std::vector<std::pair<std::string, SmallRun>> runs;
+  runs.emplace_back("concat, row-wise Adagrad, Adam",
+                    ConcatRun(TableConfig::ROWWISE_ADAGRAD, DenseOptimizerConfig::ADAM));
+  runs.emplace_back("concat, Adagrad, AdamW",
+                    ConcatRun(TableConfig::ADAGRAD, DenseOptimizerConfig::ADAMW));
+  runs.emplace_back("concat, SGD, SGD", ConcatRun(TableConfig::SGD, DenseOptimizerConfig::SGD));
+  runs.emplace_back("concat, Adam, Adagrad",
+                    ConcatRun(TableConfig::ADAM, DenseOptimizerConfig::ADAGRAD));
+  runs.emplace_back("sum, row-wise Adagrad", SumRun(TableConfig::ROWWISE_ADAGRAD));
+  SmallRun pairing_b = SumRun(TableConfig::ADAGRAD);
+  pairing_b.sampler.set_pairing(sampler::SamplerConfig::B);
+  pairing_b.model.model.set_normalize(false);
+  pairing_b.step.clip_norm = 0.5;
+  runs.emplace_back("sum, Adagrad, pairing B, dot product, clipping", pairing_b);
+  SmallRun full = SumRun(TableConfig::SGD);
+  full.sampler.Clear();
+  full.sampler.set_full_corpus(true);
+  runs.emplace_back("sum, SGD, full corpus", full);
+  for (auto& [name, run] : runs) {
+    // Adam divides by the size of the gradient: an epsilon far below it would blow rounding up.
+    run.model.tables.set_epsilon(1e-4);
+    run.dense.set_epsilon(1e-4);
+  }
+  return runs;
+}
+
+inline FakeDatasetOptions SmallData() {
+  return {.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 1, .weights = true};
+}
+
+}  // namespace torii::testing

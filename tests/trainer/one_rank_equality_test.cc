@@ -1,0 +1,82 @@
+// I1: W ranks train what one rank trains.
+
+#include "gtest/gtest.h"
+#include "tests/support/fake_dataset.h"
+#include "tests/support/small_runs.h"
+#include "tests/support/train_run.h"
+
+namespace torii {
+namespace {
+
+using testing::ExpectSameTraining;
+using testing::FakeDataset;
+using testing::SmallRun;
+using testing::TrainedState;
+using testing::TrainSmallOnThreads;
+
+// 1e-5 relative: float32 sums taken in another order, carried through 50 steps.
+constexpr double kTolerance = 1e-5;
+
+TEST(OneRankEqualityTest, RanksTrainWhatOneRankTrains) {
+  const FakeDataset dataset(testing::SmallData());
+  for (const auto& [name, run] : testing::SmallRuns()) {
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    for (const int world : {2, 3, 4}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run), one, kTolerance,
+                         absl::StrCat(name, ", ", world, " ranks"));
+    }
+  }
+}
+
+// 3 rows a step on 4 and 7 ranks: some ranks never have a row, tables are smaller than the world.
+TEST(OneRankEqualityTest, HoldsWhenRanksHaveNoRows) {
+  const FakeDataset dataset(
+      {.users = 5, .items = 6, .train_per_user = 4, .test_per_user = 0, .weights = false});
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.global_batch = 3;
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    for (const int world : {4, 7}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run), one, kTolerance,
+                         absl::StrCat(name, ", ", world, " ranks, 3 rows a step"));
+    }
+  }
+}
+
+TEST(OneRankEqualityTest, SameRunTwiceGivesTheSameBits) {
+  const FakeDataset dataset(testing::SmallData());
+  for (const auto& [name, run] : testing::SmallRuns()) {
+    for (const int world : {1, 3}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run),
+                         TrainSmallOnThreads(world, dataset, run), 0.0,
+                         absl::StrCat(name, ", ", world, " ranks, twice"));
+    }
+  }
+}
+
+// Local negatives are a different model at every number of ranks, and the test above could tell.
+TEST(OneRankEqualityTest, LocalNegativesDifferOverRanks) {
+  const FakeDataset dataset(testing::SmallData());
+  SmallRun run = testing::SumRun(sharding::TableConfig::SGD);
+  run.sampler.set_in_batch(sampler::SamplerConfig::LOCAL);
+  run.steps = 3;
+  const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+  const TrainedState two = TrainSmallOnThreads(2, dataset, run);
+  EXPECT_GT(std::abs(one.losses[0] - two.losses[0]), 1e-3);
+}
+
+TEST(OneRankEqualityTest, TrainingLowersTheLoss) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 100;
+    const TrainedState state = TrainSmallOnThreads(2, dataset, run);
+    double first = 0, last = 0;
+    for (size_t s = 0; s < 10; ++s) {
+      first += state.losses[s];
+      last += state.losses[state.losses.size() - 1 - s];
+    }
+    EXPECT_LT(last, first) << name;
+  }
+}
+
+}  // namespace
+}  // namespace torii
