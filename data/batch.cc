@@ -1,0 +1,127 @@
+#include "data/batch.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/permutation.h"
+#include "base/split_evenly.h"
+#include "data/for_each_row_ahead.h"
+
+namespace torii::data {
+namespace {
+
+size_t Index(int64_t i) { return static_cast<size_t>(i); }
+
+void TakeInteractions(const Interactions& train, Batch& batch) {
+  const int32_t* user = train.user.data();
+  const int32_t* item = train.item.data();
+  const float* weight = train.weight.empty() ? nullptr : train.weight.data();
+  batch.users.resize(batch.rows.size());
+  batch.items.resize(batch.rows.size());
+  batch.weights.resize(batch.rows.size(), 1.0f);
+  ForEachRowAhead(
+      batch.rows,
+      [&](int64_t row) {
+        __builtin_prefetch(user + row);
+        __builtin_prefetch(item + row);
+        if (weight != nullptr) __builtin_prefetch(weight + row);
+      },
+      [&](size_t i, int64_t row) {
+        batch.users[i] = user[row];
+        batch.items[i] = item[row];
+        if (weight != nullptr) batch.weights[i] = weight[row];
+      });
+}
+
+// The history of a row is the slice just before it within its user's rows.
+void TakeHistories(const Interactions& train, int64_t length, Batch& batch) {
+  const int64_t* user_begin = train.user_begin.data();
+  const int32_t* item = train.item.data();
+  Bags& history = batch.history;
+  history.offsets.resize(batch.rows.size() + 1);
+  history.offsets[0] = 0;
+  ForEachRowAhead(
+      batch.users, [&](int64_t user) { __builtin_prefetch(user_begin + user); },
+      [&](size_t i, int64_t user) {
+        const int64_t earlier = batch.rows[i] - user_begin[user];
+        history.offsets[i + 1] = history.offsets[i] + std::min(earlier, length);
+      });
+  history.values.resize(Index(history.offsets.back()));
+  ForEachRowAhead(
+      batch.rows,
+      [&](int64_t row) {
+        __builtin_prefetch(item + std::max<int64_t>(0, row - length));
+        __builtin_prefetch(item + row);
+      },
+      [&](size_t i, int64_t row) {
+        const int64_t count = history.offsets[i + 1] - history.offsets[i];
+        std::copy_n(item + row - count, count, history.values.data() + history.offsets[i]);
+      });
+}
+
+}  // namespace
+
+BatchMaker::BatchMaker(const Dataset& dataset, const BatchOptions& options)
+    : dataset_(dataset), options_(options) {
+  TORII_CHECK(options.global_batch >= 1, "global batch ", options.global_batch, " is below 1");
+  TORII_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank ", options.rank,
+              " in a world of ", options.world_size);
+  TORII_CHECK(options.history >= 0, "history of ", options.history, " items");
+}
+
+int64_t BatchMaker::steps_per_epoch() const {
+  const int64_t n = dataset_.train().size();
+  return n / options_.global_batch + (n % options_.global_batch != 0 ? 1 : 0);
+}
+
+Batch BatchMaker::Make(int64_t epoch, int64_t step_in_epoch) const {
+  TORII_CHECK(epoch >= 0 && step_in_epoch >= 0 && step_in_epoch < steps_per_epoch(), "epoch ",
+              epoch, " step ", step_in_epoch, " of ", steps_per_epoch());
+  const Interactions& train = dataset_.train();
+  const int64_t begin = step_in_epoch * options_.global_batch;
+  Batch batch;
+  batch.epoch = epoch;
+  batch.step_in_epoch = step_in_epoch;
+  batch.global_rows = std::min(options_.global_batch, train.size() - begin);
+  const Range mine = SplitEvenly(batch.global_rows, options_.world_size, options_.rank);
+  batch.first_position = begin + mine.begin;
+
+  const KeyedPermutation row_at(train.size(), options_.seed, static_cast<uint64_t>(epoch));
+  batch.rows.resize(Index(mine.size()));
+  for (size_t i = 0; i < batch.rows.size(); ++i) {
+    batch.rows[i] = row_at(batch.first_position + static_cast<int64_t>(i));
+  }
+  TakeInteractions(train, batch);
+  if (options_.history > 0) {
+    TakeHistories(train, options_.history, batch);
+  } else {
+    batch.history.offsets.assign(batch.rows.size() + 1, 0);
+  }
+  return batch;
+}
+
+Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length,
+               bool with_valid) {
+  TORII_CHECK(length >= 0, "history of ", length, " items");
+  Bags bags;
+  bags.offsets.reserve(users.size() + 1);
+  bags.offsets.push_back(0);
+  for (const int64_t user : users) {
+    TORII_CHECK(user >= 0 && user < dataset.users().rows(), "user row ", user, " of ",
+                dataset.users().rows());
+    const std::span<const int32_t> train = dataset.train().ItemsOf(user);
+    const bool validated = with_valid && dataset.valid().size() > 0;
+    const std::span<const int32_t> valid =
+        validated ? dataset.valid().ItemsOf(user) : std::span<const int32_t>();
+    const size_t from_valid = std::min(Index(length), valid.size());
+    const size_t from_train = std::min(Index(length) - from_valid, train.size());
+    bags.values.insert(bags.values.end(), train.end() - static_cast<ptrdiff_t>(from_train),
+                       train.end());
+    bags.values.insert(bags.values.end(), valid.end() - static_cast<ptrdiff_t>(from_valid),
+                       valid.end());
+    bags.offsets.push_back(static_cast<int64_t>(bags.values.size()));
+  }
+  return bags;
+}
+
+}  // namespace torii::data

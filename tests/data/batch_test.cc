@@ -1,0 +1,255 @@
+#include "data/batch.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "gtest/gtest.h"
+#include "tests/support/fake_dataset.h"
+
+namespace torii::data {
+namespace {
+
+using ::torii::testing::FakeDataset;
+using ::torii::testing::FakeDatasetOptions;
+
+// `rows` training rows of 3 users (the last one has the remainder), item = 10 + row mod 7.
+class CountedDataset final : public Dataset {
+ public:
+  explicit CountedDataset(int64_t rows) : fake_({.users = 3, .items = 20}) {
+    begin_ = {0, rows / 5, rows / 5 + rows / 3, rows};
+    for (int64_t row = 0; row < rows; ++row) {
+      item_.push_back(static_cast<int32_t>(10 + row % 7));
+      user_.push_back(row < begin_[1] ? 0 : row < begin_[2] ? 1 : 2);
+      weight_.push_back(static_cast<float>(row) * 0.5f);
+    }
+    train_ = {begin_, user_, item_, weight_, {}};
+  }
+  const PreparedDataset& meta() const override { return fake_.meta(); }
+  const Features& users() const override { return fake_.users(); }
+  const Features& items() const override { return fake_.items(); }
+  const Interactions& train() const override { return train_; }
+  const Interactions& valid() const override { return fake_.valid(); }
+  const Interactions& test() const override { return fake_.test(); }
+  std::span<const int64_t> item_counts() const override { return fake_.item_counts(); }
+  const std::string& digest() const override { return fake_.digest(); }
+
+ private:
+  FakeDataset fake_;
+  std::vector<int64_t> begin_;
+  std::vector<int32_t> user_;
+  std::vector<int32_t> item_;
+  std::vector<float> weight_;
+  Interactions train_;
+};
+
+std::vector<int64_t> List(const Bags& bags, size_t i) {
+  return {bags.values.begin() + bags.offsets[i], bags.values.begin() + bags.offsets[i + 1]};
+}
+
+// Appends a rank's part as Joined rows.
+void Join(const Batch& part, Batch& all) {
+  all.rows.insert(all.rows.end(), part.rows.begin(), part.rows.end());
+  all.users.insert(all.users.end(), part.users.begin(), part.users.end());
+  all.items.insert(all.items.end(), part.items.begin(), part.items.end());
+  all.weights.insert(all.weights.end(), part.weights.begin(), part.weights.end());
+  if (all.history.offsets.empty()) all.history.offsets.push_back(0);
+  for (size_t i = 0; i < part.rows.size(); ++i) {
+    for (const int64_t item : List(part.history, i)) all.history.values.push_back(item);
+    all.history.offsets.push_back(static_cast<int64_t>(all.history.values.size()));
+  }
+}
+
+void ExpectSame(const Batch& a, const Batch& b) {
+  EXPECT_EQ(a.epoch, b.epoch);
+  EXPECT_EQ(a.step_in_epoch, b.step_in_epoch);
+  EXPECT_EQ(a.global_rows, b.global_rows);
+  EXPECT_EQ(a.first_position, b.first_position);
+  EXPECT_EQ(a.rows, b.rows);
+  EXPECT_EQ(a.users, b.users);
+  EXPECT_EQ(a.items, b.items);
+  EXPECT_EQ(a.weights, b.weights);
+  EXPECT_EQ(a.history.offsets, b.history.offsets);
+  EXPECT_EQ(a.history.values, b.history.values);
+}
+
+std::vector<int64_t> EpochOrder(const BatchMaker& maker, int64_t epoch) {
+  std::vector<int64_t> rows;
+  for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
+    const Batch batch = maker.Make(epoch, step);
+    rows.insert(rows.end(), batch.rows.begin(), batch.rows.end());
+  }
+  return rows;
+}
+
+TEST(BatchMakerTest, GivesEveryRowOnceAnEpochAndJoinsToTheOneRankBatch) {
+  for (const int64_t n : {0, 1, 2, 7, 1000, 1009}) {
+    const CountedDataset dataset(n);
+    for (const int64_t global_batch : {1, 3, 64, 5000}) {
+      const BatchMaker alone(dataset, {.global_batch = global_batch, .seed = 5, .history = 4});
+      ASSERT_EQ(alone.steps_per_epoch(), (n + global_batch - 1) / global_batch);
+      for (const int world : {1, 2, 3, 4, 7}) {
+        SCOPED_TRACE(absl::StrCat("n ", n, " G ", global_batch, " W ", world));
+        std::vector<int> seen(static_cast<size_t>(n));
+        for (int64_t step = 0; step < alone.steps_per_epoch(); ++step) {
+          const Batch whole = alone.Make(2, step);
+          Batch joined;
+          for (int rank = 0; rank < world; ++rank) {
+            const BatchMaker maker(dataset, {.global_batch = global_batch,
+                                             .rank = rank,
+                                             .world_size = world,
+                                             .seed = 5,
+                                             .history = 4});
+            const Batch part = maker.Make(2, step);
+            ASSERT_EQ(part.global_rows, whole.size());
+            ASSERT_EQ(part.first_position,
+                      step * global_batch + static_cast<int64_t>(joined.rows.size()));
+            ASSERT_EQ(part.history.offsets.size(), part.rows.size() + 1);
+            Join(part, joined);
+          }
+          ASSERT_EQ(joined.rows, whole.rows);
+          ASSERT_EQ(joined.users, whole.users);
+          ASSERT_EQ(joined.items, whole.items);
+          ASSERT_EQ(joined.weights, whole.weights);
+          ASSERT_EQ(joined.history.offsets, whole.history.offsets);
+          ASSERT_EQ(joined.history.values, whole.history.values);
+          for (const int64_t row : whole.rows) ++seen.at(static_cast<size_t>(row));
+        }
+        ASSERT_EQ(std::count(seen.begin(), seen.end(), 1), n);
+      }
+    }
+  }
+}
+
+TEST(BatchMakerTest, RowsCarryTheirUserItemWeightAndTheItemsBeforeThem) {
+  const FakeDataset dataset({.users = 40, .train_per_user = 12, .weights = true});
+  const Interactions& train = dataset.train();
+  for (const int64_t length : {0, 1, 5, 1000}) {
+    const BatchMaker maker(dataset, {.global_batch = 100, .seed = 1, .history = length});
+    for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
+      const Batch batch = maker.Make(0, step);
+      for (size_t i = 0; i < batch.rows.size(); ++i) {
+        const size_t row = static_cast<size_t>(batch.rows[i]);
+        ASSERT_EQ(batch.users[i], train.user[row]);
+        ASSERT_EQ(batch.items[i], train.item[row]);
+        ASSERT_EQ(batch.weights[i], train.weight[row]);
+        std::vector<int64_t> before;
+        for (size_t r = row; r > 0 && train.user[r - 1] == train.user[row] &&
+                             static_cast<int64_t>(before.size()) < length;) {
+          before.insert(before.begin(), train.item[--r]);
+        }
+        ASSERT_EQ(List(batch.history, i), before) << "row " << row << " length " << length;
+      }
+    }
+  }
+}
+
+TEST(BatchMakerTest, WeightIsOneWithoutAWeightColumn) {
+  const FakeDataset dataset({});
+  const Batch batch = BatchMaker(dataset, {.global_batch = 50}).Make(0, 0);
+
+  EXPECT_EQ(batch.weights, std::vector<float>(50, 1.0f));
+}
+
+TEST(BatchMakerTest, OrderDependsOnEpochAndSeedAlone) {
+  const CountedDataset dataset(1009);
+  const BatchMaker maker(dataset, {.global_batch = 64, .seed = 3});
+  const BatchMaker coarser(dataset, {.global_batch = 1000, .seed = 3});
+  const BatchMaker other_seed(dataset, {.global_batch = 64, .seed = 4});
+  const std::vector<int64_t> order = EpochOrder(maker, 0);
+
+  EXPECT_EQ(order, EpochOrder(maker, 0));
+  EXPECT_EQ(order, EpochOrder(coarser, 0));
+  EXPECT_NE(order, EpochOrder(maker, 1));
+  EXPECT_NE(order, EpochOrder(other_seed, 0));
+  // Shuffled, not merely rotated: hardly any two neighbours stay neighbours.
+  int neighbours = 0;
+  for (size_t i = 1; i < order.size(); ++i) neighbours += order[i] == order[i - 1] + 1 ? 1 : 0;
+  EXPECT_LT(neighbours, 12);
+}
+
+TEST(LastItemsTest, AreTheNewestTrainingItemsOldestFirst) {
+  const FakeDataset dataset({.valid_per_user = 2});
+  std::vector<int64_t> users(50);
+  std::iota(users.rbegin(), users.rend(), 0);
+  users.push_back(7);  // unsorted, repeated
+  users.push_back(7);
+  for (const bool with_valid : {false, true}) {
+    for (const int64_t length : {0, 1, 3, 100}) {
+      const Bags bags = LastItems(dataset, users, length, with_valid);
+
+      ASSERT_EQ(bags.offsets.size(), users.size() + 1);
+      for (size_t i = 0; i < users.size(); ++i) {
+        std::vector<int64_t> all;
+        for (const int32_t item : dataset.train().ItemsOf(users[i])) all.push_back(item);
+        if (with_valid) {
+          for (const int32_t item : dataset.valid().ItemsOf(users[i])) all.push_back(item);
+        }
+        const size_t drop = all.size() - std::min(all.size(), static_cast<size_t>(length));
+        all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(drop));
+        ASSERT_EQ(List(bags, i), all) << "user " << users[i] << " length " << length;
+      }
+    }
+  }
+}
+
+TEST(LastItemsTest, GivesNoListsForNoUsers) {
+  const FakeDataset dataset({});
+
+  const Bags bags = LastItems(dataset, {}, 5, /*with_valid=*/true);
+
+  EXPECT_EQ(bags.offsets, std::vector<int64_t>{0});
+  EXPECT_TRUE(bags.values.empty());
+}
+
+TEST(BatchPrefetcherTest, GivesTheBatchesOfTheMakerAcrossEpochs) {
+  const CountedDataset dataset(101);
+  const BatchMaker maker(dataset,
+                         {.global_batch = 10, .rank = 1, .world_size = 3, .seed = 9, .history = 3});
+  for (const int ahead : {1, 2, 50}) {
+    const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, ahead);
+    for (int64_t step = 0; step < 3 * maker.steps_per_epoch(); ++step) {
+      ExpectSame(prefetcher->Next(),
+                 maker.Make(step / maker.steps_per_epoch(), step % maker.steps_per_epoch()));
+    }
+  }
+}
+
+TEST(BatchPrefetcherTest, ResumesAtAnyEpochAndStep) {
+  const CountedDataset dataset(101);
+  const BatchMaker maker(dataset, {.global_batch = 10, .seed = 9, .history = 3});
+  const auto undisturbed = BatchPrefetcher::Start(maker, 0, 0, 2);
+  for (int i = 0; i < 17; ++i) (void)undisturbed->Next();
+
+  const auto resumed = BatchPrefetcher::Start(maker, 1, 6, 2);
+
+  for (int i = 0; i < 12; ++i) ExpectSame(resumed->Next(), undisturbed->Next());
+}
+
+TEST(BatchPrefetcherTest, StartsTheNextEpochWhenResumedAtTheEndOfOne) {
+  const CountedDataset dataset(20);
+  const BatchMaker maker(dataset, {.global_batch = 10});
+
+  const auto prefetcher = BatchPrefetcher::Start(maker, 3, 2, 1);
+
+  ExpectSame(prefetcher->Next(), maker.Make(4, 0));
+}
+
+TEST(BatchPrefetcherTest, EndsCleanlyAtAnyMoment) {
+  const CountedDataset dataset(101);
+  const BatchMaker maker(dataset, {.global_batch = 10});
+  for (int taken = 0; taken < 40; ++taken) {
+    const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, 1 + taken % 3);
+    for (int i = 0; i < taken % 5; ++i) (void)prefetcher->Next();
+  }
+}
+
+TEST(BatchMakerDeathTest, RefusesAStepBeyondTheEpoch) {
+  const CountedDataset dataset(20);
+  const BatchMaker maker(dataset, {.global_batch = 10});
+
+  EXPECT_DEATH((void)maker.Make(0, 2), "step 2 of 2");
+}
+
+}  // namespace
+}  // namespace torii::data
