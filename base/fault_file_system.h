@@ -21,6 +21,7 @@ enum class FileFault {
 
 class FaultFileSystem : public FileSystem {
  public:
+  using FileSystem::Create;  // a file, beside the factory below
   // Injects `fault` at mutating call number `at` (0-based; kShortRead counts reads: ReadAt and
   // Map). Borrowed `base`. kIoError and kDiskFull hit one call; the calls after it work.
   static std::unique_ptr<FaultFileSystem> Create(FileSystem& base, FileFault fault, int64_t at);

@@ -4,9 +4,16 @@
 #include "base/random.h"
 
 namespace torii {
+namespace {
+
+// Halves of fewer bits have so few round functions that some orders of up to 16 elements come more
+// often than others, however many rounds there are.
+constexpr int kFewestHalfBits = 3;
+
+}  // namespace
 
 KeyedPermutation::KeyedPermutation(int64_t n, uint64_t seed, uint64_t epoch)
-    : n_(n), half_bits_(1) {
+    : n_(n), half_bits_(kFewestHalfBits) {
   TORII_CHECK(n >= 0, "permutation of ", n, " elements");
   while (half_bits_ < 32 && (uint64_t{1} << (2 * half_bits_)) < static_cast<uint64_t>(n)) {
     ++half_bits_;
