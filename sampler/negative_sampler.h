@@ -1,5 +1,6 @@
-// Which items every row of a step is scored against, each distinct item once, with its multiplicity and the log Q
-// correction (two consistent pairings; Yi et al. RecSys 2019, mixed sources: Yang et al. WWW 2020).
+// Which items every row of a step is scored against, each distinct item once, with its multiplicity
+// and the log Q correction (two consistent pairings; Yi et al. RecSys 2019, mixed sources: Yang et
+// al. WWW 2020).
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ std::vector<std::string> Validate(const SamplerConfig& config);
 struct Candidates {
   at::Tensor rows;                     // [U] int64 distinct item rows, ordered by (row mod W, row)
   std::vector<int64_t> owner_columns;  // [W] columns of each owner, contiguous in rank order
-  at::Tensor seen_columns;             // int64 into rows: the columns this rank's rows are scored against;
-                                       //   undefined: all (differs only for LOCAL negatives)
+  at::Tensor seen_columns;  // int64 into rows: the columns this rank's rows are scored against;
+                            //   undefined: all (differs only for LOCAL negatives)
   // Per seen column / per local row; names as in model::SoftmaxProblem.
   at::Tensor column_offset;    // [seen] float32
   at::Tensor positive;         // [B] int64 into the seen columns
@@ -40,12 +41,12 @@ using KnownPositives = std::function<std::span<const int32_t>(int64_t row)>;
 class NegativeSampler {
  public:
   // item_counts: training interactions of each item (copied). seed: of the run.
-  static absl::StatusOr<std::unique_ptr<NegativeSampler>> Create(const SamplerConfig& config,
-                                                                 std::span<const int64_t> item_counts,
-                                                                 uint64_t seed);
+  static absl::StatusOr<std::unique_ptr<NegativeSampler>> Create(
+      const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed);
   virtual ~NegativeSampler() = default;
-  // positives, weights: [B] of this rank's rows (B may be 0 and differ over ranks). step: global, from 0: the
-  // extra negatives are a pure function of (seed, step). Collective: one gather of the positives.
+  // positives, weights: [B] of this rank's rows (B may be 0 and differ over ranks). step: global,
+  // from 0: the extra negatives are a pure function of (seed, step). Collective: one gather of the
+  // positives.
   virtual absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step,
                                           std::span<const int64_t> positives,
                                           std::span<const float> weights,

@@ -8,12 +8,34 @@
 namespace torii::sharding {
 
 struct DistinctKeys {
-  std::vector<int64_t> keys;        // distinct, ordered by (key mod W, first use)
-  std::vector<int64_t> per_owner;   // [W]
-  std::vector<int64_t> index;       // [asked] position of each asked key in `keys`
+  std::vector<int64_t> keys;       // distinct, ordered by (key mod W, first use)
+  std::vector<int64_t> per_owner;  // [W]
+  std::vector<int64_t> index;      // [asked] position of each asked key in `keys`
 };
 
 // Linear time. Keys are >= 0.
 DistinctKeys FindDistinct(std::span<const int64_t> keys, int world_size);
+
+// The same with its scratch memory kept between calls. Not thread-safe.
+class DistinctFinder {
+ public:
+  // index: [keys.size()], filled with positions in keys(). The results stay valid until the next
+  // call.
+  void Find(std::span<const int64_t> keys, int world_size, std::span<int64_t> index);
+  const std::vector<int64_t>& keys() const { return keys_; }
+  const std::vector<int64_t>& per_owner() const { return per_owner_; }
+
+ private:
+  void FindInOrderOfUse(std::span<const int64_t> keys, std::span<int64_t> index);
+  void GroupByOwner(int world_size, std::span<int64_t> index);
+
+  struct Entry {
+    int64_t key;
+    int64_t position;  // in keys_
+  };
+  std::vector<Entry> table_;  // open addressing, a power of two in size; key -1: empty
+  std::vector<int64_t> keys_, per_owner_;
+  std::vector<int64_t> grouped_, new_position_;  // scratch of GroupByOwner
+};
 
 }  // namespace torii::sharding

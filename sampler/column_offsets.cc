@@ -1,0 +1,79 @@
+#include "sampler/column_offsets.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sampler/distinct_items.h"
+
+namespace torii::sampler {
+namespace {
+
+at::Tensor FromVector(const std::vector<int64_t>& values) {
+  at::Tensor out = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), out.data_ptr<int64_t>());
+  return out;
+}
+
+}  // namespace
+
+void FillOffsets(const SamplerConfig& config, const Proposals& proposals, int64_t in_batch,
+                 const SeenColumns& seen, Candidates* candidates) {
+  const bool pairing_b = config.pairing() == SamplerConfig::B;
+  // The number of columns of a row, which turns an expected count into a share.
+  double columns = static_cast<double>(config.uniform() + config.popularity());
+  if (config.in_batch() != SamplerConfig::NONE) columns += static_cast<double>(in_batch);
+  const double log_columns =
+      pairing_b && proposals.corrected() && columns > 0 ? std::log(columns) : 0;
+  const auto log_expected = [&](int64_t item) {
+    const double expected = proposals.ExpectedCount(item, in_batch);
+    return expected > 0 ? std::log(expected) - log_columns : 0.0;
+  };
+
+  const auto num_seen = static_cast<int64_t>(seen.items.size());
+  const auto num_rows = static_cast<int64_t>(seen.positive.size());
+  candidates->positive = FromVector(seen.positive);
+  candidates->column_offset = at::empty({num_seen}, at::kFloat);
+  candidates->positive_offset = at::zeros({num_rows}, at::kFloat);
+  candidates->target_offset = at::zeros({num_rows}, at::kFloat);
+  std::vector<double> log_e(seen.items.size());
+  float* column_offset = candidates->column_offset.data_ptr<float>();
+  for (size_t c = 0; c < seen.items.size(); ++c) {
+    log_e[c] = log_expected(seen.items[c]);
+    column_offset[c] =
+        static_cast<float>(std::log(static_cast<double>(seen.multiplicity[c])) - log_e[c]);
+  }
+  if (!pairing_b) return;
+
+  float* positive_offset = candidates->positive_offset.data_ptr<float>();
+  float* target_offset = candidates->target_offset.data_ptr<float>();
+  for (size_t i = 0; i < seen.positive.size(); ++i) {
+    const auto c = static_cast<size_t>(seen.positive[i]);
+    const int64_t copies = seen.multiplicity[c] + (seen.positives_are_columns ? 0 : 1);
+    positive_offset[i] = static_cast<float>(std::log(static_cast<double>(copies)) - log_e[c]);
+    target_offset[i] = static_cast<float>(-log_e[c]);
+  }
+}
+
+void FillExcluded(const SeenColumns& seen, const KnownPositives& known, Candidates* candidates) {
+  DistinctItems column_of(seen.items.size());
+  for (const int64_t item : seen.items) column_of.Insert(item);
+
+  std::vector<int64_t> begin = {0}, excluded;
+  for (size_t i = 0; i < seen.positive.size(); ++i) {
+    const auto first = static_cast<ptrdiff_t>(excluded.size());
+    for (const int32_t item : known(static_cast<int64_t>(i))) {
+      const int64_t column = column_of.Find(item);
+      if (column >= 0 && column != seen.positive[i]) excluded.push_back(column);
+    }
+    // A user may have the same item several times.
+    std::sort(excluded.begin() + first, excluded.end());
+    excluded.erase(std::unique(excluded.begin() + first, excluded.end()), excluded.end());
+    begin.push_back(static_cast<int64_t>(excluded.size()));
+  }
+  candidates->excluded_begin = FromVector(begin);
+  candidates->excluded = FromVector(excluded);
+}
+
+}  // namespace torii::sampler

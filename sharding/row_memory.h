@@ -1,0 +1,26 @@
+// Memory for many float32 rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+
+namespace torii::sharding {
+
+// [rows, width] float32, not initialised. Large ones lie on huge pages where the system grants
+// them: rows are read and written in random order, and 4 KB pages cost a page walk each time.
+at::Tensor AllocateRows(int64_t rows, int64_t width);
+
+// Reuses the memory of tensors that nobody holds any more, so that a step does not fault in fresh
+// pages. Not thread-safe.
+class RowBuffers {
+ public:
+  // [rows, width] float32, not initialised, shares no memory with any tensor in use.
+  at::Tensor Take(int64_t rows, int64_t width);
+
+ private:
+  std::vector<at::Tensor> buffers_;  // flat
+};
+
+}  // namespace torii::sharding
