@@ -1,5 +1,5 @@
-// All dense weights of a model in one flat float32 buffer, and their gradients in another: one all-reduce, one
-// optimizer pass, one tensor in a checkpoint. Weights are leaf views of the buffer.
+// All dense weights of a model in one flat float32 buffer, and their gradients in another: one
+// all-reduce, one optimizer pass, one tensor in a checkpoint. Weights are leaf views of the buffer.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ class DenseParameters {
  public:
   // Before Allocate. Returns the index for Get. Names are unique.
   int Add(std::string name, std::vector<int64_t> shape, Init init, bool decay);
-  // Makes the buffers and fills them: each weight is a pure function of (seed, name, index), the same on
-  // every rank.
+  // Makes the buffers and fills them: each weight is a pure function of (seed, name, index), the
+  // same on every rank.
   void Allocate(uint64_t seed);
   // The weight, a leaf [shape] whose .grad() is a view of grad(). Valid after Allocate.
   const at::Tensor& Get(int index) const { return leaves_[static_cast<size_t>(index)]; }

@@ -1,5 +1,5 @@
-// Which inputs each tower has and which embedding tables they read: derived from the configuration and from
-// what the data offers, before any weight exists.
+// Which inputs each tower has and which embedding tables they read: derived from the configuration
+// and from what the data offers, before any weight exists.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,8 @@ struct TowerSource {
     kSingle,   // one row: feature `feature`
     kBag,      // pooled rows: feature `feature`
     kHistory,  // pooled rows: the user's last items
-    kDense,    // floats: feature `feature`, joined as they are (CONCAT) or through a linear layer (SUM)
+    kDense,    // floats: feature `feature`, joined as they are (CONCAT) or through a linear layer
+               // (SUM)
     kVector,   // floats: feature `feature`, through a linear layer
   };
   Kind kind = kId;
@@ -68,8 +69,8 @@ struct ModelPlan {
   int item_id_table = -1;  // index into tables, -1 if the item tower has no id
 };
 
-// Errors (kConfig): a named feature that the data lack (did you mean), a tower without any input, SUM with
-// widths that differ, history on the item side, ...
+// Errors (kConfig): a named feature that the data lack (did you mean), a tower without any input,
+// SUM with widths that differ, history on the item side, ...
 absl::StatusOr<ModelPlan> MakePlan(const ModelConfig& config, const SideShape& users,
                                    const SideShape& items);
 

@@ -1,5 +1,5 @@
-// Softmax cross-entropy over distinct candidate columns (sampled, in-batch or full softmax): value and both
-// gradients, tile by tile, never B x U floats at once.
+// Softmax cross-entropy over distinct candidate columns (sampled, in-batch or full softmax): value
+// and both gradients, tile by tile, never B x U floats at once.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,12 @@
 
 namespace torii::model {
 
-// What each row and column adds to the scores. With z_ij = q_i . v_j / tau + column_offset_j, and for the
-// row's own positive p: z_ip = q_i . v_p / tau + positive_offset_i,
+// What each row and column adds to the scores. With z_ij = q_i . v_j / tau + column_offset_j, and
+// for the row's own positive p: z_ip = q_i . v_p / tau + positive_offset_i,
 //   l_i = -(q_i . v_p / tau + target_offset_i) + log sum_{j not excluded for i} exp(z_ij).
-// column_offset = log multiplicity - log E; -inf removes a column. Multiplicity, corrections and their
-// consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal columns.
+// column_offset = log multiplicity - log E; -inf removes a column. Multiplicity, corrections and
+// their consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal
+// columns.
 struct SoftmaxProblem {
   at::Tensor q;                // [B, D] float32 (float64 in tests)
   at::Tensor v;                // [U, D] same dtype
@@ -23,18 +24,19 @@ struct SoftmaxProblem {
   at::Tensor target_offset;    // [B]
   at::Tensor weight;           // [B], >= 0: row weight already divided by the global sum of weights
   at::Tensor excluded_begin;   // [B + 1] int64 or undefined: columns that row i does not see are
-  at::Tensor excluded;         //   excluded[excluded_begin[i] .. excluded_begin[i+1]); the positive is never removed
+  at::Tensor excluded;  //   excluded[excluded_begin[i] .. excluded_begin[i+1]); the positive is
+                        //   never removed
   double temperature = 1.0;
 };
 
 struct SoftmaxResult {
-  double loss = 0;     // sum_i weight_i * l_i
-  at::Tensor q_grad;   // [B, D]
-  at::Tensor v_grad;   // [U, D]
+  double loss = 0;    // sum_i weight_i * l_i
+  at::Tensor q_grad;  // [B, D]
+  at::Tensor v_grad;  // [U, D]
 };
 
-// B or U may be 0 (then loss 0 and zero gradients). Memory: O((B + U) D) + tile_rows * U per thread. Errors:
-// kDiverged naming the first row whose loss is not finite.
+// B or U may be 0 (then loss 0 and zero gradients). Memory: O((B + U) D) + tile_rows * U per
+// thread. Errors: kDiverged naming the first row whose loss is not finite.
 absl::StatusOr<SoftmaxResult> SoftmaxLoss(const SoftmaxProblem& problem, int64_t tile_rows = 128);
 
 }  // namespace torii::model

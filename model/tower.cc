@@ -1,0 +1,163 @@
+#include "model/tower.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "model/dropout.h"
+#include "model/pool_rows.h"
+
+namespace torii::model {
+namespace {
+
+// Added to the variance in LayerNorm.
+constexpr double kNormEpsilon = 1e-5;
+// Vectors shorter than this are divided by it instead of by their length.
+constexpr double kMinLength = 1e-12;
+constexpr double kLeakySlope = 0.01;
+
+bool IsEmbedded(const TowerSource& source) {
+  return source.kind != TowerSource::kDense && source.kind != TowerSource::kVector;
+}
+
+// Whether the source's floats go through a linear layer of its own before they are joined.
+bool HasLinear(const TowerSource& source, const TowerConfig& config) {
+  return source.kind == TowerSource::kVector ||
+         (source.kind == TowerSource::kDense && config.combine() == TowerConfig::SUM);
+}
+
+at::Tensor Activate(const at::Tensor& x, TowerConfig::Activation activation) {
+  switch (activation) {
+    case TowerConfig::RELU:
+      return at::relu(x);
+    case TowerConfig::GELU:
+      return at::gelu(x);
+    case TowerConfig::TANH:
+      return at::tanh(x);
+    case TowerConfig::LEAKY_RELU:
+      return at::leaky_relu(x, kLeakySlope);
+    case TowerConfig::SILU:
+      return at::silu(x);
+  }
+  TORII_CHECK(false, "activation ", static_cast<int>(activation));
+}
+
+// [n, E]: the rows of a source, picked or pooled.
+at::Tensor Embed(const TowerSource& source, const TowerConfig& config, const EmbeddedInput& input) {
+  switch (source.kind) {
+    case TowerSource::kId:
+    case TowerSource::kSingle:
+      return at::embedding(input.rows, input.index);
+    case TowerSource::kBag:
+      return PoolRows(
+          input.rows, input.index, input.offsets,
+          config.pooling() == TowerConfig::SUM_ROWS ? BagPooling::kSum : BagPooling::kMean);
+    case TowerSource::kHistory:
+      return config.history().pooling() == HistoryConfig::RECENCY
+                 ? PoolRecent(input.rows, input.index, input.offsets, config.history().half_life())
+                 : PoolRows(input.rows, input.index, input.offsets, BagPooling::kMean);
+    case TowerSource::kDense:
+    case TowerSource::kVector:
+      break;
+  }
+  TORII_CHECK(false, source.name, " is not embedded");
+}
+
+// Each row scaled to length 1. A row of zeros stays one and passes no gradient on: its direction is
+// unknown, and 1 / kMinLength times the gradient would wreck the weights behind it.
+at::Tensor Normalize(const at::Tensor& x) {
+  const at::Tensor length = x.norm(2, {1}, /*keepdim=*/true);
+  const at::Tensor safe = at::where(length.detach() > kMinLength, x, x.detach());
+  return safe / length.clamp_min(kMinLength);
+}
+
+}  // namespace
+
+Tower::Tower(const TowerPlan& plan, const TowerConfig& config, int64_t dim, bool normalize,
+             DenseParameters& parameters)
+    : plan_(plan), config_(config), dim_(dim), normalize_(normalize), parameters_(&parameters) {
+  const int64_t input_width = config.combine() == TowerConfig::SUM ? dim : plan.embedding_dim;
+  for (const TowerSource& source : plan.sources) {
+    if (!HasLinear(source, config)) continue;
+    inputs_.push_back(AddLinear(absl::StrCat(plan.side, ".input.", source.name), source.width,
+                                input_width, Init::kLinear));
+  }
+  int64_t width = plan.joined_width;
+  for (int l = 0; l < config.hidden_size(); ++l) {
+    const std::string name = absl::StrCat(plan.side, ".hidden", l);
+    HiddenLayer layer;
+    layer.linear = AddLinear(name, width, config.hidden(l), Init::kHe);
+    width = config.hidden(l);
+    if (config.layer_norm()) {
+      layer.norm_weight =
+          parameters.Add(name + ".norm.weight", {width}, Init::kOne, /*decay=*/false);
+      layer.norm_bias = parameters.Add(name + ".norm.bias", {width}, Init::kZero, /*decay=*/false);
+    }
+    hidden_.push_back(layer);
+  }
+  if (plan.has_final_linear) {
+    final_ = AddLinear(absl::StrCat(plan.side, ".final"), width, dim, Init::kLinear);
+  }
+}
+
+Tower::Linear Tower::AddLinear(const std::string& name, int64_t in, int64_t out, Init init) {
+  return {parameters_->Add(name + ".weight", {out, in}, init, /*decay=*/true),
+          parameters_->Add(name + ".bias", {out}, Init::kZero, /*decay=*/false)};
+}
+
+at::Tensor Tower::Apply(const Linear& linear, const at::Tensor& x) const {
+  return at::linear(x, parameters_->Get(linear.weight), parameters_->Get(linear.bias));
+}
+
+at::Tensor Tower::Join(const TowerInput& input) const {
+  std::vector<at::Tensor> parts;
+  size_t embedded = 0, dense = 0, linear = 0;
+  for (const TowerSource& source : plan_.sources) {
+    if (IsEmbedded(source)) {
+      TORII_CHECK(embedded < input.embedded.size(), "no rows for ", source.name);
+      parts.push_back(Embed(source, config_, input.embedded[embedded++]));
+    } else {
+      TORII_CHECK(dense < input.dense.size(), "no floats for ", source.name);
+      parts.push_back(input.dense[dense++]);
+    }
+    if (HasLinear(source, config_)) parts.back() = Apply(inputs_[linear++], parts.back());
+    TORII_CHECK(parts.back().size(0) == input.n, source.name, " has ", parts.back().size(0),
+                " rows, the input ", input.n);
+  }
+  TORII_CHECK(embedded == input.embedded.size() && dense == input.dense.size(), plan_.side,
+              " tower: ", input.embedded.size(), " embedded and ", input.dense.size(),
+              " dense inputs given, ", embedded, " and ", dense, " expected");
+  if (config_.combine() == TowerConfig::CONCAT)
+    return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+  at::Tensor sum = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
+  return sum;
+}
+
+at::Tensor Tower::Hidden(at::Tensor x, const TowerInput& input, const DropoutStep& dropout) const {
+  const bool drop = dropout.training && config_.dropout() > 0 && input.dropout_key.defined();
+  for (size_t l = 0; l < hidden_.size(); ++l) {
+    x = Apply(hidden_[l].linear, x);
+    if (hidden_[l].norm_weight >= 0) {
+      x = at::layer_norm(x, {x.size(1)}, parameters_->Get(hidden_[l].norm_weight),
+                         parameters_->Get(hidden_[l].norm_bias), kNormEpsilon);
+    }
+    x = Activate(x, config_.activation());
+    if (drop) {
+      const RandomStream stream(dropout.seed, absl::StrCat("dropout:", plan_.side, ".", l),
+                                static_cast<uint64_t>(dropout.step));
+      x = x * DropoutMask(stream, input.dropout_key, x.size(1), config_.dropout());
+    }
+  }
+  return x;
+}
+
+at::Tensor Tower::Forward(const TowerInput& input, const DropoutStep& dropout) const {
+  at::Tensor x = Hidden(Join(input), input, dropout);
+  if (plan_.has_final_linear) x = Apply(final_, x);
+  return normalize_ ? Normalize(x) : x;
+}
+
+}  // namespace torii::model
