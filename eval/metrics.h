@@ -1,4 +1,5 @@
-// Metrics from ranks (definitions: docs/evaluation.md). Sums run over users in order, so they do not depend on W.
+// Metrics from ranks (definitions: docs/evaluation.md). Sums run over users in order, so they do
+// not depend on W.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace torii::eval {
 struct Metrics {
   int64_t users = 0;
   int64_t targets = 0;
-  // "recall@20", "precision@20", "ndcg@20", "hit_rate@20", "map@20", "mrr@20" for each k, and "mrr".
+  // "recall@20", "precision@20", "ndcg@20", "hit_rate@20", "map@20", "mrr@20" for each k, and
+  // "mrr".
   std::map<std::string, double> values;
 };
 

@@ -1,4 +1,5 @@
-// Exact distributed ranking: items are scored where they live; the rank of a held-out item is found by counting.
+// Exact distributed ranking: items are scored where they live; the rank of a held-out item is found
+// by counting.
 #pragma once
 
 #include <cstdint>
@@ -16,30 +17,33 @@ namespace torii::eval {
 
 std::vector<std::string> Validate(const EvalConfig& config);
 
-// Held-out items of some users, in user order: the same on all ranks (built from the mapped dataset).
-// Item lists hold item rows; target and seen lists of a user are disjoint and without repeats.
+// Held-out items of some users, in user order: the same on all ranks (built from the mapped
+// dataset). Item lists hold item rows; target and seen lists of a user are disjoint and without
+// repeats.
 struct HeldOut {
   std::vector<int64_t> users;         // [n] user rows with at least one target
   std::vector<int64_t> target_begin;  // [n + 1]
   std::vector<int64_t> targets;
-  std::vector<int64_t> seen_begin;    // [n + 1]
-  std::vector<int64_t> seen;          // items left out of the ranking
+  std::vector<int64_t> seen_begin;  // [n + 1]
+  std::vector<int64_t> seen;        // items left out of the ranking
 };
 
-// The vectors of some users [n, D] float32; collective: every rank calls it with its own users, n may be 0.
+// The vectors of some users [n, D] float32; collective: every rank calls it with its own users, n
+// may be 0.
 using QueryFunction = std::function<absl::StatusOr<at::Tensor>(std::span<const int64_t> users)>;
 
 // The item vectors this rank owns: row i belongs to item row rank + i * W.
 struct OwnedItems {
-  at::Tensor vectors;      // [owned, D] float32
+  at::Tensor vectors;  // [owned, D] float32
   int64_t total_items = 0;
 };
 
-// Rank (from 1) of every target: 1 + unseen items with a higher score, or an equal score and a smaller row. The
-// same numbers on all ranks and for every W. NaN scores are kDiverged, naming the user. Collective.
+// Rank (from 1) of every target: 1 + unseen items with a higher score, or an equal score and a
+// smaller row. The same numbers on all ranks and for every W. NaN scores are kDiverged, naming the
+// user. Collective.
 absl::StatusOr<std::vector<int64_t>> RankTargets(comm::Communicator& comm, const OwnedItems& items,
-                                                 const HeldOut& held_out, const QueryFunction& query,
-                                                 int64_t batch_users);
+                                                 const HeldOut& held_out,
+                                                 const QueryFunction& query, int64_t batch_users);
 
 // The same for the ranking by descending count (ties: smaller row). Local.
 std::vector<int64_t> RankTargetsByCount(std::span<const int64_t> item_counts,

@@ -1,4 +1,5 @@
-// Exact top-K lists (for recommend and TREC runs): per-rank lists, merged. Ties: smaller item row first.
+// Exact top-K lists (for recommend and TREC runs): per-rank lists, merged. Ties: smaller item row
+// first.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +27,15 @@ struct TopKRequest {
   int64_t batch_users = 1024;
 };
 
-// One list per user, best first, shorter than k if the corpus is. The same on all ranks, for every W.
-// Collective.
+// One list per user, best first, shorter than k if the corpus is. The same on all ranks, for every
+// W. Collective.
 absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& comm,
                                                           const OwnedItems& items,
                                                           const TopKRequest& request,
                                                           const QueryFunction& query);
 
-// TREC run ("user Q0 item rank score tag", score decreasing strictly with rank: the rank's complement where
-// scores tie) and qrels ("user 0 item 1").
+// TREC run ("user Q0 item rank score tag", score decreasing strictly with rank: the rank's
+// complement where scores tie) and qrels ("user 0 item 1").
 absl::Status WriteTrecRun(FileSystem& files, const std::string& path,
                           std::span<const std::string> user_ids,
                           const std::vector<std::vector<ScoredItem>>& lists,

@@ -30,7 +30,7 @@ class ScoreTest : public ::testing::TestWithParam<const ScoreVariant*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(AllVariants, ScoreTest, ::testing::ValuesIn(RunnableScoreVariants()),
-                         [](const auto& info) { return std::string(info.param->name); });
+                         [](const auto& variant) { return std::string(variant.param->name); });
 
 bool SameBits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
