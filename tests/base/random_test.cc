@@ -60,6 +60,24 @@ TEST(RandomStreamTest, ChangesWithSeedPurposeStepAndIndex) {
   EXPECT_NE(stream.Bits(5), RandomStream(7, "dropout", 3 + (uint64_t{1} << 32)).Bits(5));
 }
 
+// A resumed run must draw what the undisturbed one would have drawn.
+TEST(RandomStreamTest, NeverChanges) {
+  const RandomStream stream(1, "dropout", 2);
+  EXPECT_EQ(stream.Bits(3), 0x3afa9ec5e37e5d97u);
+  EXPECT_EQ(stream.Below(3, 1000), 230);
+  EXPECT_EQ(MixSeed(1, 2), 0x81a5c1377856b73u);
+  EXPECT_EQ(MixSeed(1, "item"), 0x14c1b483a682851bu);
+
+  std::vector<float> row(5);
+  stream.UniformRow(4, row);
+  EXPECT_EQ(row[0], 0.505397558f);
+  EXPECT_EQ(row[4], 0.613773048f);
+  // Another libm may round the last bit otherwise.
+  stream.NormalRow(4, row);
+  EXPECT_FLOAT_EQ(row[0], 1.16786134f);
+  EXPECT_FLOAT_EQ(row[4], 0.980376482f);
+}
+
 TEST(RandomStreamTest, UniformFillsTheUnitIntervalEvenly) {
   const RandomStream stream(1, "test");
   std::vector<int64_t> counts(64);
