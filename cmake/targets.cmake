@@ -42,6 +42,11 @@ endfunction()
 function(torii_use_pch target)
   if(TORII_PCH)
     target_precompile_headers(${target} REUSE_FROM torii_pch)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")  # -fPIE would not match the header, which is compiled with -fPIC
+      set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(${target} PRIVATE -fPIC)
+    endif()
   endif()
 endfunction()
 

@@ -140,7 +140,9 @@ TEST(CheckpointTest, FindsEveryFlippedByte) {
       ASSERT_TRUE(WriteFileAtomically(LocalFiles(), file, damaged).ok());
       const auto info = ReadCheckpointInfo(LocalFiles(), path, /*verify_content=*/true);
       // White space of the manifest carries nothing.
-      if (info.ok()) EXPECT_TRUE(name == "manifest.json" && std::isspace(content[i])) << name << i;
+      if (info.ok()) {
+        EXPECT_TRUE(name == "manifest.json" && std::isspace(content[i])) << name << i;
+      }
     }
     ASSERT_TRUE(WriteFileAtomically(LocalFiles(), file, content).ok());
   }
@@ -183,13 +185,16 @@ TEST(CheckpointTest, SurvivesAFaultAtAnyCall) {
       auto files = FaultFileSystem::Create(LocalFiles(), fault, at);
       const absl::Status saved =
           comm::RunRanks(1, [&](comm::Communicator& comm) { return Save(*files, comm, folder); });
-      if (fault == FileFault::kPowerCut) ASSERT_TRUE(files->DropUnsynced().ok());
+      if (fault == FileFault::kPowerCut) {
+        ASSERT_TRUE(files->DropUnsynced().ok());
+      }
       const auto newest = NewestCheckpoint(LocalFiles(), folder);
       ASSERT_TRUE(newest.ok());
       if (saved.ok()) {
         EXPECT_TRUE(newest->has_value()) << "acknowledged but lost, call " << at;
       }
-      for (const std::string& name : *LocalFiles().List(folder)) {
+      const auto names = LocalFiles().List(folder);
+      for (const std::string& name : *names) {
         if (name.ends_with(".partial")) {
           EXPECT_TRUE(fault == FileFault::kPowerCut || fault == FileFault::kShortWrite)
               << "left behind: " << name << ", call " << at;
