@@ -1,0 +1,164 @@
+#include "data/sorted_interactions.h"
+
+#include <algorithm>
+#include <memory>
+#include <queue>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
+#include "base/status_macros.h"
+
+namespace torii::data {
+namespace {
+
+constexpr int64_t kMergeRows = 65536;
+constexpr size_t kParallelRows = 1 << 16;
+
+bool Before(const Interaction& a, const Interaction& b) {
+  return std::tie(a.user, a.time, a.order) < std::tie(b.user, b.time, b.order);
+}
+
+// A sorted run, read through a buffer.
+class RunReader {
+ public:
+  RunReader(std::unique_ptr<ReadableFile> file, int64_t rows, int64_t buffer_rows)
+      : file_(std::move(file)), rows_(rows), buffer_rows_(buffer_rows) {}
+  // Call before the first current() and to step on; `more` is false at the end.
+  absl::Status Advance(bool* more) {
+    ++at_;
+    if (at_ >= buffer_.size()) {
+      const int64_t count = std::min(buffer_rows_, rows_ - read_);
+      buffer_.resize(static_cast<size_t>(count));
+      constexpr int64_t kBytes = sizeof(Interaction);
+      TORII_RETURN_IF_ERROR(file_->ReadAt(read_ * kBytes, count * kBytes, buffer_.data()));
+      read_ += count;
+      at_ = 0;
+    }
+    *more = !buffer_.empty();
+    return absl::OkStatus();
+  }
+  const Interaction& current() const { return buffer_[at_]; }
+
+ private:
+  std::unique_ptr<ReadableFile> file_;
+  int64_t rows_;
+  int64_t buffer_rows_;
+  int64_t read_ = 0;
+  size_t at_ = 0;
+  std::vector<Interaction> buffer_;
+};
+
+}  // namespace
+
+void SortInteractions(std::span<Interaction> rows) {
+  if (rows.size() < kParallelRows) {
+    std::sort(rows.begin(), rows.end(), Before);
+    return;
+  }
+  const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+  std::nth_element(rows.begin(), middle, rows.end(), Before);
+  std::thread lower([&] { std::sort(rows.begin(), middle, Before); });
+  std::sort(middle, rows.end(), Before);
+  lower.join();
+}
+
+std::string SortedInteractions::RunPath(size_t run) const {
+  return absl::StrCat(options_.scratch_prefix, ".", run);
+}
+
+absl::Status SortedInteractions::AddRun(std::vector<Interaction>* rows) {
+  TORII_FAILPOINT("prepare.spill");
+  SortInteractions(*rows);
+  TORII_ASSIGN_OR_RETURN(BufferedFile file,
+                         BufferedFile::Create(*files_, RunPath(run_rows_.size())));
+  TORII_RETURN_IF_ERROR(file.AppendValues(InteractionBlock(*rows)));
+  TORII_RETURN_IF_ERROR(file.Close(BufferedFile::Durability::kScratch));
+  run_rows_.push_back(static_cast<int64_t>(rows->size()));
+  rows->clear();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
+                                                            const InteractionSpill& spill,
+                                                            const Kept& kept,
+                                                            std::span<const int32_t> user_row,
+                                                            const Options& options) {
+  SortedInteractions sorted(files, options);
+  const int64_t capacity = std::min(options.buffer_rows, spill.rows() - kept.dropped_rows);
+  std::vector<Interaction> rows;
+  rows.reserve(static_cast<size_t>(capacity));
+  const bool one_run = spill.rows() - kept.dropped_rows <= options.buffer_rows;
+  const VisitInteractions add = [&](InteractionBlock block) -> absl::Status {
+    for (Interaction row : block) {
+      if (!kept.Keeps(row)) {
+        continue;
+      }
+      row.user = user_row[static_cast<size_t>(row.user)];
+      rows.push_back(row);
+      if (!one_run && static_cast<int64_t>(rows.size()) == options.buffer_rows) {
+        TORII_RETURN_IF_ERROR(sorted.AddRun(&rows));
+      }
+    }
+    return absl::OkStatus();
+  };
+  TORII_RETURN_IF_ERROR(spill.ForEach(add));
+  if (one_run) {
+    SortInteractions(rows);
+    sorted.memory_ = std::move(rows);
+  } else if (!rows.empty()) {
+    TORII_RETURN_IF_ERROR(sorted.AddRun(&rows));
+  }
+  return sorted;
+}
+
+absl::Status SortedInteractions::ForEachUserInMemory(const VisitUser& visit) {
+  for (size_t begin = 0; begin < memory_.size();) {
+    size_t end = begin + 1;
+    while (end < memory_.size() && memory_[end].user == memory_[begin].user) {
+      ++end;
+    }
+    TORII_RETURN_IF_ERROR(visit(std::span(memory_).subspan(begin, end - begin)));
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SortedInteractions::ForEachUser(const VisitUser& visit) {
+  if (run_rows_.empty()) {
+    return ForEachUserInMemory(visit);
+  }
+  const int64_t buffer_rows = std::clamp<int64_t>(options_.buffer_rows / num_runs(), 1, kMergeRows);
+  std::vector<std::unique_ptr<RunReader>> runs;
+  const auto later = [](const RunReader* a, const RunReader* b) {
+    return Before(b->current(), a->current());
+  };
+  std::priority_queue<RunReader*, std::vector<RunReader*>, decltype(later)> next(later);
+  bool more = false;
+  for (size_t run = 0; run < run_rows_.size(); ++run) {
+    TORII_ASSIGN_OR_RETURN(std::unique_ptr<ReadableFile> file,
+                           files_->OpenForReading(RunPath(run)));
+    runs.push_back(std::make_unique<RunReader>(std::move(file), run_rows_[run], buffer_rows));
+    TORII_RETURN_IF_ERROR(runs.back()->Advance(&more));
+    next.push(runs.back().get());
+  }
+  std::vector<Interaction> user;
+  while (!next.empty()) {
+    RunReader* const run = next.top();
+    next.pop();
+    if (!user.empty() && user.front().user != run->current().user) {
+      TORII_RETURN_IF_ERROR(visit(user));
+      user.clear();
+    }
+    user.push_back(run->current());
+    TORII_RETURN_IF_ERROR(run->Advance(&more));
+    if (more) {
+      next.push(run);
+    }
+  }
+  return user.empty() ? absl::OkStatus() : visit(user);
+}
+
+}  // namespace torii::data
