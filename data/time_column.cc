@@ -20,12 +20,12 @@ int64_t KeyOfDouble(double value) {
 
 double DoubleOfKey(int64_t key) { return std::bit_cast<double>(key < 0 ? key ^ INT64_MAX : key); }
 
+// A zone ("Z", "+01:00") is applied; without one the time is UTC.
 bool ParseIso(std::string_view text, int64_t* microseconds) {
   const std::string_view trimmed = Trim(text);
-  const std::string_view plain =
-      trimmed.ends_with('Z') ? trimmed.substr(0, trimmed.size() - 1) : trimmed;
-  return arrow::internal::ParseTimestampISO8601(plain.data(), plain.size(), arrow::TimeUnit::MICRO,
-                                                microseconds);
+  bool has_zone = false;
+  return arrow::internal::ParseTimestampISO8601(
+      trimmed.data(), trimmed.size(), arrow::TimeUnit::MICRO, microseconds, &has_zone);
 }
 
 std::string_view KindName(TimeKind kind) {
