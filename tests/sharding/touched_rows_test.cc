@@ -1,0 +1,43 @@
+#include "sharding/touched_rows.h"
+
+#include <map>
+#include <vector>
+
+#include "base/random.h"
+#include "gtest/gtest.h"
+
+namespace torii::sharding {
+namespace {
+
+TEST(TouchedRowsTest, GroupsBySlotAndKeepsTheOrderOfAddition) {
+  const RandomStream stream(5, "slots");
+  TouchedRows touched;
+  for (const int64_t num_slots : {1, 2, 37, 5000, 40'000'000}) {
+    for (const size_t count : {0, 1, 2, 3000}) {
+      std::vector<int64_t> slots;
+      for (size_t i = 0; i < count; ++i) slots.push_back(stream.Below(i, num_slots));
+      const std::vector<float> gradients(2 * count);
+      std::map<int64_t, std::vector<const float*>> expected;
+      for (size_t i = 0; i < count; ++i) expected[slots[i]].push_back(&gradients[2 * i]);
+
+      touched.Clear();
+      const size_t half = count / 2;
+      touched.Add(std::span(slots).first(half), gradients.data(), 2);
+      touched.Add(std::span(slots).subspan(half), gradients.data() + 2 * half, 2);
+      touched.Group(num_slots);
+
+      ASSERT_EQ(touched.distinct(), static_cast<int64_t>(expected.size()));
+      size_t i = 0;
+      for (const auto& [slot, rows] : expected) {
+        EXPECT_EQ(touched.slots()[i], slot);
+        const auto found = touched.gradients().subspan(touched.begin()[i],
+                                                       touched.begin()[i + 1] - touched.begin()[i]);
+        EXPECT_EQ(std::vector<const float*>(found.begin(), found.end()), rows) << "slot " << slot;
+        ++i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace torii::sharding
