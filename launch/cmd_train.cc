@@ -1,0 +1,170 @@
+// torii train: prepares if needed, trains, evaluates the best checkpoint.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/exit_code.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "launch/command.h"
+#include "launch/cores.h"
+#include "launch/dataset_on_ranks.h"
+#include "launch/describe.h"
+#include "launch/output.h"
+#include "launch/run_folder.h"
+#include "launch/trained_model.h"
+#include "trainer/evaluate_model.h"
+#include "trainer/train_loop.h"
+
+namespace torii::launch {
+namespace {
+
+// What `torii train` was asked for; the same on all ranks.
+struct TrainJob {
+  RunConfig config;
+  trainer::Resume resume = trainer::Resume::kAuto;
+  bool json = false;
+  std::string command_line, launcher;
+  const std::atomic<bool>* stop = nullptr;
+};
+
+// Evaluates the best checkpoint and prints the table. Collective.
+absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data::Dataset& dataset,
+                        const TrainJob& job, const trainer::TrainSummary& summary) {
+  const RunConfig& config = job.config;
+  nlohmann::ordered_json json = {{"checkpoint", summary.best_checkpoint},
+                                 {"step", summary.progress.step},
+                                 {"last_loss", summary.last_loss},
+                                 {"train_seconds", summary.train_seconds}};
+  std::string text = absl::StrCat("best checkpoint: ", summary.best_checkpoint, "\n");
+  if (dataset.test().size() > 0 || dataset.valid().size() > 0) {
+    TORII_ASSIGN_OR_RETURN(
+        const std::unique_ptr<trainer::TwoTower> towers,
+        trainer::TwoTower::Create(comm, dataset, {config.model(), config.tables(), config.seed()}));
+    TORII_RETURN_IF_ERROR(LoadWeights(files, comm, summary.best_checkpoint, *towers).status());
+    TORII_ASSIGN_OR_RETURN(
+        const trainer::Evaluation evaluation,
+        trainer::EvaluateModel(*towers, config.eval(), config.train().embed_batch()));
+    json.update(EvaluationJson(evaluation));
+    absl::StrAppend(&text, DescribeEvaluation(evaluation));
+  }
+  absl::Status printed;
+  if (comm.rank() == 0) printed = Print(job.json ? DumpJson(json) : text);
+  return comm::AgreeOnStatus(comm, printed);
+}
+
+// Tells the run folder how far the run is; `folder` is null on ranks but 0.
+absl::Status EnterPhase(comm::Communicator& comm, RunFolder* folder, const std::string& phase) {
+  return comm::AgreeOnStatus(comm, folder == nullptr ? absl::OkStatus() : folder->SetPhase(phase));
+}
+
+absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& job,
+                   RunFolder* folder) {
+  const RunConfig& config = job.config;
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "prepare"));
+  TORII_RETURN_IF_ERROR(PrepareOnce(files, comm, config.data()));
+  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
+                         OpenDataset(files, comm, config.data().prepared_dir()));
+
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "train"));
+  trainer::TrainRun run;
+  run.run_dir = config.run_dir();
+  run.seed = config.seed();
+  run.model = config.model();
+  run.tables = config.tables();
+  run.sampler = config.sampler();
+  run.train = config.train();
+  run.eval = config.eval();
+  run.resolved_config = PrintConfig(config);
+  run.resume = job.resume;
+  run.stop = job.stop;
+  TORII_ASSIGN_OR_RETURN(const trainer::TrainSummary summary,
+                         trainer::RunTraining(files, comm, *dataset, run));
+
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "evaluate"));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
+      comm, folder == nullptr ? absl::OkStatus() : folder->SetStep(summary.progress.step)));
+  return ReportBest(files, comm, *dataset, job, summary);
+}
+
+// One rank's way through the job, with the run folder opened before and closed after.
+absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const TrainJob& job) {
+  const std::string& run_dir = job.config.run_dir();
+  std::unique_ptr<RunFolder> folder;
+  absl::Status opened;
+  if (comm.rank() == 0) {
+    absl::StatusOr<std::unique_ptr<RunFolder>> made =
+        RunFolder::Open(files, run_dir,
+                        {.command_line = job.command_line,
+                         .resolved_config = PrintConfig(job.config),
+                         .world_size = comm.world_size(),
+                         .launcher = job.launcher});
+    opened = made.status();
+    if (made.ok()) folder = std::move(made).value();
+  }
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
+  SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
+  if (comm.rank() == 0) {
+    TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
+               comm.world_size() == 1 ? " rank" : " ranks", ", host ", HostName(), ", ",
+               AllowedCores().size(), " cores)");
+  }
+  const absl::Status trained =
+      CatchExceptions([&] { return Train(files, comm, job, folder.get()); });
+  if (folder != nullptr) {
+    const absl::Status written = folder->SetEnd(trained);
+    if (!written.ok()) TORII_WARNING("STATUS.json: ", written.message());
+  }
+  if (!trained.ok()) TORII_DEBUG(ErrorLine(trained));
+  SetLogFile(comm.rank(), "");
+  return trained;
+}
+
+class TrainCommand final : public Command {
+ public:
+  CommandText text() const final {
+    return {"train", "Train a model: prepare, train, evaluate, keep the best checkpoint.",
+            "Prepares the data if that was not done, trains the two towers, evaluates them as it "
+            "goes, and ends with the exact ranking metrics of the best checkpoint beside those of "
+            "the popularity ranking. The same command runs on one process, on threads (--ranks) "
+            "and under mpirun or srun; the number of ranks does not change the model. A run "
+            "folder that has checkpoints is continued. SIGTERM, SIGUSR1 or Ctrl-C write a "
+            "checkpoint and end with 75: run the same command again to go on.",
+            "torii train --config my.txtpb --run-dir runs/first\n"
+            "mpirun -np 8 torii train --config my.txtpb --set train.epochs=20\n"
+            "torii train --config my.txtpb --ranks 4"};
+  }
+  void Declare(FlagSet& flags) final {
+    config_.Declare(flags);
+    ranks_.Declare(flags);
+    flags.AddText("resume", &resume_, "auto|never",
+                  "auto (default): go on from the newest checkpoint of the run folder. never: "
+                  "remove its checkpoints and start afresh.");
+    flags.AddSwitch("json", &json_, "Print the final metrics as JSON.");
+  }
+  absl::StatusOr<int> Run(const CommandContext& context) final {
+    if (resume_ != "auto" && resume_ != "never") {
+      return UsageError(absl::StrCat("--resume: '", resume_, "' is neither auto nor never"));
+    }
+    TrainJob job;
+    TORII_ASSIGN_OR_RETURN(job.config, config_.Load(context.files));
+    job.resume = resume_ == "never" ? trainer::Resume::kNever : trainer::Resume::kAuto;
+    job.json = json_;
+    job.command_line = context.command_line;
+    job.launcher = context.runtime.Launcher();
+    job.stop = context.runtime.StopOnSignals();
+    TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
+        ranks_, [&](comm::Communicator& comm) { return TrainOnRank(context.files, comm, job); }));
+    return 0;
+  }
+
+ private:
+  ConfigFlags config_;
+  RankOptions ranks_;
+  std::string resume_ = "auto";
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeTrainCommand() { return std::make_unique<TrainCommand>(); }
+
+}  // namespace torii::launch

@@ -1,0 +1,26 @@
+// Protobuf text with error messages for people: place, nearest field or value names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+
+namespace torii::launch {
+
+struct TextError {
+  int line = 0;    // from 1
+  int column = 0;  // from 1
+  std::string message;
+};
+
+// The errors of parsing `text` into `message`, none if it was parsed.
+std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message);
+
+std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);
+
+// "there is no field 'x' in model (did you mean 'dim'?); its fields are ...".
+std::string NoSuchField(const google::protobuf::Descriptor& type, const std::string& name);
+
+}  // namespace torii::launch

@@ -1,0 +1,31 @@
+// How the cores of a node are shared by the ranks on it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "comm/communicator.h"
+
+namespace torii::launch {
+
+// The processors on which this process may run, ascending.
+std::vector<int> AllowedCores();
+
+// Threads for the rank whose cores are masks[rank]: each core is divided among the ranks that may
+// use it. At least 1. Pure. masks: of all ranks of the node.
+int FairThreads(const std::vector<std::vector<int>>& masks, size_t rank);
+
+// A warning if `ranks` ranks of `threads` threads each need more than `cores` cores, else "". Pure.
+std::string OversubscriptionWarning(int64_t ranks, int64_t threads, int64_t cores);
+
+// Sets the intra-op threads of LibTorch for this thread and those it starts.
+void SetIntraOpThreads(int threads);
+
+// FairThreads over the ranks of this node (those with the same host name). Collective.
+absl::StatusOr<int> AgreeOnThreads(comm::Communicator& comm);
+
+std::string HostName();
+
+}  // namespace torii::launch

@@ -1,0 +1,46 @@
+// The configuration of a run: protobuf text files laid over one another, then --set assignments,
+// then --run-dir and --seed. Pure but for reading the files; every message says where:
+// "my.txtpb:12:5: ...".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "google/protobuf/message.h"
+#include "launch/run.pb.h"
+
+namespace torii::launch {
+
+struct ConfigSources {
+  std::vector<std::string> files;  // a later one overrides an earlier one
+  std::vector<std::string> sets;   // "train.epochs=3"
+  std::optional<std::string> run_dir;
+  std::optional<uint64_t> seed;
+};
+
+// Adds nothing to the defaults where `sources` is empty. All fields that have a default are set in
+// the result (FillDefaults). kNoInput for a missing file, kConfig for the rest. Rules are not
+// checked (validate_config.h).
+absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sources);
+
+// Parses protobuf text into `message`, which is cleared first. `name` is the file's, for messages.
+absl::Status ParseConfigText(const std::string& text, const std::string& name,
+                             google::protobuf::Message* message);
+
+// Lays `over` over `base`: fields that `over` has replace those of `base`; messages are laid over
+// each other field by field; lists are replaced, not appended to.
+void Overlay(const google::protobuf::Message& over, google::protobuf::Message* base);
+
+// Sets every field that has a default to it, so that what is written down does not change with the
+// program. Optional parts (split, users, items, history, features) that are absent stay absent.
+void FillDefaults(RunConfig* config);
+
+// Protobuf text, one field a line, that ParseConfigText reads back to an equal message.
+std::string PrintConfig(const google::protobuf::Message& message);
+
+}  // namespace torii::launch

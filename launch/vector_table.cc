@@ -1,0 +1,135 @@
+// Vectors as Parquet, through Arrow.
+#include <arrow/api.h>
+#include <arrow/io/interfaces.h>
+#include <parquet/arrow/writer.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/exit_code.h"
+#include "base/status_macros.h"
+#include "launch/export_files.h"
+
+namespace torii::launch {
+namespace {
+
+// Arrow writes into a file of ours; our error is kept for the caller, whose message names the path.
+class FileOfOurs final : public arrow::io::OutputStream {
+ public:
+  explicit FileOfOurs(std::unique_ptr<DigestedFile> file) : file_(std::move(file)) {}
+  using arrow::io::OutputStream::Write;
+  arrow::Status Write(const void* data, int64_t size) final {
+    if (error_.ok()) error_ = file_->Append(data, size);
+    return error_.ok() ? arrow::Status::OK()
+                       : arrow::Status::IOError(std::string(error_.message()));
+  }
+  arrow::Status Close() final {
+    closed_ = true;
+    return arrow::Status::OK();
+  }
+  arrow::Result<int64_t> Tell() const final { return file_->size(); }
+  bool closed() const final { return closed_; }
+
+  const absl::Status& error() const { return error_; }
+  absl::StatusOr<ExportedFile> Finish() { return file_->Close(); }
+
+ private:
+  std::unique_ptr<DigestedFile> file_;
+  absl::Status error_;
+  bool closed_ = false;
+};
+
+arrow::Result<std::shared_ptr<arrow::Array>> TextArray(const std::vector<std::string>& texts) {
+  arrow::LargeStringBuilder builder;
+  for (const std::string& text : texts) ARROW_RETURN_NOT_OK(builder.Append(text));
+  return builder.Finish();
+}
+
+class ParquetVectorTable final : public VectorTable {
+ public:
+  ParquetVectorTable(const std::string& path, const VectorTableShape& shape,
+                     std::unique_ptr<DigestedFile> file)
+      : path_(path), shape_(shape), sink_(std::make_shared<FileOfOurs>(std::move(file))) {}
+
+  absl::Status Open() {
+    arrow::FieldVector fields;
+    fields.push_back(
+        arrow::field("id", shape_.integer_ids ? arrow::int64() : arrow::large_utf8(), false));
+    if (shape_.titles) fields.push_back(arrow::field("title", arrow::large_utf8(), false));
+    fields.push_back(
+        arrow::field("vector",
+                     arrow::fixed_size_list(arrow::field("item", arrow::float32(), false),
+                                            static_cast<int32_t>(shape_.dim)),
+                     false));
+    schema_ = arrow::schema(fields);
+    // Random floats do not compress; the schema is kept so that the list's length comes back.
+    auto properties = parquet::WriterProperties::Builder().disable_dictionary()->build();
+    auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
+    auto writer = parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), sink_,
+                                                   properties, arrow_properties);
+    if (writer.ok()) writer_ = std::move(writer).ValueOrDie();
+    return Ours(writer.status());
+  }
+
+  absl::Status Append(const IdBlock& ids, std::span<const float> vectors) final {
+    const auto rows =
+        static_cast<int64_t>(shape_.integer_ids ? ids.integers.size() : ids.texts.size());
+    auto table = MakeTable(ids, vectors, rows);
+    TORII_RETURN_IF_ERROR(Ours(table.status()));
+    return Ours(writer_->WriteTable(**table, std::max<int64_t>(rows, 1)));
+  }
+
+  absl::StatusOr<ExportedFile> Close() final {
+    TORII_RETURN_IF_ERROR(Ours(writer_->Close()));
+    return sink_->Finish();
+  }
+
+ private:
+  arrow::Result<std::shared_ptr<arrow::Table>> MakeTable(const IdBlock& ids,
+                                                         std::span<const float> vectors,
+                                                         int64_t rows) const {
+    arrow::ArrayVector columns;
+    if (shape_.integer_ids) {
+      columns.push_back(
+          std::make_shared<arrow::Int64Array>(rows, arrow::Buffer::Wrap(ids.integers)));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(auto texts, TextArray(ids.texts));
+      columns.push_back(texts);
+    }
+    if (shape_.titles) {
+      ARROW_ASSIGN_OR_RAISE(auto titles, TextArray(ids.titles));
+      columns.push_back(titles);
+    }
+    const auto floats = std::make_shared<arrow::FloatArray>(
+        rows * shape_.dim, arrow::Buffer::Wrap(vectors.data(), vectors.size()));
+    columns.push_back(std::make_shared<arrow::FixedSizeListArray>(
+        schema_->field(schema_->num_fields() - 1)->type(), rows, floats));
+    return arrow::Table::Make(schema_, columns, rows);
+  }
+
+  // Our own error if the file failed, else Arrow's.
+  absl::Status Ours(const arrow::Status& status) const {
+    if (!sink_->error().ok()) return sink_->error();
+    if (status.ok()) return absl::OkStatus();
+    return InternalError(absl::StrCat(path_, ": ", status.ToString()));
+  }
+
+  std::string path_;
+  VectorTableShape shape_;
+  std::shared_ptr<FileOfOurs> sink_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VectorTable>> VectorTable::Create(FileSystem& files,
+                                                                 const std::string& folder,
+                                                                 const std::string& name,
+                                                                 const VectorTableShape& shape) {
+  TORII_ASSIGN_OR_RETURN(std::unique_ptr<DigestedFile> file,
+                         DigestedFile::Create(files, folder, name));
+  auto table = std::make_unique<ParquetVectorTable>(JoinPath(folder, name), shape, std::move(file));
+  TORII_RETURN_IF_ERROR(table->Open());
+  return table;
+}
+
+}  // namespace torii::launch
