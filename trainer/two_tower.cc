@@ -126,7 +126,9 @@ absl::StatusOr<TowerPass> TwoTower::Pass(const model::Tower& tower, const PassRo
   for (const TowerSource& source : sources) {
     if (IsFeature(source)) which.push_back(source.feature);
   }
-  const data::FeatureRows features = rows.features.Gather(rows.rows, which);
+  TowerPass pass;
+  pass.features = rows.features.Gather(rows.rows, which);
+  const data::FeatureRows& features = pass.features;
 
   // All embedded sources of a table group go into one list of keys; owned ids into one of their
   // own.
@@ -178,7 +180,6 @@ absl::StatusOr<TowerPass> TwoTower::Pass(const model::Tower& tower, const PassRo
   }
 
   // The rows themselves, each distinct one once.
-  TowerPass pass;
   for (const Asked& a : asked) {
     sharding::TableGroup& group = *groups_[static_cast<size_t>(a.group)];
     TORII_ASSIGN_OR_RETURN(sharding::Lookup lookup,

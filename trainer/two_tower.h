@@ -35,7 +35,8 @@ struct TwoTowerConfig {
 struct TowerPass {
   at::Tensor vectors;  // [n, D]; with autograd graph if made for training
   std::vector<sharding::Lookup> lookups;
-  std::vector<int> groups;  // the table group of each lookup
+  std::vector<int> groups;     // the table group of each lookup
+  data::FeatureRows features;  // what the graph of `vectors` looks at
 };
 
 enum class PassKind { kTraining, kInference };

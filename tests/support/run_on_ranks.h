@@ -16,12 +16,12 @@ inline void RunOnRanks(int world_size,
 
 }  // namespace torii::testing
 
-// In a body that returns absl::Status: a failed expectation ends this rank with an error, so that its peers
-// do not wait for it.
-#define TORII_EXPECT_OR_RETURN(condition)                                            \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      ADD_FAILURE() << "not true: " #condition;                                      \
-      return ::absl::InternalError("not true: " #condition);                         \
-    }                                                                                \
+// In a body that returns absl::Status: a failed expectation ends this rank with an error, so that
+// its peers do not wait for it.
+#define TORII_EXPECT_OR_RETURN(condition)                    \
+  do {                                                       \
+    if (!(condition)) {                                      \
+      ADD_FAILURE() << "not true: " #condition;              \
+      return ::absl::InternalError("not true: " #condition); \
+    }                                                        \
   } while (false)
