@@ -17,15 +17,16 @@ struct SyntheticOptions {
 };
 
 struct SyntheticTruth {
-  // Recall@20 on the last tenth of each user of the ranking by the true probabilities (training items masked):
-  // what a perfect model reaches.
+  // Recall@20 on the last tenth of each user of the ranking by the true probabilities (training
+  // items masked): what a perfect model reaches.
   double oracle_recall_at_20 = 0;
   double popularity_recall_at_20 = 0;
 };
 
 // Writes interactions.parquet (user_id, item_id, timestamp), users.parquet (user_id, age, city) and
-// items.parquet (item_id, title, category, price, words) into `folder`. Items have a popularity (Zipf) and a
-// cluster; users pick items by popularity x taste; features tell the cluster with noise.
+// items.parquet (item_id, title, category, price, words) into `folder`. Items have a popularity
+// (Zipf) and a cluster; users pick items by popularity x taste; features tell the cluster with
+// noise.
 absl::StatusOr<SyntheticTruth> WriteSyntheticData(FileSystem& files, const std::string& folder,
                                                   const SyntheticOptions& options);
 
