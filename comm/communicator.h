@@ -1,5 +1,6 @@
-// Ranks talking to ranks. A Communicator is a fixed group of W ranks; every rank must make the same calls in
-// the same order (collectives). Back ends: in_process (ranks = threads; defines the semantics) and mpi.
+// Ranks talking to ranks. A Communicator is a fixed group of W ranks; every rank must make the same
+// calls in the same order (collectives). Back ends: in_process (ranks = threads; defines the
+// semantics) and mpi.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,14 @@ namespace torii::comm {
 enum class ReduceOp { kSum, kMin, kMax };
 
 // Tensors are contiguous, of dtype float32, float64, int64, int32, uint8 or bfloat16 (bfloat16: no
-// reductions), on the device that the back end serves. "Rows" are slices of the first dimension; all ranks
-// agree on dtype and on the other dimensions. Any count may be 0, on some ranks or on all. Sizes are 64-bit.
-// Sums are taken in rank order (in_process) or in a fixed order for a fixed W (mpi): repeated runs at the
-// same W give the same bits.
+// reductions), on the device that the back end serves. "Rows" are slices of the first dimension;
+// all ranks agree on dtype and on the other dimensions. Any count may be 0, on some ranks or on
+// all. Sizes are 64-bit. Sums are taken in rank order (in_process) or in a fixed order for a fixed
+// W (mpi): repeated runs at the same W give the same bits.
 //
-// Not thread-safe. A call returns when its result is ready. Every wait ends: with the result, with kPeerLost
-// after the deadline given at creation, or with the reason of an Abort anywhere in the group. After an error
-// the group is unusable: Abort() and leave.
+// Not thread-safe. A call returns when its result is ready. Every wait ends: with the result, with
+// kPeerLost after the deadline given at creation, or with the reason of an Abort anywhere in the
+// group. After an error the group is unusable: Abort() and leave.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -32,8 +33,8 @@ class Communicator {
 
   // In place, any shape, the same on all ranks.
   virtual absl::Status AllReduce(at::Tensor& tensor, ReduceOp op) = 0;
-  // [rows[rank], ...] on each rank -> [sum rows, ...] on all, in rank order. `rows` (size W, the same on all
-  // ranks) says what each contributes.
+  // [rows[rank], ...] on each rank -> [sum rows, ...] on all, in rank order. `rows` (size W, the
+  // same on all ranks) says what each contributes.
   virtual absl::StatusOr<at::Tensor> AllGatherV(const at::Tensor& in,
                                                 std::span<const int64_t> rows) = 0;
   // [sum rows, ...] on each rank -> rank r gets the sum over ranks of its slice [rows[r], ...].
@@ -41,14 +42,16 @@ class Communicator {
                                                     std::span<const int64_t> rows) = 0;
   // In place, the same shape everywhere; root's content goes to all.
   virtual absl::Status Broadcast(at::Tensor& tensor, int root) = 0;
-  // Rank r sends send_rows[q] rows to rank q, laid out in rank order in `in`, and gets recv_rows[q] rows from
-  // rank q, laid out in rank order in the result. send_rows[q] here = recv_rows[r] at rank q.
+  // Rank r sends send_rows[q] rows to rank q, laid out in rank order in `in`, and gets recv_rows[q]
+  // rows from rank q, laid out in rank order in the result. send_rows[q] here = recv_rows[r] at
+  // rank q.
   virtual absl::StatusOr<at::Tensor> AllToAllV(const at::Tensor& in,
                                                std::span<const int64_t> send_rows,
                                                std::span<const int64_t> recv_rows) = 0;
   virtual absl::Status Barrier() = 0;
-  // Ends the group with `reason`: calls in progress and later calls on any rank of it return an error
-  // (in_process), or every process ends with the exit code of `reason` (mpi). Any thread may call it.
+  // Ends the group with `reason`: calls in progress and later calls on any rank of it return an
+  // error (in_process), or every process ends with the exit code of `reason` (mpi). Any thread may
+  // call it.
   virtual void Abort(const absl::Status& reason) = 0;
 };
 
@@ -63,8 +66,8 @@ absl::StatusOr<std::vector<int64_t>> ExchangeCounts(Communicator& comm,
                                                     std::span<const int64_t> send_rows);
 absl::StatusOr<int64_t> AllReduceValue(Communicator& comm, int64_t value, ReduceOp op);
 absl::StatusOr<double> AllReduceValue(Communicator& comm, double value, ReduceOp op);
-// OK on all ranks if `mine` is OK on all; else every rank gets an error: its own, or the first other
-// rank's with "rank r: " before its message and its exit code.
+// OK on all ranks if `mine` is OK on all; else every rank gets an error: its own, or the first
+// other rank's with "rank r: " before its message and its exit code.
 absl::Status AgreeOnStatus(Communicator& comm, const absl::Status& mine);
 // Text from rank `root` to all.
 absl::StatusOr<std::string> BroadcastText(Communicator& comm, const std::string& text, int root);

@@ -17,14 +17,14 @@ struct RankGroupOptions {
   std::chrono::milliseconds deadline = std::chrono::minutes(10);
 };
 
-// One communicator for each of `world_size` ranks of a new group. Each may outlive the others; a rank whose
-// communicator is destroyed while peers wait breaks the group.
+// One communicator for each of `world_size` ranks of a new group. Each may outlive the others; a
+// rank whose communicator is destroyed while peers wait breaks the group.
 std::vector<std::unique_ptr<Communicator>> CreateInProcessGroup(int world_size,
                                                                 RankGroupOptions options = {});
 
-// Runs `body` on `world_size` ranks, each in a thread of its own (rank 0 in the calling thread), with one
-// intra-op thread each when world_size > 1. A rank that returns an error or throws aborts the group. Returns
-// the error of the rank that failed first.
+// Runs `body` on `world_size` ranks, each in a thread of its own (rank 0 in the calling thread),
+// with one intra-op thread each when world_size > 1. A rank that returns an error or throws aborts
+// the group. Returns the error of the rank that failed first.
 absl::Status RunRanks(int world_size, const std::function<absl::Status(Communicator&)>& body,
                       RankGroupOptions options = {});
 

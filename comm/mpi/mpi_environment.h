@@ -1,4 +1,5 @@
-// MPI start-up and the MPI back end. At most one environment in a process, made before any MPI call.
+// MPI start-up and the MPI back end. At most one environment in a process, made before any MPI
+// call.
 #pragma once
 
 #include <chrono>
@@ -10,8 +11,8 @@
 
 namespace torii::comm {
 
-// True if this process was started by mpirun, srun or another MPI launcher with a world of its own (looks at
-// the launcher's environment variables; calls no MPI).
+// True if this process was started by mpirun, srun or another MPI launcher with a world of its own
+// (looks at the launcher's environment variables; calls no MPI).
 bool StartedByMpiLauncher();
 
 class MpiEnvironment {
@@ -23,8 +24,8 @@ class MpiEnvironment {
   MpiEnvironment(const MpiEnvironment&) = delete;
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 
-  // The world, on a communicator of its own (MPI_Comm_dup). Collectives that take longer than `deadline`
-  // fail with kPeerLost. The environment must outlive it. Collective.
+  // The world, on a communicator of its own (MPI_Comm_dup). Collectives that take longer than
+  // `deadline` fail with kPeerLost. The environment must outlive it. Collective.
   absl::StatusOr<std::unique_ptr<Communicator>> World(
       std::chrono::milliseconds deadline = std::chrono::minutes(10));
   int rank() const { return rank_; }
