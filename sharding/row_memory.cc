@@ -42,7 +42,8 @@ at::Tensor RowBuffers::Take(int64_t rows, int64_t width) {
   if (chosen->numel() < needed) {
     // Some room to spare: the number of distinct rows varies from step to step.
     *chosen = at::Tensor();
-    *chosen = AllocateRows(needed + needed / 8, 1).view({-1});
+    // No view of it: a view keeps its base, which would count as a user of the memory.
+    *chosen = AllocateRows(needed + needed / 8, 1);
   }
   return at::empty({0}, at::kFloat).set_(chosen->storage(), 0, {rows, width}, {width, 1});
 }

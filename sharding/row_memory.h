@@ -20,7 +20,7 @@ class RowBuffers {
   at::Tensor Take(int64_t rows, int64_t width);
 
  private:
-  std::vector<at::Tensor> buffers_;  // flat
+  std::vector<at::Tensor> buffers_;  // [floats, 1] each
 };
 
 }  // namespace torii::sharding

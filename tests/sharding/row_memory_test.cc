@@ -15,6 +15,20 @@ TEST(RowMemoryTest, LargeAndEmptyTablesAreWritable) {
   }
 }
 
+TEST(RowBuffersTest, ReusesMemoryThatIsFree) {
+  RowBuffers buffers;
+  for (const int64_t rows : {10, 200'000}) {
+    at::Tensor first = buffers.Take(rows, 16);
+    const void* memory = first.data_ptr();
+    first.requires_grad_();
+    first.mul(2).sum().backward();
+
+    first = at::Tensor();
+
+    EXPECT_EQ(buffers.Take(rows - 1, 16).data_ptr(), memory) << rows << " rows";
+  }
+}
+
 TEST(RowBuffersTest, ReusesOnlyMemoryThatNobodyHolds) {
   RowBuffers buffers;
   at::Tensor first = buffers.Take(10, 4);
