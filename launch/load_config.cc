@@ -107,6 +107,10 @@ void FillDefaults(RunConfig* config) {
   config->mutable_data()->mutable_filters();
   config->mutable_model()->mutable_user();
   config->mutable_model()->mutable_item();
+  // Written down, WORLD would contradict full_corpus; left out, it does not.
+  if (config->sampler().full_corpus() && !config->sampler().has_in_batch()) {
+    config->mutable_sampler()->set_in_batch(sampler::SamplerConfig::NONE);
+  }
   config->mutable_sampler();
   config->mutable_tables();
   config->mutable_train()->mutable_dense();

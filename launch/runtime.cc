@@ -169,12 +169,12 @@ int Runtime::Finish(const absl::Status& status) {
   if (code == static_cast<int>(ExitCode::kInterrupted)) {
     // All ranks stopped together and their work is saved: they leave in good order.
     if (rank == 0) std::fprintf(stderr, "%s\n", ErrorLine(status).c_str());
+  } else if (!status.ok() && processes() > 1) {
+    // Abort prints the line and ends every process; the first rank to get there speaks for all.
+    std::this_thread::sleep_for(std::chrono::milliseconds(ReportDelayMs(rank, status)));
+    world_->Abort(status);
   } else if (!status.ok()) {
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(processes() == 1 ? 0 : ReportDelayMs(rank, status)));
     std::fprintf(stderr, "%s\n", ErrorLine(status).c_str());
-    std::fflush(nullptr);
-    if (processes() > 1) world_->Abort(status);
   }
   world_.reset();
   mpi_.reset();

@@ -109,17 +109,24 @@ void CheckFolders(const RunConfig& config, Rules* broken) {
   }
 }
 
+// Adds `rules` with the field that holds the message before them, where they do not say it.
+void Add(const std::string& place, const Rules& rules, Rules* broken) {
+  for (const std::string& rule : rules) {
+    broken->push_back(rule.starts_with(place) ? rule : absl::StrCat(place, ".", rule));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> BrokenRules(const RunConfig& config) {
   Rules broken;
   CheckFolders(config, &broken);
-  for (const Rules& rules :
-       {data::Validate(config.data()), model::Validate(config.model()),
-        sampler::Validate(config.sampler()), sharding::Validate(config.tables()),
-        trainer::Validate(config.train()), eval::Validate(config.eval())}) {
-    broken.insert(broken.end(), rules.begin(), rules.end());
-  }
+  Add("data", data::Validate(config.data()), &broken);
+  Add("model", model::Validate(config.model()), &broken);
+  Add("sampler", sampler::Validate(config.sampler()), &broken);
+  Add("tables", sharding::Validate(config.tables()), &broken);
+  Add("train", trainer::Validate(config.train()), &broken);
+  Add("eval", eval::Validate(config.eval()), &broken);
   CheckTower("model.user", config.model().user(), "data.users", config.data().users(), &broken);
   CheckTower("model.item", config.model().item(), "data.items", config.data().items(), &broken);
   CheckBestMetric(config, &broken);
