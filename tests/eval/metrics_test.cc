@@ -90,7 +90,7 @@ TEST(MetricsTest, PerUserFileHasALinePerUserUnderAHeader) {
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_EQ(*text,
             "user\ttargets\tranks\thit_rate@2\tmap@2\tmrr\tmrr@2\tndcg@2\tprecision@2\trecall@2\n"
-            "name\\t3\t2\t1,9\t1\t0.5\t1\t1\t0.613147195\t0.5\t0.5\n"
+            "name\\t3\t2\t1,9\t1\t0.5\t1\t1\t0.613147193\t0.5\t0.5\n"
             "name\\t5\t1\t4\t0\t0\t0.25\t0\t0\t0\t0\n");
 }
 
