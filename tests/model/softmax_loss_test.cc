@@ -1,0 +1,225 @@
+#include "model/softmax_loss.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+
+#include "base/exit_code.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/model/softmax_reference.h"
+
+namespace torii::model {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int64_t kDim = 5;
+
+struct Case {
+  int64_t rows = 0, columns = 0;
+  double temperature = 1;
+  double logit_scale = 1;  // logits are of this size
+};
+
+// Everything that can occur: multiplicities, removed columns, excluded lists (with the positive
+// among them), weights of 0, corrections of the positive.
+SoftmaxProblem RandomProblem(const Case& c, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&random](int64_t n) {
+    return std::uniform_int_distribution<int64_t>(0, n - 1)(random);
+  };
+  std::vector<int64_t> positive;
+  for (int64_t i = 0; i < c.rows; ++i) positive.push_back(below(c.columns));
+  const double scale = std::sqrt(c.logit_scale * c.temperature);
+  SoftmaxProblem p =
+      PlainProblem(RandomNormal(random, c.rows, kDim) * scale,
+                   RandomNormal(random, c.columns, kDim) * scale, positive, c.temperature);
+  for (int64_t j = 0; j < c.columns; ++j) {
+    const double multiplicity = static_cast<double>(1 + below(5));
+    p.column_offset[j] = below(9) == 0 ? kMinusInfinity : std::log(multiplicity) - std::log(0.3);
+  }
+  std::vector<int64_t> begin = {0}, excluded;
+  for (int64_t i = 0; i < c.rows; ++i) {
+    p.weight[i] = static_cast<double>(below(3)) / static_cast<double>(c.rows);
+    p.positive_offset[i] = 0.1 * static_cast<double>(below(20));
+    p.target_offset[i] = 0.1 * static_cast<double>(below(20));
+    for (int64_t k = below(4); k > 0; --k) excluded.push_back(below(c.columns));
+    if (below(4) == 0) excluded.push_back(positive[static_cast<size_t>(i)]);
+    begin.push_back(static_cast<int64_t>(excluded.size()));
+  }
+  p.excluded_begin = Ints(begin);
+  p.excluded = Ints(excluded);
+  return p;
+}
+
+SoftmaxProblem ToFloat(SoftmaxProblem p) {
+  for (at::Tensor* t :
+       {&p.q, &p.v, &p.column_offset, &p.positive_offset, &p.target_offset, &p.weight}) {
+    *t = t->to(at::kFloat);
+  }
+  return p;
+}
+
+SoftmaxResult Solve(const SoftmaxProblem& p, int64_t tile_rows = 128) {
+  auto result = SoftmaxLoss(p, tile_rows);
+  EXPECT_TRUE(result.ok()) << result.status();
+  return result.ok() ? *result : SoftmaxResult{0, at::zeros_like(p.q), at::zeros_like(p.v)};
+}
+
+// Sets the threads for the time of a test.
+class Threads {
+ public:
+  explicit Threads(int n) : before_(at::get_num_threads()) { at::set_num_threads(n); }
+  ~Threads() { at::set_num_threads(before_); }
+
+ private:
+  int before_;
+};
+
+void ExpectNear(const SoftmaxProblem& p, const SoftmaxResult& actual, const SoftmaxResult& expected,
+                double tolerance) {
+  EXPECT_NEAR(actual.loss, expected.loss, tolerance * (1 + std::abs(expected.loss)));
+  // The gradients of one row are at most weight / tau * |v|: measured on that scale.
+  const double q_scale = p.v.numel() ? p.v.abs().max().item<double>() / p.temperature : 1;
+  const double v_scale = p.q.numel() ? p.q.abs().max().item<double>() / p.temperature : 1;
+  EXPECT_LT(RelativeError(actual.q_grad, expected.q_grad, q_scale), tolerance);
+  EXPECT_LT(RelativeError(actual.v_grad, expected.v_grad, v_scale), tolerance);
+}
+
+class SoftmaxLossSizes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, double>> {};
+
+TEST_P(SoftmaxLossSizes, EqualsTheFullMatrixReference) {
+  const auto [rows, columns, temperature] = GetParam();
+  if (columns == 0 && rows > 0) {
+    // No positive can exist; there is nothing to learn.
+    const SoftmaxProblem p = PlainProblem(at::ones({rows, kDim}), at::ones({0, kDim}),
+                                          std::vector<int64_t>(static_cast<size_t>(rows)), 1);
+    EXPECT_EQ(Solve(p).loss, 0);
+    EXPECT_TRUE(at::equal(Solve(p).q_grad, at::zeros({rows, kDim})));
+    return;
+  }
+  const SoftmaxProblem exact = RandomProblem({rows, columns, temperature}, 7),
+                       rounded = ToFloat(exact);
+  const SoftmaxResult expected = Reference(exact), expected_rounded = Reference(rounded);
+  for (const int64_t tile_rows : {1, 7, 128}) {
+    for (const int threads : {1, 2, 3}) {
+      const Threads use(threads);
+      ExpectNear(exact, Solve(exact, tile_rows), expected, 1e-11);
+      ExpectNear(rounded, Solve(rounded, tile_rows), expected_rounded, 2e-6);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SoftmaxLossSizes,
+                         ::testing::Combine(::testing::Values(0, 1, 2, 7, 64, 129),
+                                            ::testing::Values(0, 1, 2, 7, 64, 129),
+                                            ::testing::Values(0.05, 1.0)));
+
+TEST(SoftmaxLossTest, StaysExactWithLogitsOfTenThousand) {
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    const SoftmaxProblem p = RandomProblem({33, 47, 0.05, 1e4}, seed);
+    ExpectNear(p, Solve(p, 16), Reference(p), 1e-9);
+    const SoftmaxProblem rounded = ToFloat(p);
+    const SoftmaxResult actual = Solve(rounded, 16), expected = Reference(rounded);
+    // A logit of 1e4 has an error of 1e-3 in float32.
+    EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * std::abs(expected.loss) + 2e-3);
+    EXPECT_TRUE(at::isfinite(actual.q_grad).all().item<bool>());
+    EXPECT_TRUE(at::isfinite(actual.v_grad).all().item<bool>());
+  }
+}
+
+TEST(SoftmaxLossTest, GivesZerosWithoutRowsOrColumns) {
+  const SoftmaxResult no_rows =
+      Solve(PlainProblem(at::zeros({0, 3}, at::kDouble), at::ones({4, 3}, at::kDouble), {}, 1));
+  EXPECT_EQ(no_rows.loss, 0);
+  EXPECT_EQ(no_rows.q_grad.sizes(), at::IntArrayRef({0, 3}));
+  EXPECT_TRUE(at::equal(no_rows.v_grad, at::zeros({4, 3}, at::kDouble)));
+  const SoftmaxResult no_columns =
+      Solve(PlainProblem(at::ones({0, 3}, at::kFloat), at::ones({0, 3}, at::kFloat), {}, 1));
+  EXPECT_EQ(no_columns.loss, 0);
+  EXPECT_EQ(no_columns.v_grad.sizes(), at::IntArrayRef({0, 3}));
+}
+
+TEST(SoftmaxLossTest, RowThatSeesOnlyItsPositiveHasLossZeroAndNoGradient) {
+  std::mt19937_64 random(3);
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    SoftmaxProblem p = PlainProblem(RandomNormal(random, 3, 4).to(type),
+                                    RandomNormal(random, 3, 4).to(type), {0, 1, 2}, 0.07);
+    p.excluded_begin = Ints({0, 3, 6, 9});
+    p.excluded = Ints({0, 1, 2, 0, 1, 2, 0, 1, 2});
+    SoftmaxResult result = Solve(p);
+    EXPECT_EQ(result.loss, 0);
+    EXPECT_EQ(result.q_grad.abs().sum().item<double>(), 0);
+    EXPECT_EQ(result.v_grad.abs().sum().item<double>(), 0);
+    // With a positive that counts twice: log 2 for each row, still without gradient.
+    p.positive_offset.fill_(std::log(2.0));
+    result = Solve(p);
+    EXPECT_NEAR(result.loss, std::log(2.0), 1e-7);
+    EXPECT_EQ(result.q_grad.abs().sum().item<double>(), 0);
+  }
+}
+
+TEST(SoftmaxLossTest, KeepsTinyLossesAndGradientsOfRowsThatAreRight) {
+  // The positive's logit is 40 above the other's: P = 1 - 4e-18, which no float can hold.
+  SoftmaxProblem p =
+      PlainProblem(at::ones({1, 1}, at::kFloat), at::tensor({40.0F, 0.0F}).view({2, 1}), {0}, 1);
+  const SoftmaxResult result = Solve(p);
+  const double expected = std::exp(-40.0);
+  EXPECT_NEAR(result.loss / expected, 1, 1e-5);
+  EXPECT_NEAR(result.v_grad[0].item<double>() / -expected, 1, 1e-5);
+  EXPECT_NEAR(result.v_grad[1].item<double>() / expected, 1, 1e-5);
+}
+
+TEST(SoftmaxLossTest, NamesTheFirstRowWhoseLossIsNotFinite) {
+  for (const int threads : {1, 2}) {
+    const Threads use(threads);
+    for (const double bad : {std::nan(""), -kMinusInfinity}) {
+      SoftmaxProblem p = ToFloat(RandomProblem({20, 9}, 1));
+      p.excluded_begin = at::Tensor();
+      p.q[13][2] = bad;
+      p.q[17][0] = bad;
+      p.weight[13] = 0.0;
+      const auto result = SoftmaxLoss(p, 4);
+      ASSERT_FALSE(result.ok());
+      EXPECT_EQ(ExitCodeOf(result.status()), ExitCode::kDiverged);
+      EXPECT_THAT(std::string(result.status().message()), HasSubstr("row 13 of 20"));
+    }
+  }
+}
+
+TEST(SoftmaxLossTest, IsTheSameBitForBitWhenRepeated) {
+  const Threads use(2);
+  const SoftmaxProblem p = ToFloat(RandomProblem({129, 64, 0.05}, 5));
+  const SoftmaxResult first = Solve(p, 16), second = Solve(p, 16);
+  EXPECT_EQ(first.loss, second.loss);
+  EXPECT_TRUE(at::equal(first.q_grad, second.q_grad));
+  EXPECT_TRUE(at::equal(first.v_grad, second.v_grad));
+}
+
+TEST(SoftmaxLossTest, TakesStridedInputsThatRequireGrad) {
+  std::mt19937_64 random(9);
+  at::Tensor wide = RandomNormal(random, 6, 8);
+  SoftmaxProblem strided =
+      PlainProblem(wide.narrow(1, 2, 4), RandomNormal(random, 4, 5).t(), {0, 1, 2, 3, 4, 0}, 1);
+  SoftmaxProblem plain = strided;
+  plain.q = strided.q.contiguous();
+  plain.v = strided.v.contiguous();
+  strided.q = strided.q.requires_grad_();
+  const SoftmaxResult a = Solve(strided), b = Solve(plain);
+  EXPECT_EQ(a.loss, b.loss);
+  EXPECT_TRUE(at::equal(a.v_grad, b.v_grad));
+  EXPECT_FALSE(a.q_grad.requires_grad());
+}
+
+TEST(SoftmaxLossDeathTest, RefusesAPositiveOutsideTheColumns) {
+  const SoftmaxProblem p = PlainProblem(at::ones({1, 2}), at::ones({3, 2}), {3}, 1);
+  EXPECT_DEATH((void)SoftmaxLoss(p), "positive 3 of 3");
+}
+
+}  // namespace
+}  // namespace torii::model
