@@ -11,21 +11,21 @@
 namespace torii::launch {
 namespace {
 
-// @ stands for the folder.
+// FOLDER stands for the folder.
 constexpr char kConfig[] =
-    R"(# A model of the generated data beside this file: torii train --config @/run.txtpb
-run_dir: "@/run"
+    R"(# A model of the generated data beside this file: torii train --config FOLDER/run.txtpb
+run_dir: "FOLDER/run"
 data {
-  prepared_dir: "@/prepared"
-  interactions { path: "@/interactions.parquet" time: "timestamp" }
+  prepared_dir: "FOLDER/prepared"
+  interactions { path: "FOLDER/interactions.parquet" time: "timestamp" }
   users {
-    path: "@/users.parquet"
+    path: "FOLDER/users.parquet"
     id: "user_id"
     feature { column: "age" numeric {} }
     feature { column: "city" categorical {} }
   }
   items {
-    path: "@/items.parquet"
+    path: "FOLDER/items.parquet"
     id: "item_id"
     title: "title"
     feature { column: "category" categorical {} }
@@ -57,7 +57,7 @@ class SynthesizeCommand final : public Command {
   void Declare(FlagSet& flags) final {
     flags.AddText("out", &out_, "DIR", "Folder of the files.");
     flags.AddInteger("users", &options_.users, 1, "Number of users. Default: 2000.");
-    flags.AddInteger("items", &options_.items, 1, "Number of items. Default: 1500.");
+    flags.AddInteger("items", &options_.items, 10, "Number of items. Default: 1500.");
     flags.AddInteger("interactions", &options_.interactions_per_user, 5,
                      "Interactions of a user on average. Default: 40.");
     flags.AddInteger("clusters", &options_.clusters, 1, "Number of tastes. Default: 12.");
@@ -67,12 +67,11 @@ class SynthesizeCommand final : public Command {
     if (!context.runtime.is_first_process()) return 0;
     if (out_.empty()) return UsageError("say where to: --out DIR");
     if (seed_.has_value()) options_.seed = *seed_;
-    TORII_RETURN_IF_ERROR(context.files.MakeDirectories(out_));
     TORII_ASSIGN_OR_RETURN(const data::SyntheticTruth truth,
                            data::WriteSyntheticData(context.files, out_, options_));
     const std::string config = JoinPath(out_, "run.txtpb");
-    TORII_RETURN_IF_ERROR(
-        WriteFileAtomically(context.files, config, absl::StrReplaceAll(kConfig, {{"@", out_}})));
+    TORII_RETURN_IF_ERROR(WriteFileAtomically(context.files, config,
+                                              absl::StrReplaceAll(kConfig, {{"FOLDER", out_}})));
     TORII_RETURN_IF_ERROR(Print(absl::StrFormat(
         "%s: %d users, %d items, configuration %s\n"
         "Recall@20 on the last tenth of each user: %.4f for a perfect model, %.4f by popularity\n",

@@ -17,7 +17,7 @@ namespace torii::launch {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstWait{5};
-constexpr std::chrono::milliseconds kLongestWait{1000};
+constexpr std::chrono::milliseconds kLongestWait{250};
 
 }  // namespace
 

@@ -112,8 +112,7 @@ Json CheckpointJson(const trainer::CheckpointInfo& info) {
 }
 
 std::string DescribeEvaluation(const trainer::Evaluation& evaluation) {
-  return absl::StrCat(evaluation.part, " part: ", evaluation.model.users, " users, ",
-                      evaluation.model.targets, " held-out items\n",
+  return absl::StrCat("on the ", evaluation.part, " part\n",
                       eval::FormatTable(evaluation.model, evaluation.popularity, evaluation.ks));
 }
 

@@ -111,10 +111,7 @@ Runtime::~Runtime() = default;
 bool Runtime::is_first_process() const { return mpi_ == nullptr || mpi_->rank() == 0; }
 int Runtime::processes() const { return mpi_ == nullptr ? 1 : mpi_->world_size(); }
 
-std::string Runtime::Launcher() const {
-  if (mpi_ == nullptr) return "this process";
-  return absl::StrCat("MPI, ", mpi_->world_size(), mpi_->world_size() == 1 ? " rank" : " ranks");
-}
+std::string Runtime::Launcher() const { return mpi_ == nullptr ? "this process" : "MPI"; }
 
 absl::Status Runtime::RunOnRanks(const RankOptions& options,
                                  const std::function<absl::Status(comm::Communicator&)>& body) {
@@ -190,8 +187,8 @@ int ReportDelayMs(int rank, const absl::Status& status) {
   const std::string message(status.message());
   const bool about_a_peer =
       message.starts_with("rank ") || ExitCodeOf(status) == ExitCode::kPeerLost;
-  const int own_turn = rank == 0 ? 0 : 500 + 50 * std::min(rank, 20);
-  return own_turn + (about_a_peer ? 2000 : 0);
+  const int own_turn = rank == 0 ? 0 : 2000 + 50 * std::min(rank, 20);
+  return own_turn + (about_a_peer ? 3500 : 0);
 }
 
 absl::Status CatchExceptions(const std::function<absl::Status()>& body) {

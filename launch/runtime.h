@@ -39,7 +39,7 @@ class Runtime {
   // Of the processes: 0 of 1 without MPI. The first process does what is done once.
   bool is_first_process() const;
   int processes() const;
-  // "mpirun, 4 ranks" or "this process".
+  // What started the ranks: "MPI" or "this process".
   std::string Launcher() const;
 
   // Runs `body` on every rank: each MPI process, or options.ranks threads, or this thread. kUsage

@@ -39,7 +39,7 @@ TEST(ParseConfigTextTest, UnknownFieldSaysWhereAndWhatWasMeant) {
 
 TEST(ParseConfigTextTest, UnknownEnumValueListsTheValues) {
   const std::string message = ParseMessage("tables { optimizer: adagrat }");
-  EXPECT_NE(message.find("my.txtpb:1:21: 'adagrat' is not a value of optimizer "
+  EXPECT_NE(message.find("my.txtpb:1:29: 'adagrat' is not a value of optimizer "
                          "(did you mean 'ADAGRAD'?); its values are ROWWISE_ADAGRAD, ADAGRAD"),
             std::string::npos)
       << message;
