@@ -1,13 +1,12 @@
 #include "sharding/row_update.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
 
-// The loops below are written to become vector code; sqrt needs no errno.
-#pragma GCC optimize("O3", "no-math-errno", "no-trapping-math")
+// The loops below are written to become vector code. Those with a square root do when the build
+// passes -fno-math-errno, which GCC does not take from here.
+#pragma GCC optimize("O3")
 
 namespace torii::sharding {
 namespace {
@@ -21,6 +20,12 @@ constexpr int64_t kLineFloats = 16;
 constexpr int64_t kLanes = 16;
 // Keeps 0 / 0 out of a row without any gradient so far; below any useful epsilon.
 constexpr float kSmallest = std::numeric_limits<float>::min();
+
+// A built-in: std::sqrt, compiled with other options, is not inlined here. The addition of
+// kSmallest changes no sum but 0.
+[[gnu::always_inline]] inline float Denominator(float square, float epsilon) {
+  return __builtin_sqrtf(square) + (epsilon + kSmallest);
+}
 
 [[gnu::always_inline]] inline void Fetch(const float* row, int64_t dim) {
   for (int64_t d = 0; d < dim; d += kLineFloats) __builtin_prefetch(row + d, 1);
@@ -48,6 +53,7 @@ constexpr float kSmallest = std::numeric_limits<float>::min();
   std::memcpy(sum, first, static_cast<size_t>(step.dim) * sizeof(float));
   for (uint32_t e = begin + 1; e < end; ++e) {
     const float* __restrict g = touched.gradients()[e];
+#pragma GCC ivdep
     for (int64_t d = 0; d < step.dim; ++d) sum[d] += g[d];
   }
   if (step.twice_weight_decay != 0) {
@@ -56,31 +62,36 @@ constexpr float kSmallest = std::numeric_limits<float>::min();
   return sum;
 }
 
+// The arrays of a row are distinct: ivdep.
 template <TableConfig::Optimizer kOptimizer>
 [[gnu::always_inline]] inline void UpdateRow(const RowStep& step, size_t slot,
                                              const float* __restrict g, float* __restrict weight) {
   const size_t offset = slot * static_cast<size_t>(step.dim);
   if constexpr (kOptimizer == TableConfig::SGD) {
+#pragma GCC ivdep
     for (int64_t d = 0; d < step.dim; ++d) weight[d] -= step.learning_rate * g[d];
   } else if constexpr (kOptimizer == TableConfig::ROWWISE_ADAGRAD) {
     float& h = step.first[slot];
     h += SumOfSquares(g, step.dim) / static_cast<float>(step.dim);
-    const float scale = step.learning_rate / std::max(std::sqrt(h) + step.epsilon, kSmallest);
+    const float scale = step.learning_rate / Denominator(h, step.epsilon);
+#pragma GCC ivdep
     for (int64_t d = 0; d < step.dim; ++d) weight[d] -= scale * g[d];
   } else if constexpr (kOptimizer == TableConfig::ADAGRAD) {
     float* __restrict h = step.first + offset;
+#pragma GCC ivdep
     for (int64_t d = 0; d < step.dim; ++d) {
       h[d] += g[d] * g[d];
-      const float denominator = std::max(std::sqrt(h[d]) + step.epsilon, kSmallest);
+      const float denominator = Denominator(h[d], step.epsilon);
       weight[d] -= step.learning_rate * g[d] / denominator;
     }
   } else {
     float* __restrict m = step.first + offset;
     float* __restrict v = step.second + offset;
+#pragma GCC ivdep
     for (int64_t d = 0; d < step.dim; ++d) {
       m[d] = step.beta1 * m[d] + (1 - step.beta1) * g[d];
       v[d] = step.beta2 * v[d] + (1 - step.beta2) * g[d] * g[d];
-      const float denominator = std::max(std::sqrt(v[d] * step.unbias2) + step.epsilon, kSmallest);
+      const float denominator = Denominator(v[d] * step.unbias2, step.epsilon);
       weight[d] -= step.learning_rate * (m[d] * step.unbias1) / denominator;
     }
   }
@@ -128,14 +139,15 @@ template <TableConfig::Optimizer kOptimizer>
   }
 }
 
-// The same code for two kinds of CPU.
+// The same code for two kinds of CPU. A copy of the step, which stores to rows cannot change, stays
+// in registers.
 #ifdef __x86_64__
-__attribute__((target("avx2,fma"))) void UpdateAvx2(const RowStep& step, const TouchedRows& touched,
+__attribute__((target("avx2,fma"))) void UpdateAvx2(RowStep step, const TouchedRows& touched,
                                                     int64_t begin, int64_t end, float* sum) {
   UpdateAny(step, touched, begin, end, sum);
 }
 #endif
-void UpdateBaseline(const RowStep& step, const TouchedRows& touched, int64_t begin, int64_t end,
+void UpdateBaseline(RowStep step, const TouchedRows& touched, int64_t begin, int64_t end,
                     float* sum) {
   UpdateAny(step, touched, begin, end, sum);
 }
