@@ -80,9 +80,15 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
                          trainer::RunTraining(files, comm, *dataset, run));
 
   TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "evaluate"));
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
-      comm, folder == nullptr ? absl::OkStatus() : folder->SetStep(summary.progress.step)));
   return ReportBest(files, comm, *dataset, job, summary);
+}
+
+// Steps in the newest checkpoint, 0 if there is none.
+int64_t SavedStep(FileSystem& files, const std::string& run_dir) {
+  const auto newest = trainer::NewestCheckpoint(files, JoinPath(run_dir, "checkpoints"));
+  if (!newest.ok() || !newest->has_value()) return 0;
+  const auto info = trainer::ReadCheckpointInfo(files, **newest, /*verify_content=*/false);
+  return info.ok() ? info->progress.step : 0;
 }
 
 // One rank's way through the job, with the run folder opened before and closed after.
@@ -110,7 +116,7 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
   const absl::Status trained =
       CatchExceptions([&] { return Train(files, comm, job, folder.get()); });
   if (folder != nullptr) {
-    const absl::Status written = folder->SetEnd(trained);
+    const absl::Status written = folder->SetEnd(trained, SavedStep(files, run_dir));
     if (!written.ok()) TORII_WARNING("STATUS.json: ", written.message());
   }
   if (!trained.ok()) TORII_DEBUG(ErrorLine(trained));

@@ -129,12 +129,8 @@ absl::Status RunFolder::SetPhase(const std::string& phase) {
   return WriteStatus();
 }
 
-absl::Status RunFolder::SetStep(int64_t step) {
+absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
   step_ = step;
-  return WriteStatus();
-}
-
-absl::Status RunFolder::SetEnd(const absl::Status& status) {
   const ExitCode code = ExitCodeOf(status);
   phase_ = code == ExitCode::kOk            ? "done"
            : code == ExitCode::kInterrupted ? "interrupted"

@@ -34,9 +34,9 @@ class RunFolder {
   // Replaces STATUS.json: {"phase": "train", "step": 1200, "exit_code": null, "error": null,
   // "restarts": 1, ...}.
   absl::Status SetPhase(const std::string& phase);
-  absl::Status SetStep(int64_t step);
-  // The end of the run; the phase becomes "done", "interrupted" or "failed".
-  absl::Status SetEnd(const absl::Status& status);
+  // The end of the run with `step` steps saved; the phase becomes "done", "interrupted" or
+  // "failed".
+  absl::Status SetEnd(const absl::Status& status, int64_t step);
 
  private:
   RunFolder(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}

@@ -49,7 +49,6 @@ TEST(RunFolderTest, HoldsWhatWasRunAndHowItStands) {
       RunFolder::Open(LocalFiles(), path, Identity());
   ASSERT_TRUE(folder.ok()) << folder.status();
   ASSERT_TRUE((*folder)->SetPhase("train").ok());
-  ASSERT_TRUE((*folder)->SetStep(12).ok());
 
   EXPECT_EQ(*ReadFile(LocalFiles(), path + "/config.resolved.txtpb"), "seed: 3\n");
   EXPECT_EQ(*ReadFile(LocalFiles(), path + "/command.txt"), "torii train --config a.txtpb\n");
@@ -58,7 +57,7 @@ TEST(RunFolderTest, HoldsWhatWasRunAndHowItStands) {
   EXPECT_TRUE(environment["versions"].contains("LibTorch"));
   const nlohmann::json status = ReadJson(path + "/STATUS.json");
   EXPECT_EQ(status["phase"], "train");
-  EXPECT_EQ(status["step"], 12);
+  EXPECT_EQ(status["step"], 0);
   EXPECT_TRUE(status["exit_code"].is_null());
   EXPECT_EQ(status["restarts"], 0);
   EXPECT_TRUE(LocalFiles().Info(path + "/logs")->is_directory);
@@ -76,11 +75,12 @@ TEST(RunFolderTest, EndsWithPhaseAndExitCode) {
     absl::StatusOr<std::unique_ptr<RunFolder>> folder =
         RunFolder::Open(LocalFiles(), path, Identity());
     ASSERT_TRUE(folder.ok()) << folder.status();
-    ASSERT_TRUE((*folder)->SetEnd(end).ok());
+    ASSERT_TRUE((*folder)->SetEnd(end, 12).ok());
 
     const nlohmann::json status = ReadJson(path + "/STATUS.json");
 
     EXPECT_EQ(status["phase"], phase);
+    EXPECT_EQ(status["step"], 12);
     EXPECT_EQ(status["exit_code"], static_cast<int>(ExitCodeOf(end)));
     EXPECT_EQ(status["error"].is_null(), end.ok());
     EXPECT_EQ(status["restarts"], restarts++);
