@@ -163,7 +163,7 @@ absl::Status Preparation::SortAndWriteParts() {
   const std::vector<int32_t> user_rows = RowsOfCodes(users_.order, users_.ids->size());
   TORII_ASSIGN_OR_RETURN(SortedInteractions sorted,
                          SortedInteractions::Sort(files_, spill_, kept_, user_rows,
-                                                  {.scratch_prefix = JoinPath(scratch_, "run"),
+                                                  {.runs_path = JoinPath(scratch_, "runs"),
                                                    .buffer_rows = config_.sort_buffer_rows()}));
   parts_.folder = folder_;
   parts_.scratch = scratch_;

@@ -24,17 +24,18 @@ bool Before(const Interaction& a, const Interaction& b) {
 // A sorted run, read through a buffer.
 class RunReader {
  public:
-  RunReader(std::unique_ptr<ReadableFile> file, int64_t rows, int64_t buffer_rows)
-      : file_(std::move(file)), rows_(rows), buffer_rows_(buffer_rows) {}
+  // Rows [begin, end) of `file`.
+  RunReader(const ReadableFile& file, int64_t begin, int64_t end, int64_t buffer_rows)
+      : file_(file), next_(begin), end_(end), buffer_rows_(buffer_rows) {}
   // Call before the first current() and to step on; `more` is false at the end.
   absl::Status Advance(bool* more) {
     ++at_;
     if (at_ >= buffer_.size()) {
-      const int64_t count = std::min(buffer_rows_, rows_ - read_);
+      const int64_t count = std::min(buffer_rows_, end_ - next_);
       buffer_.resize(static_cast<size_t>(count));
       constexpr int64_t kBytes = sizeof(Interaction);
-      TORII_RETURN_IF_ERROR(file_->ReadAt(read_ * kBytes, count * kBytes, buffer_.data()));
-      read_ += count;
+      TORII_RETURN_IF_ERROR(file_.ReadAt(next_ * kBytes, count * kBytes, buffer_.data()));
+      next_ += count;
       at_ = 0;
     }
     *more = !buffer_.empty();
@@ -43,10 +44,10 @@ class RunReader {
   const Interaction& current() const { return buffer_[at_]; }
 
  private:
-  std::unique_ptr<ReadableFile> file_;
-  int64_t rows_;
+  const ReadableFile& file_;
+  int64_t next_;
+  int64_t end_;
   int64_t buffer_rows_;
-  int64_t read_ = 0;
   size_t at_ = 0;
   std::vector<Interaction> buffer_;
 };
@@ -65,17 +66,14 @@ void SortInteractions(std::span<Interaction> rows) {
   lower.join();
 }
 
-std::string SortedInteractions::RunPath(size_t run) const {
-  return absl::StrCat(options_.scratch_prefix, ".", run);
-}
-
-absl::Status SortedInteractions::AddRun(std::vector<Interaction>* rows) {
+absl::Status SortedInteractions::AddRun(std::vector<Interaction>* rows,
+                                        std::optional<BufferedFile>* file) {
   TORII_FAILPOINT("prepare.spill");
   SortInteractions(*rows);
-  TORII_ASSIGN_OR_RETURN(BufferedFile file,
-                         BufferedFile::Create(*files_, RunPath(run_rows_.size())));
-  TORII_RETURN_IF_ERROR(file.AppendValues(InteractionBlock(*rows)));
-  TORII_RETURN_IF_ERROR(file.Close(BufferedFile::Durability::kScratch));
+  if (!file->has_value()) {
+    TORII_ASSIGN_OR_RETURN(*file, BufferedFile::Create(*files_, options_.runs_path));
+  }
+  TORII_RETURN_IF_ERROR((*file)->AppendValues(InteractionBlock(*rows)));
   run_rows_.push_back(static_cast<int64_t>(rows->size()));
   rows->clear();
   return absl::OkStatus();
@@ -90,6 +88,7 @@ absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
   const int64_t capacity = std::min(options.buffer_rows, spill.rows() - kept.dropped_rows);
   std::vector<Interaction> rows;
   rows.reserve(static_cast<size_t>(capacity));
+  std::optional<BufferedFile> file;
   const bool one_run = spill.rows() - kept.dropped_rows <= options.buffer_rows;
   const VisitInteractions add = [&](InteractionBlock block) -> absl::Status {
     for (Interaction row : block) {
@@ -99,7 +98,7 @@ absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
       row.user = user_row[static_cast<size_t>(row.user)];
       rows.push_back(row);
       if (!one_run && static_cast<int64_t>(rows.size()) == options.buffer_rows) {
-        TORII_RETURN_IF_ERROR(sorted.AddRun(&rows));
+        TORII_RETURN_IF_ERROR(sorted.AddRun(&rows, &file));
       }
     }
     return absl::OkStatus();
@@ -108,9 +107,12 @@ absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
   if (one_run) {
     SortInteractions(rows);
     sorted.memory_ = std::move(rows);
-  } else if (!rows.empty()) {
-    TORII_RETURN_IF_ERROR(sorted.AddRun(&rows));
+    return sorted;
   }
+  if (!rows.empty()) {
+    TORII_RETURN_IF_ERROR(sorted.AddRun(&rows, &file));
+  }
+  TORII_RETURN_IF_ERROR(file->Close(BufferedFile::Durability::kScratch));
   return sorted;
 }
 
@@ -137,10 +139,12 @@ absl::Status SortedInteractions::ForEachUser(const VisitUser& visit) {
   };
   std::priority_queue<RunReader*, std::vector<RunReader*>, decltype(later)> next(later);
   bool more = false;
-  for (size_t run = 0; run < run_rows_.size(); ++run) {
-    TORII_ASSIGN_OR_RETURN(std::unique_ptr<ReadableFile> file,
-                           files_->OpenForReading(RunPath(run)));
-    runs.push_back(std::make_unique<RunReader>(std::move(file), run_rows_[run], buffer_rows));
+  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file,
+                         files_->OpenForReading(options_.runs_path));
+  int64_t begin = 0;
+  for (const int64_t rows : run_rows_) {
+    runs.push_back(std::make_unique<RunReader>(*file, begin, begin + rows, buffer_rows));
+    begin += rows;
     TORII_RETURN_IF_ERROR(runs.back()->Advance(&more));
     next.push(runs.back().get());
   }

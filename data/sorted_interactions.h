@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
+#include "data/array_file.h"
 #include "data/core_filter.h"
 #include "data/interaction_spill.h"
 
@@ -22,8 +24,8 @@ using VisitUser = std::function<absl::Status(std::span<Interaction>)>;
 class SortedInteractions {
  public:
   struct Options {
-    std::string scratch_prefix;  // run files are <prefix>.0, <prefix>.1, ...
-    int64_t buffer_rows = 1;     // sorted in memory at a time
+    std::string runs_path;    // scratch file of all runs, one after the other
+    int64_t buffer_rows = 1;  // sorted in memory at a time
   };
   // `user_row` [codes]: the row of each user code. Rows that `kept` drops are left out.
   static absl::StatusOr<SortedInteractions> Sort(FileSystem& files, const InteractionSpill& spill,
@@ -38,9 +40,8 @@ class SortedInteractions {
  private:
   SortedInteractions(FileSystem& files, const Options& options)
       : files_(&files), options_(options) {}
-  absl::Status AddRun(std::vector<Interaction>* rows);
+  absl::Status AddRun(std::vector<Interaction>* rows, std::optional<BufferedFile>* file);
   absl::Status ForEachUserInMemory(const VisitUser& visit);
-  std::string RunPath(size_t run) const;
 
   FileSystem* files_;
   Options options_;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "data/prepared_layout.h"
 
@@ -81,7 +82,13 @@ absl::Status StagedFolder::Commit() {
     return status;
   }
   open_ = false;
-  return files_.RemoveAll(aside);
+  // The new dataset is in place; what is left of the old one does not make that a failure.
+  if (!files_.RemoveAll(aside).ok()) {
+    if (const absl::Status status = files_.RemoveAll(aside); !status.ok()) {
+      TORII_WARNING("the older dataset can be deleted: ", std::string(status.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace torii::data

@@ -58,9 +58,10 @@ using NamedColumns = std::vector<std::pair<std::string, std::shared_ptr<arrow::A
 
 class RawFolder {
  public:
-  RawFolder() {
+  // `parent`: where the folder is made, with the name of the test.
+  explicit RawFolder(const std::string& parent = ::testing::TempDir()) {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = absl::StrCat(::testing::TempDir(), "/", info->test_suite_name(), ".", info->name());
+    path_ = absl::StrCat(parent, "/", info->test_suite_name(), ".", info->name());
     for (char& c : path_) {
       c = c == '\\' ? '_' : c;
     }
