@@ -30,8 +30,8 @@ find_package_handle_standard_args(TorchWheel REQUIRED_VARS TORCH_ROOT PYARROW_RO
   REASON_FAILURE_MESSAGE "run tools/setup.sh or pass -DTORII_VENV=<venv>")
 
 if(TorchWheel_FOUND AND NOT TARGET Torch::C10)
-  # torch/include carries old copies of google/ and fmt/: the system's must come first.
-  foreach(h google fmt)
+  # torch/include carries an old copy of google/: the system's must come first.
+  foreach(h google)
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/shadow)
     file(CREATE_LINK /usr/include/${h} ${CMAKE_BINARY_DIR}/shadow/${h} SYMBOLIC)
   endforeach()
@@ -41,7 +41,7 @@ if(TorchWheel_FOUND AND NOT TARGET Torch::C10)
     "${CMAKE_BINARY_DIR}/shadow;${TORCH_ROOT}/include;${TORCH_ROOT}/include/torch/csrc/api/include")
   add_library(Torch::CPU SHARED IMPORTED)
   set_target_properties(Torch::CPU PROPERTIES IMPORTED_LOCATION ${TORCH_ROOT}/lib/libtorch_cpu.so
-    INTERFACE_LINK_LIBRARIES Torch::C10)
+    INTERFACE_LINK_LIBRARIES "Torch::C10;gomp")
   add_library(PyArrow::arrow SHARED IMPORTED)
   set_target_properties(PyArrow::arrow PROPERTIES IMPORTED_LOCATION ${_arrow}
     INTERFACE_INCLUDE_DIRECTORIES "${PYARROW_ROOT}/include")

@@ -10,8 +10,7 @@ function(torii_layer_uses layer)
   endif()
 endfunction()
 
-# The protobuf, spdlog and MPI headers of the system come before torch's copies (FindTorchWheel.cmake).
-target_link_libraries(torii_base PRIVATE spdlog::spdlog)
+# The protobuf and MPI headers of the system come before torch's copies (FindTorchWheel.cmake).
 torii_layer_uses(comm Torch::CPU MPI::MPI_CXX)
 torii_layer_uses(data PyArrow::parquet)
 torii_layer_uses(model Torch::CPU)

@@ -15,10 +15,10 @@ inline SmallRun BaseRun() {
   SmallRun run;
   run.model.model.set_dim(8);
   run.model.model.set_temperature(0.2);
-  run.model.tables.set_learning_rate(0.05);
+  run.model.tables.set_learning_rate(0.02);
   run.model.tables.set_init_stddev(0.3);
   run.model.seed = 3;
-  run.dense.set_learning_rate(0.01);
+  run.dense.set_learning_rate(0.003);
   run.step.temperature = 0.2;
   run.step.loss_tile_rows = 7;
   return run;
