@@ -25,7 +25,7 @@
 namespace torii::data {
 namespace {
 
-struct Flags {
+struct BenchOptions {
   int64_t rows = 5'000'000;
   int64_t sort_buffer_rows = 20'000'000;
   std::string folder = "/tmp/torii_prepare_bench";
@@ -69,7 +69,7 @@ std::shared_ptr<arrow::Table> Generate(int64_t rows) {
                                      time.Finish().ValueOrDie(), rating.Finish().ValueOrDie()});
 }
 
-void WriteInputs(const Flags& flags) {
+void WriteInputs(const BenchOptions& flags) {
   const std::shared_ptr<arrow::Table> table = Generate(flags.rows);
   auto parquet =
       arrow::io::FileOutputStream::Open(JoinPath(flags.folder, "x.parquet")).ValueOrDie();
@@ -80,7 +80,7 @@ void WriteInputs(const Flags& flags) {
   Must(csv->Close());
 }
 
-void Measure(const Flags& flags, const std::string& name) {
+void Measure(const BenchOptions& flags, const std::string& name) {
   DataConfig config;
   config.set_prepared_dir(JoinPath(flags.folder, "prepared"));
   config.set_sort_buffer_rows(flags.sort_buffer_rows);
@@ -98,8 +98,8 @@ void Measure(const Flags& flags, const std::string& name) {
               static_cast<long long>(result->dataset.items().rows()));
 }
 
-Flags ParseFlags(int argc, char** argv) {
-  Flags flags;
+BenchOptions ParseOptions(int argc, char** argv) {
+  BenchOptions flags;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     const std::string value(flag.substr(std::min(flag.size(), flag.find('=') + 1)));
@@ -121,7 +121,7 @@ Flags ParseFlags(int argc, char** argv) {
 }  // namespace torii::data
 
 int main(int argc, char** argv) {
-  const torii::data::Flags flags = torii::data::ParseFlags(argc, argv);
+  const torii::data::BenchOptions flags = torii::data::ParseOptions(argc, argv);
   torii::data::Must(torii::LocalFiles().MakeDirectories(flags.folder));
   torii::data::WriteInputs(flags);
   torii::data::Measure(flags, "x.parquet");
