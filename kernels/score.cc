@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <vector>
 
 #include "base/check.h"
@@ -13,7 +12,6 @@ namespace {
 
 // Query rows that pass over a panel while it is in the first cache.
 constexpr int64_t kBlockRows = 96;
-constexpr std::align_val_t kPanelAlignment{64};
 
 const ScoreVariant* g_variant = RunnableScoreVariants().front();
 
@@ -123,20 +121,14 @@ class BlockCounter {
 
 int64_t PackedVectors::panel_width() { return g_variant->panel_width; }
 
-void PackedVectors::Release::operator()(float* panels) const {
-  ::operator delete[](panels, kPanelAlignment);
-}
-
 PackedVectors::PackedVectors(const float* v, int64_t n, int64_t dim) : n_(n), dim_(dim) {
   TORII_CHECK(n >= 0 && dim >= 0, "n ", n, ", dim ", dim);
   const int64_t width = panel_width();
   const int64_t size = CeilDivide(n, width) * width * dim;
-  panels_.reset(static_cast<float*>(
-      ::operator new[](static_cast<size_t>(size) * sizeof(float), kPanelAlignment)));
+  panels_ = MakeAlignedFloats(size, 0.0F);
   for (int64_t first = 0; first < n; first += width) {
     float* panel = panels_.get() + first * dim;
     const int64_t items = std::min(width, n - first);
-    if (items < width) std::fill(panel, panel + width * dim, 0.0F);
     for (int64_t j = 0; j < items; ++j) {
       for (int64_t d = 0; d < dim; ++d) panel[d * width + j] = v[(first + j) * dim + d];
     }

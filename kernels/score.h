@@ -5,7 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+
+#include "kernels/aligned_floats.h"
 
 namespace torii::kernels {
 
@@ -21,11 +22,8 @@ class PackedVectors {
   static int64_t panel_width();
 
  private:
-  struct Release {
-    void operator()(float* panels) const;
-  };
   int64_t n_, dim_;
-  std::unique_ptr<float[], Release> panels_;  // on a 64-byte boundary
+  AlignedFloats panels_;
 };
 
 // out[i * n + j] = q_i . v_j for q [rows, dim].

@@ -1,47 +1,11 @@
-// The score kernels, written once; compiled by score_{baseline,avx2,avx512}.cc. A tile is kTileRows
-// query rows times one panel of kPanelVectors * kLanes items, held in registers while the dot
-// products run over the dimensions in order: one multiply-add each, so a score depends on its two
-// vectors alone.
+// The score kernels, written once; compiled by score_{baseline,avx2,avx512}.cc.
 #pragma once
 
+#include "kernels/dot_tile.h"
 #include "kernels/score_variant.h"
-#include "kernels/vector_lanes.h"
 
 namespace torii::kernels {
 namespace {
-
-// As many accumulators as the registers hold (measured: 8 x 48 floats on AVX-512, 6 x 16 on AVX2).
-#if defined(__AVX512F__)
-constexpr int kTileRows = 8, kPanelVectors = 3;
-#elif defined(__AVX2__)
-constexpr int kTileRows = 6, kPanelVectors = 2;
-#else
-constexpr int kTileRows = 4, kPanelVectors = 2;
-#endif
-constexpr int kPanelWidth = kPanelVectors * kLanes;
-
-// sums[r][k] = the scores of row r and the k-th vector of items.
-template <int kVectors>
-[[gnu::always_inline]] inline void DotProducts(const float* q, const float* panel, int64_t dim,
-                                               Floats (&sums)[kTileRows][kVectors]) {
-#pragma GCC unroll 8
-  for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 8
-    for (int k = 0; k < kVectors; ++k) sums[r][k] = Floats{};
-  }
-  for (int64_t d = 0; d < dim; ++d) {
-    Floats items[kVectors];
-#pragma GCC unroll 8
-    for (int k = 0; k < kVectors; ++k) items[k] = Load(panel + k * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 8
-      for (int k = 0; k < kVectors; ++k) sums[r][k] += q[r] * items[k];
-    }
-    q += kTileRows;
-    panel += kPanelWidth;
-  }
-}
 
 template <int kVectors>
 void StoreScores(const float* q, const float* panel, int64_t dim, float* out, int64_t stride) {
@@ -114,8 +78,22 @@ float ScorePair(const float* q, const float* v, int64_t dim) {
   return sum;
 }
 
+void MultiplyAdd(int64_t steps, float factor, float* out) {
+  const Floats x = Broadcast(factor);
+  Floats sums[kTileRows * kPanelVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kTileRows * kPanelVectors; ++i) sums[i] = x + static_cast<float>(i);
+  for (int64_t s = 0; s < steps; ++s) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kTileRows * kPanelVectors; ++i) sums[i] = sums[i] * x + x;
+  }
+#pragma GCC unroll 32
+  for (int i = 1; i < kTileRows * kPanelVectors; ++i) sums[0] += sums[i];
+  Store(out, sums[0]);
+}
+
 constexpr ScoreVariant MakeScoreVariant(const char* name) {
-  return {name, kTileRows, kPanelWidth, kLanes, ScoreTile, CountTileScores, ScorePair};
+  return {name, kTileRows, kPanelWidth, kLanes, ScoreTile, CountTileScores, ScorePair, MultiplyAdd};
 }
 
 }  // namespace

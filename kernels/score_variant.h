@@ -28,6 +28,9 @@ struct ScoreVariant {
                      int64_t stride);
   void (*count_tile)(const CountTile& tile);
   float (*score)(const float* q, const float* v, int64_t dim);
+  // `steps` multiply-adds in each accumulator of a tile, without memory: what the machine can do,
+  // for benchmarks.
+  void (*multiply_add)(int64_t steps, float factor, float* out);
 };
 
 // One definition in each of score_{baseline,avx2,avx512}.cc; null where the compiler has no such

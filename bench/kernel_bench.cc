@@ -1,0 +1,152 @@
+// The CPU kernels on one thread: GFLOP/s and the fraction of a multiply-add peak that is measured
+// in the same run. Sizes are rows x columns x dimensions. Softmax counts its three products (6 b u
+// d), not its exponentials.
+//
+// usage: kernel_bench [--benchmark_filter=...]
+#include <time.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "benchmark/benchmark.h"
+#include "kernels/score.h"
+#include "kernels/score_variants.h"
+#include "kernels/softmax.h"
+
+namespace torii::kernels {
+namespace {
+
+struct Size {
+  int64_t rows, columns, dim;
+};
+constexpr Size kSizes[] = {{2048, 8192, 64}, {4096, 1850, 64}};
+
+std::vector<float> RandomFloats(int64_t n, std::string_view purpose) {
+  std::vector<float> out(static_cast<size_t>(n));
+  const RandomStream random(1, purpose);
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(random.Uniform(i)) - 0.5F;
+  return out;
+}
+
+// Processor time of this thread, by which the rates of the benchmarks are measured too: other load
+// on the machine then disturbs both alike.
+double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// Independent multiply-adds in registers, the best of several runs.
+double PeakGflops() {
+  static const double peak = [] {
+    const ScoreVariant& k = *RunnableScoreVariants().front();
+    std::vector<float> out(static_cast<size_t>(k.lanes));
+    double best = 0;
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      constexpr int64_t kSteps = 1000000;
+      const double start = CpuSeconds();
+      k.multiply_add(kSteps, 0.5F, out.data());
+      benchmark::DoNotOptimize(out.data());
+      benchmark::ClobberMemory();
+      const double operations = 2.0 * static_cast<double>(kSteps * k.tile_rows * k.panel_width);
+      best = std::max(best, operations / (CpuSeconds() - start) / 1e9);
+    }
+    return best;
+  }();
+  return peak;
+}
+
+void Report(benchmark::State& state, const Size& size, double operations_of_a_product) {
+  const double operations = operations_of_a_product * static_cast<double>(size.rows) *
+                            static_cast<double>(size.columns) * static_cast<double>(size.dim) *
+                            static_cast<double>(state.iterations());
+  state.counters["GFLOP/s"] = benchmark::Counter(operations / 1e9, benchmark::Counter::kIsRate);
+  // A rate, so that the library divides by the time: achieved operations over those of the peak.
+  state.counters["of_peak"] =
+      benchmark::Counter(operations / 1e9 / PeakGflops(), benchmark::Counter::kIsRate);
+  state.SetLabel(std::to_string(size.rows) + " x " + std::to_string(size.columns) + " x " +
+                 std::to_string(size.dim) + ", " + ChosenVariant());
+}
+
+void BM_Scores(benchmark::State& state) {
+  const Size& size = kSizes[state.range(0)];
+  const std::vector<float> q = RandomFloats(size.rows * size.dim, "q");
+  const PackedVectors v(RandomFloats(size.columns * size.dim, "v").data(), size.columns, size.dim);
+  std::vector<float> out(static_cast<size_t>(size.rows * size.columns));
+  for (auto _ : state) {
+    Scores(q.data(), size.rows, v, out.data());
+    benchmark::ClobberMemory();
+  }
+  Report(state, size, 2);
+}
+BENCHMARK(BM_Scores)->DenseRange(0, 1)->Unit(benchmark::kMillisecond);
+
+void BM_CountAbove(benchmark::State& state) {
+  const Size& size = kSizes[state.range(0)];
+  const std::vector<float> q = RandomFloats(size.rows * size.dim, "q");
+  const PackedVectors v(RandomFloats(size.columns * size.dim, "v").data(), size.columns, size.dim);
+  const std::vector<float> threshold(static_cast<size_t>(size.rows), 0.3F);
+  const std::vector<int64_t> tie_before(threshold.size(), size.columns / 2);
+  std::vector<int64_t> counts(threshold.size());
+  for (auto _ : state) {
+    CountAbove(q.data(), size.rows, v, threshold.data(), tie_before.data(), counts.data());
+    benchmark::ClobberMemory();
+  }
+  Report(state, size, 2);
+}
+BENCHMARK(BM_CountAbove)->DenseRange(0, 1)->Unit(benchmark::kMillisecond);
+
+void BM_Softmax(benchmark::State& state) {
+  const Size& size = kSizes[state.range(0)];
+  const auto rows = static_cast<size_t>(size.rows);
+  const std::vector<float> q = RandomFloats(size.rows * size.dim, "q");
+  const std::vector<float> v = RandomFloats(size.columns * size.dim, "v");
+  const std::vector<float> column_offset = RandomFloats(size.columns, "offset");
+  const std::vector<float> zeros(rows, 0.0F);
+  const std::vector<float> weight(rows, 1.0F / static_cast<float>(size.rows));
+  std::vector<int64_t> positive(rows);
+  for (size_t i = 0; i < rows; ++i) positive[i] = static_cast<int64_t>(i) % size.columns;
+  std::vector<float> q_grad(q.size());
+  std::vector<float> v_grad(v.size());
+  std::vector<double> row_loss(rows);
+  SoftmaxKernelArgs args;
+  args.q = q.data();
+  args.v = v.data();
+  args.column_offset = column_offset.data();
+  args.positive = positive.data();
+  args.positive_offset = args.target_offset = zeros.data();
+  args.weight = weight.data();
+  args.b = size.rows;
+  args.u = size.columns;
+  args.dim = size.dim;
+  args.inverse_temperature = 5;
+  args.q_grad = q_grad.data();
+  args.row_loss = row_loss.data();
+  for (auto _ : state) {
+    const SoftmaxColumns columns(args);
+    SoftmaxWorker worker(args, columns);
+    worker.Run(0, size.rows);
+    worker.AddVGrad(0, size.columns, v_grad.data());
+    benchmark::ClobberMemory();
+  }
+  Report(state, size, 6);
+}
+BENCHMARK(BM_Softmax)->DenseRange(0, 1)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+
+// Printed first, so that a disturbed machine shows.
+void PrintPeak() { std::printf("multiply-add peak of one core: %.1f GFLOP/s\n", PeakGflops()); }
+
+}  // namespace torii::kernels
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  torii::kernels::PrintPeak();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -1,0 +1,318 @@
+#include "kernels/softmax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/split_evenly.h"
+#include "gtest/gtest.h"
+#include "kernels/softmax_variants.h"
+
+namespace torii::kernels {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Problem {
+  int64_t b = 0, u = 0, dim = 0;
+  double inverse_temperature = 1;
+  std::vector<float> q, v, column_offset, positive_offset, target_offset, weight;
+  std::vector<int64_t> positive, excluded_begin, excluded;
+};
+
+struct Result {
+  std::vector<double> row_loss;
+  std::vector<double> q_grad, v_grad;
+  // Of the reference: sums of the magnitudes of the terms, which is what roundings are relative to.
+  std::vector<double> loss_terms, q_terms, v_terms;
+};
+
+std::vector<float> Uniform(int64_t n, float low, float high, std::string_view purpose) {
+  std::vector<float> out(static_cast<size_t>(n));
+  const RandomStream random(17, purpose);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = low + (high - low) * static_cast<float>(random.Uniform(i));
+  }
+  return out;
+}
+
+// Every seventh column is removed unless it is a positive's; every third row excludes some columns,
+// its own positive among them.
+Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature) {
+  Problem p;
+  p.b = b;
+  p.u = u;
+  p.dim = dim;
+  p.inverse_temperature = inverse_temperature;
+  p.q = Uniform(b * dim, -1, 1, "q");
+  p.v = Uniform(u * dim, -1, 1, "v");
+  p.column_offset = Uniform(u, -4, 4, "column_offset");
+  p.positive_offset = Uniform(b, -1, 1, "positive_offset");
+  p.target_offset = Uniform(b, -1, 1, "target_offset");
+  p.weight = Uniform(b, 0, 2.0F / static_cast<float>(std::max<int64_t>(b, 1)), "weight");
+  const RandomStream random(19, "positive");
+  p.excluded_begin.push_back(0);
+  for (int64_t i = 0; i < b; ++i) {
+    p.positive.push_back(random.Below(static_cast<uint64_t>(i), u));
+    if (i % 3 == 0) {
+      p.excluded.push_back(p.positive.back());
+      for (uint64_t e = 0; e < 4; ++e) {
+        p.excluded.push_back(random.Below(static_cast<uint64_t>(i) * 8 + e + 1000, u));
+      }
+    }
+    p.excluded_begin.push_back(static_cast<int64_t>(p.excluded.size()));
+  }
+  for (int64_t j = 6; j < u; j += 7) p.column_offset[static_cast<size_t>(j)] = -kInfinity;
+  return p;
+}
+
+bool IsExcluded(const Problem& p, int64_t i, int64_t j) {
+  const auto begin = p.excluded.begin() + p.excluded_begin[static_cast<size_t>(i)];
+  const auto end = p.excluded.begin() + p.excluded_begin[static_cast<size_t>(i) + 1];
+  return std::find(begin, end, j) != end;
+}
+
+long double Dot(const Problem& p, int64_t i, int64_t j) {
+  long double dot = 0;
+  for (int64_t d = 0; d < p.dim; ++d) {
+    dot += static_cast<long double>(p.q[static_cast<size_t>(i * p.dim + d)]) *
+           p.v[static_cast<size_t>(j * p.dim + d)];
+  }
+  return dot * p.inverse_temperature;
+}
+
+// By the definition: every logit, then log-sum-exp, then the probabilities. 1 - P of the positive
+// is the sum of the other probabilities: of a row that is nearly right the difference would have
+// few digits left.
+Result Reference(const Problem& p) {
+  using Real = long double;
+  Result out;
+  out.q_grad.assign(p.q.size(), 0);
+  out.v_grad.assign(p.v.size(), 0);
+  out.q_terms = out.q_grad;
+  out.v_terms = out.v_grad;
+  for (int64_t i = 0; i < p.b; ++i) {
+    const auto row = static_cast<size_t>(i);
+    std::vector<Real> z(static_cast<size_t>(p.u), -std::numeric_limits<Real>::infinity());
+    for (int64_t j = 0; j < p.u; ++j) {
+      const auto column = static_cast<size_t>(j);
+      if (j == p.positive[row]) {
+        z[column] = Dot(p, i, j) + p.positive_offset[row];
+      } else if (!IsExcluded(p, i, j)) {
+        z[column] = Dot(p, i, j) + p.column_offset[column];
+      }
+    }
+    const Real largest = *std::max_element(z.begin(), z.end());
+    Real sum = 0;
+    Real others = 0;
+    for (int64_t j = 0; j < p.u; ++j) {
+      const Real e = std::exp(z[static_cast<size_t>(j)] - largest);
+      sum += e;
+      if (j != p.positive[row]) others += e;
+    }
+    const Real target = Dot(p, i, p.positive[row]) + p.target_offset[row];
+    out.row_loss.push_back(static_cast<double>(largest + std::log(sum) - target));
+    out.loss_terms.push_back(static_cast<double>(std::fabs(largest) + std::fabs(target) + 1));
+    for (int64_t j = 0; j < p.u; ++j) {
+      const Real slope = j == p.positive[row] ? -others / sum
+                                              : std::exp(z[static_cast<size_t>(j)] - largest) / sum;
+      const auto gradient = static_cast<double>(slope * p.weight[row] * p.inverse_temperature);
+      for (int64_t d = 0; d < p.dim; ++d) {
+        const auto q = static_cast<size_t>(i * p.dim + d);
+        const auto v = static_cast<size_t>(j * p.dim + d);
+        out.q_grad[q] += gradient * static_cast<double>(p.v[v]);
+        out.v_grad[v] += gradient * static_cast<double>(p.q[q]);
+        out.q_terms[q] += std::fabs(gradient * static_cast<double>(p.v[v]));
+        out.v_terms[v] += std::fabs(gradient * static_cast<double>(p.q[q]));
+      }
+    }
+  }
+  return out;
+}
+
+// The rounding of float32 logits, which is also the relative error of their exponentials: half a
+// unit in the last place of the largest sum of terms, times 4 for the steps of the sum, plus the
+// sums over rows and columns.
+double Tolerance(const Problem& p) {
+  double largest = 0;
+  for (int64_t i = 0; i < p.b; ++i) {
+    for (int64_t j = 0; j < p.u; ++j) {
+      if (std::isinf(p.column_offset[static_cast<size_t>(j)])) continue;
+      double terms = 0;
+      for (int64_t d = 0; d < p.dim; ++d) {
+        terms += std::fabs(static_cast<double>(p.q[static_cast<size_t>(i * p.dim + d)]) *
+                           static_cast<double>(p.v[static_cast<size_t>(j * p.dim + d)]));
+      }
+      largest = std::max(
+          largest, terms * p.inverse_temperature +
+                       std::fabs(static_cast<double>(p.column_offset[static_cast<size_t>(j)])));
+    }
+  }
+  return 4 * std::ldexp(largest, -24) + 2e-6;
+}
+
+// On `parts` workers.
+Result RunKernel(const Problem& p, const SoftmaxVariant& variant, int parts) {
+  std::vector<float> q_grad(p.q.size(), 77.0F);
+  std::vector<float> v_grad(p.v.size(), 0.0F);
+  Result out;
+  out.row_loss.resize(static_cast<size_t>(p.b));
+  SoftmaxKernelArgs args;
+  args.q = p.q.data();
+  args.v = p.v.data();
+  args.column_offset = p.column_offset.data();
+  args.positive = p.positive.data();
+  args.positive_offset = p.positive_offset.data();
+  args.target_offset = p.target_offset.data();
+  args.weight = p.weight.data();
+  args.excluded_begin = p.excluded_begin.empty() ? nullptr : p.excluded_begin.data();
+  args.excluded = p.excluded.data();
+  args.b = p.b;
+  args.u = p.u;
+  args.dim = p.dim;
+  args.inverse_temperature = p.inverse_temperature;
+  args.q_grad = q_grad.data();
+  args.row_loss = out.row_loss.data();
+  const SoftmaxColumns columns(args, &variant);
+  for (int k = 0; k < parts; ++k) {
+    SoftmaxWorker worker(args, columns);
+    const Range rows = SplitEvenly(p.b, parts, k);
+    worker.Run(rows.begin, rows.end);
+    worker.AddVGrad(0, p.u / 2, v_grad.data());
+    worker.AddVGrad(p.u / 2, p.u, v_grad.data());
+  }
+  out.q_grad.assign(q_grad.begin(), q_grad.end());
+  out.v_grad.assign(v_grad.begin(), v_grad.end());
+  return out;
+}
+
+// What gets lost where exponentials leave the range of float32 (2^-125 of the row's largest), over
+// all rows.
+constexpr double kUnderflow = 1e-35;
+
+// |got - want| <= tolerance * terms, element by element.
+void ExpectClose(const std::vector<double>& got, const std::vector<double>& want,
+                 const std::vector<double>& terms, double tolerance, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_LE(std::fabs(got[i] - want[i]), tolerance * terms[i] + kUnderflow)
+        << what << " at " << i << ": " << got[i] << " instead of " << want[i];
+  }
+}
+
+void ExpectEqualsReference(const Problem& problem, const Result& got) {
+  const double tolerance = Tolerance(problem);
+  const Result want = Reference(problem);
+  const std::string where = "b " + std::to_string(problem.b) + ", u " + std::to_string(problem.u) +
+                            ", dim " + std::to_string(problem.dim) + ": ";
+  ExpectClose(got.row_loss, want.row_loss, want.loss_terms, tolerance, where + "loss");
+  ExpectClose(got.q_grad, want.q_grad, want.q_terms, tolerance, where + "q_grad");
+  ExpectClose(got.v_grad, want.v_grad, want.v_terms, tolerance, where + "v_grad");
+}
+
+class SoftmaxTest : public ::testing::TestWithParam<const SoftmaxVariant*> {};
+
+INSTANTIATE_TEST_SUITE_P(AllVariants, SoftmaxTest, ::testing::ValuesIn(RunnableSoftmaxVariants()),
+                         [](const auto& variant) { return std::string(variant.param->name); });
+
+TEST_P(SoftmaxTest, EqualsTheDefinitionForAllSizes) {
+  for (const int64_t dim : {1, 2, 15, 16, 33, 64, 65, 130}) {
+    for (const int64_t u : {1, 2, 7, 48, 49, 193}) {
+      for (const int64_t b : {1, 5, 24, 73, 150}) {
+        const Problem problem = MakeProblem(b, u, dim, 5.0);
+        ExpectEqualsReference(problem, RunKernel(problem, *GetParam(), 1));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(SoftmaxTest, ManyColumnsAndASharpTemperatureEqualTheDefinition) {
+  const Problem problem = MakeProblem(30, 5003, 24, 20.0);
+
+  ExpectEqualsReference(problem, RunKernel(problem, *GetParam(), 1));
+}
+
+TEST_P(SoftmaxTest, LossesAndRowGradientsDoNotDependOnTheDivisionOfRows) {
+  const Problem problem = MakeProblem(157, 301, 20, 5.0);
+  const Result whole = RunKernel(problem, *GetParam(), 1);
+
+  for (const int parts : {2, 3, 7}) {
+    const Result divided = RunKernel(problem, *GetParam(), parts);
+    EXPECT_EQ(divided.row_loss, whole.row_loss);
+    EXPECT_EQ(divided.q_grad, whole.q_grad);
+    ExpectClose(divided.v_grad, whole.v_grad, Reference(problem).v_terms, 1e-6, "v_grad");
+    EXPECT_EQ(RunKernel(problem, *GetParam(), parts).v_grad, divided.v_grad) << "not repeatable";
+  }
+}
+
+TEST_P(SoftmaxTest, WithoutListsNothingIsExcluded) {
+  Problem problem = MakeProblem(10, 60, 8, 2.0);
+  problem.excluded.clear();
+  problem.excluded_begin.assign(11, 0);
+  const Result want = RunKernel(problem, *GetParam(), 1);
+  problem.excluded_begin.clear();
+
+  const Result got = RunKernel(problem, *GetParam(), 1);
+
+  EXPECT_EQ(got.row_loss, want.row_loss);
+  EXPECT_EQ(got.v_grad, want.v_grad);
+}
+
+// The row's own logit is far above and far below all others; a removed column is higher than
+// anything.
+TEST_P(SoftmaxTest, ExtremeLogitsKeepTheirPrecision) {
+  Problem problem = MakeProblem(2, 60, 1, 1.0);
+  problem.excluded.clear();
+  problem.excluded_begin.assign(3, 0);
+  problem.q = {1, 1};
+  std::fill(problem.v.begin(), problem.v.end(), 0.0F);
+  std::fill(problem.column_offset.begin(), problem.column_offset.end(), 0.0F);
+  problem.positive = {3, 4};
+  problem.v[3] = 30;
+  problem.v[4] = -200;
+  problem.v[50] = 1000;
+  problem.column_offset[50] = -kInfinity;
+  problem.positive_offset = problem.target_offset = {0, 0};
+  // Row 0 sees column 4 and 57 zeros beside its positive; row 1 sees column 3 instead of 4.
+  const Result got = RunKernel(problem, *GetParam(), 1);
+
+  EXPECT_NEAR(got.row_loss[0] / (57 * std::exp(-30.0)), 1, 1e-5);
+  EXPECT_NEAR(got.row_loss[1], 230, 1e-4);
+  ExpectEqualsReference(problem, got);
+}
+
+TEST_P(SoftmaxTest, ALonePositiveHasNoLossAndNoGradient) {
+  Problem problem = MakeProblem(3, 1, 5, 3.0);
+  problem.target_offset = problem.positive_offset;
+
+  const Result got = RunKernel(problem, *GetParam(), 1);
+
+  for (const auto* values : {&got.row_loss, &got.q_grad, &got.v_grad}) {
+    for (const double x : *values) EXPECT_EQ(x, 0);
+  }
+}
+
+TEST_P(SoftmaxTest, NumbersThatAreNotFiniteMakeTheirRowsLossNotFinite) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float bad : {nan, kInfinity, 3e38F}) {
+    Problem problem = MakeProblem(30, 100, 6, 5.0);
+    problem.q[17 * 6 + 2] = bad;
+    const Result got = RunKernel(problem, *GetParam(), 1);
+    for (size_t i = 0; i < 30; ++i) EXPECT_EQ(std::isfinite(got.row_loss[i]), i != 17) << i;
+  }
+  Problem problem = MakeProblem(30, 100, 6, 5.0);
+  problem.v[40 * 6] = nan;
+  const Result got = RunKernel(problem, *GetParam(), 1);
+  for (size_t i = 0; i < 30; ++i) {
+    const bool sees =
+        problem.positive[i] == 40 || !IsExcluded(problem, static_cast<int64_t>(i), 40);
+    EXPECT_EQ(std::isfinite(got.row_loss[i]), !sees) << i;
+  }
+}
+
+}  // namespace
+}  // namespace torii::kernels
