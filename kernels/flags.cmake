@@ -1,6 +1,6 @@
-# Flags of the kernel sources: one source is compiled for several instruction sets, and the program chooses at
-# start. Only these files get such flags. Included from the top directory (source properties are per directory).
-# Always optimised, also in the dev build: kernels are most of the time of the tests.
+# Flags of the kernel sources: one source is compiled for several instruction sets, and the program
+# chooses at start. Only these files get such flags. Included from the top directory (source properties
+# are per directory). Always optimised, also in the dev build: kernels are most of the tests' time.
 set(_kernel_flags -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(_avx2_flags -mavx2 -mfma)
