@@ -19,6 +19,11 @@ InteractionSpill::InteractionSpill(FileSystem& files, std::string path, int64_t 
 absl::Status InteractionSpill::Append(InteractionBlock block) {
   rows_ += static_cast<int64_t>(block.size());
   if (!file_.has_value() && rows_ <= capacity_) {
+    // Doubling would take up to twice the capacity.
+    if (static_cast<size_t>(rows_) > memory_.capacity()) {
+      const int64_t doubled = 2 * static_cast<int64_t>(memory_.capacity());
+      memory_.reserve(static_cast<size_t>(std::min(capacity_, std::max(rows_, doubled))));
+    }
     memory_.insert(memory_.end(), block.begin(), block.end());
     return absl::OkStatus();
   }

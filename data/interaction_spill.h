@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -38,6 +39,8 @@ class InteractionSpill {
   absl::Status Finish();
   absl::Status ForEach(const VisitInteractions& visit) const;
   int64_t rows() const { return rows_; }
+  // in_memory: the rows themselves; the spill is empty afterwards.
+  std::vector<Interaction> TakeMemory() { return std::move(memory_); }
   bool in_memory() const { return !file_.has_value(); }
 
  private:

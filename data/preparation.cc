@@ -162,7 +162,7 @@ absl::Status Preparation::SortAndWriteParts() {
   users_.order = OrderRows(*users_.ids, users_.train_counts, kept_.users);
   const std::vector<int32_t> user_rows = RowsOfCodes(users_.order, users_.ids->size());
   TORII_ASSIGN_OR_RETURN(SortedInteractions sorted,
-                         SortedInteractions::Sort(files_, spill_, kept_, user_rows,
+                         SortedInteractions::Sort(files_, &spill_, kept_, user_rows,
                                                   {.runs_path = JoinPath(scratch_, "runs"),
                                                    .buffer_rows = config_.sort_buffer_rows()}));
   parts_.folder = folder_;

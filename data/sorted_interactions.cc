@@ -80,16 +80,25 @@ absl::Status SortedInteractions::AddRun(std::vector<Interaction>* rows,
 }
 
 absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
-                                                            const InteractionSpill& spill,
+                                                            InteractionSpill* spill,
                                                             const Kept& kept,
                                                             std::span<const int32_t> user_row,
                                                             const Options& options) {
   SortedInteractions sorted(files, options);
-  const int64_t capacity = std::min(options.buffer_rows, spill.rows() - kept.dropped_rows);
   std::vector<Interaction> rows;
-  rows.reserve(static_cast<size_t>(capacity));
+  if (spill->in_memory()) {
+    rows = spill->TakeMemory();
+    std::erase_if(rows, [&](const Interaction& row) { return !kept.Keeps(row); });
+    for (Interaction& row : rows) {
+      row.user = user_row[static_cast<size_t>(row.user)];
+    }
+    SortInteractions(rows);
+    sorted.memory_ = std::move(rows);
+    return sorted;
+  }
+  const int64_t kept_rows = spill->rows() - kept.dropped_rows;
+  rows.reserve(static_cast<size_t>(std::min(options.buffer_rows, kept_rows)));
   std::optional<BufferedFile> file;
-  const bool one_run = spill.rows() - kept.dropped_rows <= options.buffer_rows;
   const VisitInteractions add = [&](InteractionBlock block) -> absl::Status {
     for (Interaction row : block) {
       if (!kept.Keeps(row)) {
@@ -97,18 +106,13 @@ absl::StatusOr<SortedInteractions> SortedInteractions::Sort(FileSystem& files,
       }
       row.user = user_row[static_cast<size_t>(row.user)];
       rows.push_back(row);
-      if (!one_run && static_cast<int64_t>(rows.size()) == options.buffer_rows) {
+      if (static_cast<int64_t>(rows.size()) == options.buffer_rows) {
         TORII_RETURN_IF_ERROR(sorted.AddRun(&rows, &file));
       }
     }
     return absl::OkStatus();
   };
-  TORII_RETURN_IF_ERROR(spill.ForEach(add));
-  if (one_run) {
-    SortInteractions(rows);
-    sorted.memory_ = std::move(rows);
-    return sorted;
-  }
+  TORII_RETURN_IF_ERROR(spill->ForEach(add));
   if (!rows.empty()) {
     TORII_RETURN_IF_ERROR(sorted.AddRun(&rows, &file));
   }

@@ -27,8 +27,9 @@ class SortedInteractions {
     std::string runs_path;    // scratch file of all runs, one after the other
     int64_t buffer_rows = 1;  // sorted in memory at a time
   };
-  // `user_row` [codes]: the row of each user code. Rows that `kept` drops are left out.
-  static absl::StatusOr<SortedInteractions> Sort(FileSystem& files, const InteractionSpill& spill,
+  // `user_row` [codes]: the row of each user code. Rows that `kept` drops are left out. Takes what
+  // `spill` has in memory; a spill on disk is only read.
+  static absl::StatusOr<SortedInteractions> Sort(FileSystem& files, InteractionSpill* spill,
                                                  const Kept& kept,
                                                  std::span<const int32_t> user_row,
                                                  const Options& options);
