@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/exit_code.h"
 #include "base/status_macros.h"
 #include "data/array_file.h"
 
@@ -15,6 +17,17 @@ namespace {
 template <typename T>
 std::span<const T> PlainValues(const MappedFile& file) {
   return {reinterpret_cast<const T*>(file.data()), static_cast<size_t>(file.size()) / sizeof(T)};
+}
+
+// A scratch file mapped; `bytes`: how many were written.
+absl::StatusOr<std::shared_ptr<MappedFile>> MapScratch(FileSystem& files, const std::string& path,
+                                                       int64_t bytes) {
+  TORII_ASSIGN_OR_RETURN(std::shared_ptr<MappedFile> file, files.Map(path));
+  if (file->size() != bytes) {
+    return IoError(absl::StrCat("read ", path, ": truncated: ", file->size(), " of the ", bytes,
+                                " bytes that were written"));
+  }
+  return file;
 }
 
 // Writes one side, array by array.
@@ -47,6 +60,8 @@ class SideWriter {
 
  private:
   int64_t rows() const { return static_cast<int64_t>(order_.size()); }
+  // Of a scratch file of ends; a side table has at least one row.
+  int64_t EndsBytes() const { return table_.rows * static_cast<int64_t>(sizeof(int64_t)); }
   bool InTable(int32_t code) const { return code < table_.rows; }
 
   absl::StatusOr<BufferedFile> Create(const std::string& name, ArrayType type, int64_t count) {
@@ -71,9 +86,11 @@ class SideWriter {
   }
 
   absl::Status WriteTitles() {
-    TORII_ASSIGN_OR_RETURN(const auto ends_file, files_.Map(ScratchFile(options_, "title_ends")));
-    TORII_ASSIGN_OR_RETURN(const auto bytes_file, files_.Map(ScratchFile(options_, "titles")));
+    TORII_ASSIGN_OR_RETURN(const auto ends_file,
+                           MapScratch(files_, ScratchFile(options_, "title_ends"), EndsBytes()));
     const std::span<const int64_t> ends = PlainValues<int64_t>(*ends_file);
+    TORII_ASSIGN_OR_RETURN(const auto bytes_file,
+                           MapScratch(files_, ScratchFile(options_, "titles"), ends.back()));
     const std::span<const char> bytes = PlainValues<char>(*bytes_file);
     return WriteBytes("titles", [&](int32_t code) {
       if (!InTable(code)) {
@@ -121,30 +138,37 @@ class SideWriter {
   }
 
   absl::Status WriteFeature(int feature, const FeatureEncoder& encoder) {
-    TORII_ASSIGN_OR_RETURN(const auto values,
-                           files_.Map(ScratchFeatureFile(options_, feature, "values")));
     EncodedRows missing;
     encoder.EncodeMissing(&missing);
     switch (encoder.info().kind()) {
       case PreparedFeature::SINGLE:
-        return WriteFixed<int32_t>(feature, "values.i32", 1, PlainValues<int32_t>(*values),
-                                   missing.values);
+        return WriteFixed<int32_t>(feature, "values.i32", 1, missing.values);
       case PreparedFeature::DENSE:
         return WriteFixed<float>(feature, "values.f32", static_cast<size_t>(encoder.info().width()),
-                                 PlainValues<float>(*values), missing.dense);
+                                 missing.dense);
       case PreparedFeature::BAG:
         break;
     }
-    TORII_ASSIGN_OR_RETURN(const auto ends,
-                           files_.Map(ScratchFeatureFile(options_, feature, "ends")));
-    return WriteBags(feature, PlainValues<int64_t>(*ends), PlainValues<int32_t>(*values),
-                     missing.values);
+    TORII_ASSIGN_OR_RETURN(
+        const auto ends_file,
+        MapScratch(files_, ScratchFeatureFile(options_, feature, "ends"), EndsBytes()));
+    const std::span<const int64_t> ends = PlainValues<int64_t>(*ends_file);
+    constexpr int64_t kBytes = sizeof(int32_t);
+    TORII_ASSIGN_OR_RETURN(
+        const auto values,
+        MapScratch(files_, ScratchFeatureFile(options_, feature, "values"), ends.back() * kBytes));
+    return WriteBags(feature, ends, PlainValues<int32_t>(*values), missing.values);
   }
 
   // `width` values for each row.
   template <typename T>
-  absl::Status WriteFixed(int feature, const char* array, size_t width, std::span<const T> values,
+  absl::Status WriteFixed(int feature, const char* array, size_t width,
                           const std::vector<T>& missing) {
+    const int64_t bytes = table_.rows * static_cast<int64_t>(width * sizeof(T));
+    TORII_ASSIGN_OR_RETURN(
+        const auto file,
+        MapScratch(files_, ScratchFeatureFile(options_, feature, "values"), bytes));
+    const std::span<const T> values = PlainValues<T>(*file);
     TORII_ASSIGN_OR_RETURN(BufferedFile out,
                            Create(FeatureFile(options_.side, feature, array), ArrayTypeOf<T>::value,
                                   rows() * static_cast<int64_t>(width)));
