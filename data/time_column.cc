@@ -24,8 +24,8 @@ double DoubleOfKey(int64_t key) { return std::bit_cast<double>(key < 0 ? key ^ I
 bool ParseIso(std::string_view text, int64_t* microseconds) {
   const std::string_view trimmed = Trim(text);
   bool has_zone = false;
-  return arrow::internal::ParseTimestampISO8601(
-      trimmed.data(), trimmed.size(), arrow::TimeUnit::MICRO, microseconds, &has_zone);
+  return arrow::internal::ParseTimestampISO8601(trimmed.data(), trimmed.size(),
+                                                arrow::TimeUnit::MICRO, microseconds, &has_zone);
 }
 
 std::string_view KindName(TimeKind kind) {
