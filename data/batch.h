@@ -1,4 +1,5 @@
-// Batches: which training rows a rank takes at each step, with their users, items, weights and histories.
+// Batches: which training rows a rank takes at each step, with their users, items, weights and
+// histories.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace torii::data {
 
-// One rank's part of a global batch. Row i of it is at global position first_position + i of the epoch.
+// One rank's part of a global batch. Row i of it is at global position first_position + i of the
+// epoch.
 struct Batch {
   int64_t epoch = 0;
   int64_t step_in_epoch = 0;
@@ -20,7 +22,7 @@ struct Batch {
   std::vector<int64_t> users;  // [B]
   std::vector<int64_t> items;  // [B]
   std::vector<float> weights;  // [B]
-  Bags history;                // [B] item rows before the interaction, oldest first, at most `history` long
+  Bags history;  // [B] item rows before the interaction, oldest first, at most `history` long
   int64_t size() const { return static_cast<int64_t>(users.size()); }
 };
 
@@ -33,8 +35,8 @@ struct BatchOptions {
 };
 
 // The rows of any (epoch, step) in O(B): global position p of an epoch is training row
-// KeyedPermutation(n, seed, epoch)(p); step t takes positions [tG, min((t+1)G, n)), split over the ranks by
-// SplitEvenly. Every row exactly once an epoch; the last, smaller batch included.
+// KeyedPermutation(n, seed, epoch)(p); step t takes positions [tG, min((t+1)G, n)), split over the
+// ranks by SplitEvenly. Every row exactly once an epoch; the last, smaller batch included.
 class BatchMaker {
  public:
   // `dataset` is borrowed.
@@ -47,12 +49,13 @@ class BatchMaker {
   BatchOptions options_;
 };
 
-// The history that evaluation and recommendation use for a user: the last `length` training items, oldest
-// first (with_valid: then the validation items too).
-Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length, bool with_valid);
+// The history that evaluation and recommendation use for a user: the last `length` training items,
+// oldest first (with_valid: then the validation items too).
+Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length,
+               bool with_valid);
 
-// Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was taken.
-// Never ends by itself: epochs follow one another.
+// Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was
+// taken. Never ends by itself: epochs follow one another.
 class BatchPrefetcher {
  public:
   virtual ~BatchPrefetcher() = default;

@@ -1,5 +1,5 @@
-// A prepared dataset, opened: everything is mapped read-only, shared by all ranks of a node, and may be read
-// from any thread.
+// A prepared dataset, opened: everything is mapped read-only, shared by all ranks of a node, and
+// may be read from any thread.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,16 @@ struct Bags {
   std::vector<int64_t> values;   // [nnz]
 };
 
-// The features of a set of users or items, ready for a tower. One entry per feature of the side, in the order
-// of Features::info().
+// The features of a set of users or items, ready for a tower. One entry per feature of the side, in
+// the order of Features::info().
 struct FeatureRows {
   int64_t n = 0;
   std::vector<Bags> bags;                 // BAG: [n] lists; SINGLE: values only, [n], offsets empty
   std::vector<std::vector<float>> dense;  // DENSE: [n * width]; empty for the others
 };
 
-// All users or all items: features, ids, titles. Row 0 is the most frequent in training (ties: smaller id).
+// All users or all items: features, ids, titles. Row 0 is the most frequent in training (ties:
+// smaller id).
 class Features {
  public:
   virtual ~Features() = default;
@@ -48,11 +49,12 @@ class Features {
 
 // Interactions of one part, sorted by (user, time).
 struct Interactions {
-  std::span<const int64_t> user_begin;  // [users + 1]: user u has rows [user_begin[u], user_begin[u+1])
-  std::span<const int32_t> user;        // [n] user row of each interaction
-  std::span<const int32_t> item;        // [n] item row, in time order within a user
-  std::span<const float> weight;        // [n], or empty: all 1
-  std::span<const int64_t> time;        // [n], or empty
+  std::span<const int64_t>
+      user_begin;                 // [users + 1]: user u has rows [user_begin[u], user_begin[u+1])
+  std::span<const int32_t> user;  // [n] user row of each interaction
+  std::span<const int32_t> item;  // [n] item row, in time order within a user
+  std::span<const float> weight;  // [n], or empty: all 1
+  std::span<const int64_t> time;  // [n], or empty
   int64_t size() const { return static_cast<int64_t>(item.size()); }
   std::span<const int32_t> ItemsOf(int64_t u) const {
     return item.subspan(static_cast<size_t>(user_begin[static_cast<size_t>(u)]),

@@ -5,12 +5,14 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
+#include "model/fused_softmax.h"
 #include "model/softmax_tile.h"
 
 namespace torii::model {
@@ -73,6 +75,16 @@ absl::Status DivergedAt(const BadRow& bad, const SoftmaxProblem& problem) {
                                     "extreme values in the features"));
 }
 
+// The same row once more, slowly, for the message.
+BadRow Diagnose(const SoftmaxProblem& problem, int64_t row) {
+  at::Tensor q_grad = at::empty_like(problem.q);
+  SoftmaxPart part;
+  part.v_grad = at::zeros_like(problem.v);
+  RunRows<float>(problem, {row, row + 1}, 1, q_grad, &part);
+  if (part.bad.row < 0) part.bad.row = row;
+  return part.bad;
+}
+
 template <typename T>
 absl::StatusOr<SoftmaxResult> Compute(const SoftmaxProblem& problem, int64_t tile_rows) {
   const int64_t rows = problem.q.size(0);
@@ -112,7 +124,9 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss(const SoftmaxProblem& problem, int64_t
   }
   if (checked.q.scalar_type() == at::kDouble) return Compute<double>(checked, tile_rows);
   TORII_CHECK(checked.q.scalar_type() == at::kFloat, "q is neither float32 nor float64");
-  return Compute<float>(checked, tile_rows);
+  FusedSoftmax fused = ComputeFusedSoftmax(checked);
+  if (fused.bad_row >= 0) return DivergedAt(Diagnose(checked, fused.bad_row), checked);
+  return std::move(fused.result);
 }
 
 }  // namespace torii::model

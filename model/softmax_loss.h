@@ -35,8 +35,9 @@ struct SoftmaxResult {
   at::Tensor v_grad;  // [U, D]
 };
 
-// B or U may be 0 (then loss 0 and zero gradients). Memory: O((B + U) D) + tile_rows * U per
-// thread. Errors: kDiverged naming the first row whose loss is not finite.
+// B or U may be 0 (then loss 0 and zero gradients). float32 runs through the fused kernels
+// (kernels/softmax.h), float64 through ATen in tiles of tile_rows rows. Memory: O((B + U) D) +
+// about 72 x U per thread. Errors: kDiverged naming the first row whose loss is not finite.
 absl::StatusOr<SoftmaxResult> SoftmaxLoss(const SoftmaxProblem& problem, int64_t tile_rows = 128);
 
 }  // namespace torii::model

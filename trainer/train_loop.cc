@@ -86,7 +86,6 @@ absl::Status Training::SetUp() {
     return DataError("the prepared dataset has no training interactions");
   }
   step_options_ = {.temperature = run_.model.temperature(),
-                   .loss_tile_rows = train.loss_tile_rows(),
                    .clip_norm = train.clip_norm(),
                    .check_finite = train.check_finite()};
   // While training, the validation part is watched if there is one: the test part stays unseen.

@@ -43,8 +43,7 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(const at::Tensor& q, const 
       .excluded = candidates.excluded,
       .temperature = options.temperature,
   };
-  TORII_ASSIGN_OR_RETURN(model::SoftmaxResult result,
-                         model::SoftmaxLoss(problem, options.loss_tile_rows));
+  TORII_ASSIGN_OR_RETURN(model::SoftmaxResult result, model::SoftmaxLoss(problem));
   if (!all) {
     result.v_grad = at::zeros_like(v).index_copy_(0, candidates.seen_columns, result.v_grad);
   }

@@ -32,7 +32,6 @@ struct StepResult {
 
 struct StepOptions {
   double temperature = 1;
-  int64_t loss_tile_rows = 128;
   double clip_norm = 0;
   bool check_finite = true;
 };

@@ -47,7 +47,6 @@ std::vector<std::string> Validate(const TrainConfig& c) {
   rules.Require(c.eval_every_steps() >= 0, "eval_every_steps", c.eval_every_steps(), "is negative");
   rules.Require(c.patience() >= 0, "patience", c.patience(), "is negative");
   rules.Require(c.prefetch() >= 0, "prefetch", c.prefetch(), "is negative");
-  rules.Require(c.loss_tile_rows() >= 1, "loss_tile_rows", c.loss_tile_rows(), "is less than 1");
   rules.Require(c.embed_batch() >= 1, "embed_batch", c.embed_batch(), "is less than 1");
   rules.Require(c.checkpoint().every_epochs() >= 0, "checkpoint.every_epochs",
                 c.checkpoint().every_epochs(), "is negative");

@@ -1,5 +1,5 @@
-// main() of the single-process test executables: one intra-op thread, so that ranks as threads do not
-// oversubscribe and sums do not depend on the machine.
+// main() of the single-process test executables: one intra-op thread, so that ranks as threads do
+// not oversubscribe and sums do not depend on the machine.
 #include "ATen/Parallel.h"
 #include "base/log.h"
 #include "gtest/gtest.h"

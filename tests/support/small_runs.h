@@ -20,7 +20,6 @@ inline SmallRun BaseRun() {
   run.model.seed = 3;
   run.dense.set_learning_rate(0.003);
   run.step.temperature = 0.2;
-  run.step.loss_tile_rows = 7;
   return run;
 }
 
@@ -88,9 +87,9 @@ inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
     // The first steps of Adam and Adagrad divide by the size of one gradient: where that is near
     // zero they blow rounding up to a whole learning rate. A floor under the divisor keeps the
     // comparison meaningful.
-    run.model.tables.set_epsilon(1e-4);
+    run.model.tables.set_epsilon(1e-2);
     run.model.tables.set_initial_accumulator(0.01);
-    run.dense.set_epsilon(1e-4);
+    run.dense.set_epsilon(1e-2);
   }
   return runs;
 }
