@@ -46,8 +46,8 @@ FusedSoftmax ComputeFusedSoftmax(const SoftmaxProblem& problem) {
   args.row_loss = row_loss.data();
   float* v_grad = out.result.v_grad.mutable_data_ptr<float>();
 
-  // Every thread takes one contiguous range of the rows; then one of the columns, whose gradients it adds up in
-  // the order of the parts.
+  // Every thread takes one contiguous range of the rows; then one of the columns, whose gradients
+  // it adds up in the order of the parts.
   const int threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const int parts = static_cast<int>(std::min<int64_t>(threads, args.b));
   const kernels::SoftmaxColumns columns(args);
