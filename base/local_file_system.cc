@@ -275,6 +275,7 @@ absl::Status LocalFileSystem::Rename(const std::string& from, const std::string&
 absl::Status LocalFileSystem::RemoveAll(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
+  if (error == std::errc::not_a_directory) return absl::OkStatus();  // nothing is below a file
   return error ? FileError("remove", path, Purpose::kOther, error.value()) : absl::OkStatus();
 }
 

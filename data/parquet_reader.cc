@@ -102,8 +102,10 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, cons
   parquet::ArrowReaderProperties properties(/*use_threads=*/false);
   properties.set_batch_size(kRowsPerChunk);
   properties.set_pre_buffer(false);
+  parquet::ReaderProperties pages = parquet::default_reader_properties();
+  pages.set_page_checksum_verification(true);  // of pages that have one
   parquet::arrow::FileReaderBuilder builder;
-  TORII_RETURN_IF_ERROR(FromArrow(builder.Open(ToArrowFile(std::move(raw))), damaged));
+  TORII_RETURN_IF_ERROR(FromArrow(builder.Open(ToArrowFile(std::move(raw)), pages), damaged));
   builder.properties(properties);
   arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> file = builder.Build();
   if (!file.ok()) {

@@ -54,7 +54,7 @@ absl::StatusOr<StagedFolder> StagedFolder::Create(FileSystem& files, const std::
   TORII_RETURN_IF_ERROR(CheckTarget(files, WithoutSlash(target)));
   StagedFolder folder(files, WithoutSlash(target));
   TORII_RETURN_IF_ERROR(files.RemoveAll(folder.path_));
-  TORII_RETURN_IF_ERROR(files.MakeDirectories(folder.scratch()));
+  TORII_RETURN_IF_ERROR(Annotate(files.MakeDirectories(folder.scratch()), "data.prepared_dir"));
   return folder;
 }
 

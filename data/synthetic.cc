@@ -88,8 +88,9 @@ arrow::Status WriteParquet(FileSystem& files, const std::string& path,
   absl::StatusOr<std::unique_ptr<WritableFile>> file = files.Create(path);
   if (!file.ok()) return ToArrow(file.status());
   const std::shared_ptr<arrow::io::OutputStream> out = ToArrowOutput(*std::move(file));
-  ARROW_RETURN_NOT_OK(parquet::arrow::WriteTable(*arrow::Table::Make(schema, columns),
-                                                 arrow::default_memory_pool(), out, kRowGroup));
+  ARROW_RETURN_NOT_OK(parquet::arrow::WriteTable(
+      *arrow::Table::Make(schema, columns), arrow::default_memory_pool(), out, kRowGroup,
+      parquet::WriterProperties::Builder().enable_page_checksum()->build()));
   return out->Close();
 }
 

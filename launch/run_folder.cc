@@ -35,11 +35,17 @@ std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+// The JSON object in a file, null if there is none that can be read.
+Json ReadObject(FileSystem& files, const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(files, path);
+  if (!text.ok()) return nullptr;
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : Json(nullptr);
+}
+
 // "restarts" of an earlier STATUS.json plus one, 0 if there is none that can be read.
 int64_t CountRestart(FileSystem& files, const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile(files, path);
-  if (!text.ok()) return 0;
-  const Json before = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json before = ReadObject(files, path);
   if (!before.is_object() || !before.contains("restarts")) return 0;
   return before["restarts"].is_number_integer() ? before["restarts"].get<int64_t>() + 1 : 0;
 }
@@ -138,6 +144,20 @@ absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
   exit_code_ = static_cast<int>(code);
   error_ = std::string(status.message());
   return WriteStatus();
+}
+
+absl::Status RecordFailure(FileSystem& files, const std::string& path,
+                           const absl::Status& failure) {
+  const std::string status_path = JoinPath(path, "STATUS.json");
+  Json status = ReadObject(files, status_path);
+  if (!status.is_object() || !status.contains("exit_code") || !status["exit_code"].is_null()) {
+    return absl::OkStatus();
+  }
+  status["phase"] = "failed";
+  status["exit_code"] = static_cast<int>(ExitCodeOf(failure));
+  status["error"] = std::string(failure.message());
+  status["updated"] = Now();
+  return WriteFileAtomically(files, status_path, Dump(status));
 }
 
 }  // namespace torii::launch

@@ -52,6 +52,10 @@ class RunFolder {
   int exit_code_ = -1;  // -1: still running
 };
 
+// For the rank that ends the world while rank 0 waits for it: the failure goes into STATUS.json,
+// unless that tells of an end already.
+absl::Status RecordFailure(FileSystem& files, const std::string& path, const absl::Status& failure);
+
 // "logs/rank-0003.log" in a run folder.
 std::string RankLogPath(const std::string& run_dir, int rank);
 

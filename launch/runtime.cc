@@ -26,6 +26,9 @@
 namespace torii::launch {
 namespace {
 
+// More threads than this as ranks would only exhaust the memory of one machine.
+constexpr int64_t kMostThreadRanks = 64;
+
 std::atomic<bool> stop_asked{false};
 
 extern "C" void OnStopSignal(int signal) {
@@ -97,6 +100,7 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start() {
   const char* failpoints = std::getenv("TORII_FAIL");
   TORII_RETURN_IF_ERROR(Annotate(ArmFailpoints(failpoints == nullptr ? "" : failpoints),
                                  "environment variable TORII_FAIL"));
+  ::signal(SIGXFSZ, SIG_IGN);  // a file above its limit is an error of the write, not a death
   std::unique_ptr<Runtime> runtime(new Runtime);
   if (comm::StartedByMpiLauncher()) {
     TORII_ASSIGN_OR_RETURN(runtime->mpi_, comm::MpiEnvironment::Create());
@@ -116,6 +120,10 @@ std::string Runtime::Launcher() const { return mpi_ == nullptr ? "this process" 
 absl::Status Runtime::RunOnRanks(const RankOptions& options,
                                  const std::function<absl::Status(comm::Communicator&)>& body) {
   if (mpi_ != nullptr) return RunOnMpi(options, body);
+  if (options.ranks > kMostThreadRanks) {
+    return UsageError(absl::StrCat("--ranks ", options.ranks, ": one process runs at most ",
+                                   kMostThreadRanks, " ranks as threads; start more with mpirun"));
+  }
   const int ranks = options.ranks > 0 ? static_cast<int>(options.ranks) : 1;
   const auto cores = static_cast<int>(AllowedCores().size());
   int threads = ThreadsAsked(options);
@@ -169,6 +177,7 @@ int Runtime::Finish(const absl::Status& status) {
   } else if (!status.ok() && processes() > 1) {
     // Abort prints the line and ends every process; the first rank to get there speaks for all.
     std::this_thread::sleep_for(std::chrono::milliseconds(ReportDelayMs(rank, status)));
+    if (before_abort_) before_abort_(status);
     world_->Abort(status);
   } else if (!status.ok()) {
     std::fprintf(stderr, "%s\n", ErrorLine(status).c_str());

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -52,6 +53,11 @@ class Runtime {
   // program at once. Training polls it after each step.
   const std::atomic<bool>* StopOnSignals();
 
+  // `record` is called by the process that ends the world with an error, just before it does.
+  void BeforeAbort(std::function<void(const absl::Status&)> record) {
+    before_abort_ = std::move(record);
+  }
+
   // The end: prints "torii: error[65]: message" unless ok (one rank does) and returns the exit
   // code. Under MPI an error ends every process with that code.
   int Finish(const absl::Status& status);
@@ -63,6 +69,7 @@ class Runtime {
 
   std::unique_ptr<comm::MpiEnvironment> mpi_;
   std::unique_ptr<comm::Communicator> world_;  // null without MPI
+  std::function<void(const absl::Status&)> before_abort_;
 };
 
 // "torii: error[65]: message". Pure.

@@ -167,6 +167,8 @@ TEST_F(LocalFilesTest, MakesListsRenamesAndRemovesFolders) {
 
   ASSERT_TRUE(files_.RemoveAll(Path("d")).ok());
   EXPECT_TRUE(files_.RemoveAll(Path("d")).ok());
+  ASSERT_TRUE(WriteFileAtomically(files_, Path("a/file"), "").ok());
+  EXPECT_TRUE(files_.RemoveAll(Path("a/file/below")).ok());
   EXPECT_EQ(files_.List(folder_).value(), (std::vector<std::string>{"a"}));
 }
 
