@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/trace.h"
 #include "data/dataset.h"
 
 namespace torii::data {
@@ -55,12 +56,13 @@ Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t l
                bool with_valid);
 
 // Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was
-// taken. Never ends by itself: epochs follow one another.
+// taken. Never ends by itself: epochs follow one another. Its spans go to `trace`, if any.
 class BatchPrefetcher {
  public:
   virtual ~BatchPrefetcher() = default;
   static std::unique_ptr<BatchPrefetcher> Start(const BatchMaker& maker, int64_t epoch,
-                                                int64_t step_in_epoch, int ahead);
+                                                int64_t step_in_epoch, int ahead,
+                                                Trace* trace = nullptr);
   virtual Batch Next() = 0;
 };
 

@@ -12,9 +12,13 @@ namespace {
 
 class ThreadedPrefetcher final : public BatchPrefetcher {
  public:
-  ThreadedPrefetcher(const BatchMaker& maker, int64_t epoch, int64_t step_in_epoch, size_t ahead)
+  ThreadedPrefetcher(const BatchMaker& maker, int64_t epoch, int64_t step_in_epoch, size_t ahead,
+                     Trace* trace)
       : maker_(maker), ahead_(ahead) {
-    thread_ = std::thread([this, epoch, step_in_epoch] { Run(epoch, step_in_epoch); });
+    thread_ = std::thread([this, epoch, step_in_epoch, trace] {
+      const TraceThread spans(trace, "input");
+      Run(epoch, step_in_epoch);
+    });
   }
   ~ThreadedPrefetcher() override {
     {
@@ -45,13 +49,18 @@ class ThreadedPrefetcher final : public BatchPrefetcher {
         ++epoch;
         step = 0;
       }
-      Batch batch = maker_.Make(epoch, step++);
+      Batch batch = MakeBatch(epoch, step++);
       {
         const std::lock_guard lock(mutex_);
         ready_.push_back(std::move(batch));
       }
       made_.notify_one();
     }
+  }
+
+  Batch MakeBatch(int64_t epoch, int64_t step) const {
+    const TraceSpan span("batch");
+    return maker_.Make(epoch, step);
   }
 
   // False: stop.
@@ -74,13 +83,14 @@ class ThreadedPrefetcher final : public BatchPrefetcher {
 }  // namespace
 
 std::unique_ptr<BatchPrefetcher> BatchPrefetcher::Start(const BatchMaker& maker, int64_t epoch,
-                                                        int64_t step_in_epoch, int ahead) {
+                                                        int64_t step_in_epoch, int ahead,
+                                                        Trace* trace) {
   TORII_CHECK(maker.steps_per_epoch() >= 1, "no training rows to make batches of");
   TORII_CHECK(epoch >= 0 && step_in_epoch >= 0 && step_in_epoch <= maker.steps_per_epoch(),
               "epoch ", epoch, " step ", step_in_epoch, " of ", maker.steps_per_epoch());
   TORII_CHECK(ahead >= 1, "a prefetcher that stays ", ahead, " batches ahead");
   return std::make_unique<ThreadedPrefetcher>(maker, epoch, step_in_epoch,
-                                              static_cast<size_t>(ahead));
+                                              static_cast<size_t>(ahead), trace);
 }
 
 }  // namespace torii::data

@@ -21,6 +21,7 @@ namespace {
 struct TrainJob {
   RunConfig config;
   trainer::Resume resume = trainer::Resume::kAuto;
+  trainer::ProfileOptions profile;
   bool json = false;
   std::string command_line, launcher;
   const std::atomic<bool>* stop = nullptr;
@@ -75,6 +76,7 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
   run.eval = config.eval();
   run.resolved_config = PrintConfig(config);
   run.resume = job.resume;
+  run.profile = job.profile;
   run.stop = job.stop;
   TORII_ASSIGN_OR_RETURN(const trainer::TrainSummary summary,
                          trainer::RunTraining(files, comm, *dataset, run));
@@ -107,6 +109,9 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
     if (made.ok()) folder = std::move(made).value();
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
+      RecordFailure(LocalFiles(), run_dir, failure).IgnoreError();  // the failure itself is told
+    });
+  }
   SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
   if (comm.rank() == 0) {
     TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
@@ -144,6 +149,11 @@ class TrainCommand final : public Command {
     flags.AddText("resume", &resume_, "auto|never",
                   "auto (default): go on from the newest checkpoint of the run folder. never: "
                   "remove its checkpoints and start afresh.");
+    flags.AddText("profile", &profile_.path, "FILE",
+                  "Write what each rank and thread did in some steps, for chrome://tracing or "
+                  "ui.perfetto.dev.");
+    flags.AddInteger("profile-steps", &profile_.steps, 1,
+                     "Steps in the profile, after 20 others where there are as many. Default: 10.");
     flags.AddSwitch("json", &json_, "Print the final metrics as JSON.");
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
@@ -153,6 +163,7 @@ class TrainCommand final : public Command {
     TrainJob job;
     TORII_ASSIGN_OR_RETURN(job.config, config_.Load(context.files));
     job.resume = resume_ == "never" ? trainer::Resume::kNever : trainer::Resume::kAuto;
+    job.profile = profile_;
     job.json = json_;
     job.command_line = context.command_line;
     job.launcher = context.runtime.Launcher();
@@ -166,6 +177,7 @@ class TrainCommand final : public Command {
   ConfigFlags config_;
   RankOptions ranks_;
   std::string resume_ = "auto";
+  trainer::ProfileOptions profile_;
   bool json_ = false;
 };
 

@@ -12,20 +12,12 @@
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "sampler/column_offsets.h"
-#include "sampler/distinct_items.h"
+#include "sampler/distinct_columns.h"
 #include "sampler/gathered_positives.h"
 #include "sampler/proposals.h"
 
 namespace torii::sampler {
 namespace {
-
-// The distinct columns of a step on all ranks, ordered by (row mod W, row).
-struct Columns {
-  std::vector<int64_t> items;         // [U]
-  std::vector<int64_t> owner_counts;  // [W]
-  std::vector<int64_t> of_positive;   // [G]
-  std::vector<int64_t> of_extra;      // [M]
-};
 
 at::Tensor FromVector(const std::vector<int64_t>& values) {
   at::Tensor out = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
@@ -33,50 +25,12 @@ at::Tensor FromVector(const std::vector<int64_t>& values) {
   return out;
 }
 
-Columns FindColumns(std::span<const int64_t> positives, std::span<const int64_t> extras,
-                    int64_t num_items, int world_size) {
-  Columns columns;
-  DistinctItems distinct(positives.size() + extras.size());
-  columns.of_positive.reserve(positives.size());
-  columns.of_extra.reserve(extras.size());
-  for (const int64_t item : positives) columns.of_positive.push_back(distinct.Insert(item));
-  for (const int64_t item : extras) columns.of_extra.push_back(distinct.Insert(item));
-
-  // One number that orders by (row mod W, row).
-  struct Entry {
-    int64_t order;
-    int64_t number;
-    bool operator<(const Entry& other) const { return order < other.order; }
-  };
-  const int64_t most_owned = OwnedRows(num_items, 0, world_size);
-  std::vector<Entry> entries(distinct.items().size());
-  columns.owner_counts.assign(static_cast<size_t>(world_size), 0);
-  for (size_t n = 0; n < entries.size(); ++n) {
-    const int64_t item = distinct.items()[n];
-    const int owner = RowOwner(item, world_size);
-    ++columns.owner_counts[static_cast<size_t>(owner)];
-    entries[n] = {owner * most_owned + RowSlot(item, world_size), static_cast<int64_t>(n)};
-  }
-  std::sort(entries.begin(), entries.end());
-
-  std::vector<int64_t> column(entries.size());  // by number
-  columns.items.resize(entries.size());
-  for (size_t c = 0; c < entries.size(); ++c) {
-    const auto number = static_cast<size_t>(entries[c].number);
-    column[number] = static_cast<int64_t>(c);
-    columns.items[c] = distinct.items()[number];
-  }
-  for (int64_t& c : columns.of_positive) c = column[static_cast<size_t>(c)];
-  for (int64_t& c : columns.of_extra) c = column[static_cast<size_t>(c)];
-  return columns;
-}
-
 // Keeps the columns that this rank's rows see: their own positives and the extras. Returns which
 // they are.
-std::vector<int64_t> KeepOwn(const Columns& columns, SeenColumns* seen) {
-  std::vector<int64_t> kept, new_column(columns.items.size(), -1);
+std::vector<int64_t> KeepOwn(std::span<const int64_t> of_extra, SeenColumns* seen) {
+  std::vector<int64_t> kept, new_column(seen->items.size(), -1);
   for (const int64_t c : seen->positive) new_column[static_cast<size_t>(c)] = 0;
-  for (const int64_t c : columns.of_extra) new_column[static_cast<size_t>(c)] = 0;
+  for (const int64_t c : of_extra) new_column[static_cast<size_t>(c)] = 0;
   SeenColumns own;
   for (size_t c = 0; c < new_column.size(); ++c) {
     if (new_column[c] < 0) continue;
@@ -156,22 +110,24 @@ class ColumnSampler final : public NegativeSampler {
 
   SeenColumns Sampled(const comm::Communicator& comm, const GatheredPositives& all, size_t num_rows,
                       int64_t step, Candidates* candidates) const {
-    const Columns columns = FindColumns(all.items, proposals_.DrawExtras(seed_, step),
-                                        proposals_.num_items(), comm.world_size());
+    Columns columns = FindColumns(all.items, proposals_.DrawExtras(seed_, step),
+                                  proposals_.num_items(), comm.world_size());
     candidates->rows = FromVector(columns.items);
-    candidates->owner_columns = columns.owner_counts;
+    candidates->owner_columns = std::move(columns.owner_counts);
 
     const auto own_begin = columns.of_positive.begin() + all.begin;
     SeenColumns seen;
-    seen.items = columns.items;
     seen.positive.assign(own_begin, own_begin + static_cast<ptrdiff_t>(num_rows));
     seen.multiplicity.assign(columns.items.size(), 0);
+    seen.items = std::move(columns.items);
     for (const int64_t c : columns.of_extra) ++seen.multiplicity[static_cast<size_t>(c)];
     if (config_.in_batch() == SamplerConfig::WORLD) {
       for (const int64_t c : columns.of_positive) ++seen.multiplicity[static_cast<size_t>(c)];
     } else if (config_.in_batch() == SamplerConfig::LOCAL) {
       for (const int64_t c : seen.positive) ++seen.multiplicity[static_cast<size_t>(c)];
-      if (comm.world_size() > 1) candidates->seen_columns = FromVector(KeepOwn(columns, &seen));
+      if (comm.world_size() > 1) {
+        candidates->seen_columns = FromVector(KeepOwn(columns.of_extra, &seen));
+      }
     } else {
       seen.positives_are_columns = false;
     }

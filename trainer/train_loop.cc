@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/stopwatch.h"
+#include "base/trace.h"
 #include "data/batch.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/dense_optimizer.h"
@@ -39,6 +40,7 @@ class Training {
   int64_t total_steps() const;
   absl::Status ResumeIfAsked();
   absl::Status Step();
+  data::Batch NextBatch();
   absl::Status AfterStep();
   absl::Status LogStep(const StepResult& result, double factor);
   absl::Status Evaluate();
@@ -55,6 +57,7 @@ class Training {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<DenseOptimizer> dense_optimizer_;
   std::unique_ptr<data::BatchMaker> batches_;
+  std::unique_ptr<Profile> profile_;  // outlives the threads that record into it
   std::unique_ptr<data::BatchPrefetcher> prefetcher_;
   std::unique_ptr<MetricsLog> metrics_;
   StepOptions step_options_;
@@ -109,8 +112,9 @@ absl::Status Training::SetUp() {
     if (metrics.ok()) metrics_ = std::move(metrics).value();
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_, opened));
+  profile_ = std::make_unique<Profile>(run_.profile, progress_.step, total_steps());
   prefetcher_ = data::BatchPrefetcher::Start(*batches_, progress_.epoch, progress_.step_in_epoch,
-                                             train.prefetch());
+                                             train.prefetch(), profile_->trace());
   rows_at_log_ = rows_at_start_ = progress_.rows_seen;
   since_log_.Restart();
   since_start_.Restart();
@@ -168,8 +172,11 @@ std::vector<CheckpointTensor> Training::Tensors() {
 }
 
 absl::Status Training::Run() {
+  const TraceThread trace(profile_->trace(), "training");
   while (progress_.step < total_steps() && !out_of_patience_) {
+    TORII_RETURN_IF_ERROR(profile_->BeforeStep(comm_, progress_.step));
     TORII_RETURN_IF_ERROR(Step());
+    TORII_RETURN_IF_ERROR(profile_->AfterStep(files_, comm_, progress_.step - 1));
     TORII_RETURN_IF_ERROR(AfterStep());
     TORII_ASSIGN_OR_RETURN(const bool stop, StopAsked());
     if (stop) {
@@ -188,9 +195,8 @@ absl::Status Training::Run() {
 }
 
 absl::Status Training::Step() {
-  Stopwatch wait;
-  const data::Batch batch = prefetcher_->Next();
-  time_.data += wait.seconds();
+  const TraceSpan span("step", progress_.step);
+  const data::Batch batch = NextBatch();
   const double factor = ScheduleFactor(run_.train.schedule(), progress_.step, total_steps());
   TORII_ASSIGN_OR_RETURN(const StepResult result,
                          TrainStep(*towers_, *sampler_, *dense_optimizer_, batch, step_options_,
@@ -211,6 +217,12 @@ absl::Status Training::Step() {
     return LogStep(result, factor);
   }
   return absl::OkStatus();
+}
+
+data::Batch Training::NextBatch() {
+  StepClock clock(&time_);
+  clock.Begin(&StepTime::data, "wait for batch");
+  return prefetcher_->Next();
 }
 
 absl::Status Training::LogStep(const StepResult& result, double factor) {
@@ -264,6 +276,7 @@ absl::Status Training::AfterStep() {
 }
 
 absl::Status Training::Evaluate() {
+  const TraceSpan span("evaluate");
   Stopwatch watch;
   TORII_ASSIGN_OR_RETURN(const Evaluation evaluation,
                          EvaluateModel(*towers_, eval_config_, run_.train.embed_batch()));
@@ -304,6 +317,7 @@ absl::Status Training::Evaluate() {
 
 absl::Status Training::Save() {
   if (saved_step_ == progress_.step) return absl::OkStatus();
+  const TraceSpan span("checkpoint");
   const std::string directory = JoinPath(run_.run_dir, kCheckpoints);
   CheckpointInfo info;
   info.progress = progress_;

@@ -17,6 +17,7 @@
 #include "sampler/sampler.pb.h"
 #include "sharding/sharding.pb.h"
 #include "trainer/checkpoint.h"
+#include "trainer/profile.h"
 #include "trainer/trainer.pb.h"
 #include "trainer/two_tower.h"
 
@@ -39,6 +40,7 @@ struct TrainRun {
   Resume resume = Resume::kAuto;
   const std::atomic<bool>* stop =
       nullptr;  // set by a signal: checkpoint and leave with kInterrupted
+  ProfileOptions profile;
 };
 
 struct TrainSummary {

@@ -9,7 +9,6 @@
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/status_macros.h"
-#include "base/stopwatch.h"
 #include "model/softmax_loss.h"
 #include "trainer/tensor_view.h"
 
@@ -78,60 +77,59 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
                                      double learning_rate_factor, StepTime* time) {
   TORII_FAILPOINT("trainer.step");
   comm::Communicator& comm = towers.comm();
-  Stopwatch watch;
-  const auto lap = [&watch](double& seconds) { seconds += watch.seconds(), watch.Restart(); };
+  StepClock clock(time);
 
   // All ranks agree on the columns: U distinct items, ordered by their owner, with log Q.
+  clock.Begin(&StepTime::exchange, "candidates");
   const data::Interactions& train = towers.dataset().train();
   TORII_ASSIGN_OR_RETURN(const sampler::Candidates candidates,
                          sampler.Draw(comm, step, batch.items, batch.weights, [&](int64_t row) {
                            return train.ItemsOf(batch.users[static_cast<size_t>(row)]);
                          }));
-  lap(time->exchange);
 
   // The owner computes the vectors of its own columns, V_r [U_r, D]; every rank gets all, V [U, D].
+  clock.Begin(&StepTime::towers, "item vectors");
   TORII_ASSIGN_OR_RETURN(TowerPass items, towers.OwnedItems(OwnColumns(candidates, comm.rank()),
                                                             PassKind::kTraining, step));
-  lap(time->towers);
+  clock.Begin(&StepTime::exchange, "all-gather");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v, comm.AllGatherV(items.vectors.detach().contiguous(),
                                                              candidates.owner_columns));
-  lap(time->exchange);
 
   // The rows of this rank's users come from their owners: Q [B, D].
+  clock.Begin(&StepTime::towers, "user vectors");
   std::vector<int64_t> positions(batch.users.size());
   std::iota(positions.begin(), positions.end(), batch.first_position);
   TORII_ASSIGN_OR_RETURN(TowerPass users, towers.Users(batch.users, batch.history, positions,
                                                        PassKind::kTraining, step));
-  lap(time->towers);
 
   // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
+  clock.Begin(&StepTime::loss, "loss");
   TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
                          LossOverColumns(users.vectors.detach(), v, candidates, batch, options));
-  lap(time->loss);
+  clock.Begin(&StepTime::exchange, "reduce-scatter");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
                          comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));
-  lap(time->exchange);
 
   // Backward through both towers: into the looked-up rows and the dense gradient.
+  clock.Begin(&StepTime::towers, "backward");
   towers.dense().ZeroGrad();
   Backward(users.vectors, loss.q_grad);
   Backward(items.vectors, v_grad);
-  lap(time->towers);
 
   // Dense gradients and the loss are sums over ranks.
+  clock.Begin(&StepTime::exchange, "all-reduce");
   StepResult result{.weight_sum = candidates.weight_sum, .columns = candidates.rows.size(0)};
   at::Tensor& dense_grad = towers.dense().grad();
   TORII_RETURN_IF_ERROR(comm.AllReduce(dense_grad, comm::ReduceOp::kSum));
   TORII_ASSIGN_OR_RETURN(result.loss, comm::AllReduceValue(comm, loss.loss, comm::ReduceOp::kSum));
   result.gradient_norm = ClipGradient(dense_grad, options.clip_norm);
-  lap(time->exchange);
   if (options.check_finite) TORII_RETURN_IF_ERROR(CheckFinite(result, step));
 
   // Every touched table row and every dense weight is updated once.
+  clock.Begin(&StepTime::update, "update");
   TowerPass* const passes[] = {&users, &items};
   TORII_RETURN_IF_ERROR(towers.UpdateTables(passes, learning_rate_factor, step));
   dense_optimizer.Step(learning_rate_factor, step);
-  lap(time->update);
   return result;
 }
 

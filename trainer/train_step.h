@@ -8,20 +8,10 @@
 #include "data/batch.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/dense_optimizer.h"
+#include "trainer/step_clock.h"
 #include "trainer/two_tower.h"
 
 namespace torii::trainer {
-
-// Where the time of a step went, in seconds on this rank.
-struct StepTime {
-  double data = 0;  // waiting for the batch
-  double exchange =
-      0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower ranks included)
-  double towers = 0;  // lookups and towers, forward and backward
-  double loss = 0;
-  double update = 0;  // row gradients home, row and dense optimizers
-  double total() const { return data + exchange + towers + loss + update; }
-};
 
 struct StepResult {
   double loss = 0;           // mean over the global batch, weighted: the same on all ranks

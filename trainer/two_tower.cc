@@ -10,32 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
-#include "trainer/tensor_view.h"
+#include "base/trace.h"
 
 namespace torii::trainer {
-namespace {
-
-using model::TowerSource;
-
-bool IsEmbedded(const TowerSource& source) { return source.table >= 0; }
-
-bool IsFeature(const TowerSource& source) { return source.feature >= 0; }
-
-// The lists or single rows of one embedded source, as the data hold them.
-struct SourceRows {
-  std::span<const int64_t> values;                // [n] or [nnz] rows of the source's table
-  const std::vector<int64_t>* offsets = nullptr;  // [n + 1] for lists
-};
-
-}  // namespace
-
-struct TwoTower::PassRows {
-  const data::Features& features;
-  std::span<const int64_t> rows;  // [n] users or items
-  const data::Bags& history;
-  std::span<const int64_t> dropout_key;
-  bool owned_ids = false;  // the id rows live on this rank
-};
 
 model::SideShape ShapeOf(const data::Features& features) {
   model::SideShape shape;
@@ -72,130 +49,80 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
   std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config));
   TORII_ASSIGN_OR_RETURN(towers->plan_, model::MakePlan(config.model, ShapeOf(dataset.users()),
                                                         ShapeOf(dataset.items())));
-  const model::ModelPlan& plan = towers->plan_;
-
-  // Tables of one width share a group: one exchange serves them all.
-  std::map<int64_t, int> group_of_dim;
-  std::vector<std::vector<sharding::TableSpec>> specs;
-  std::vector<int64_t> dims;
-  for (const model::TableShape& table : plan.tables) {
-    const auto [it, is_new] = group_of_dim.emplace(table.dim, static_cast<int>(specs.size()));
-    if (is_new) {
-      specs.emplace_back();
-      dims.push_back(table.dim);
-    }
-    auto& members = specs[static_cast<size_t>(it->second)];
-    towers->group_of_table_.push_back(it->second);
-    towers->table_in_group_.push_back(static_cast<int>(members.size()));
-    members.push_back({table.name, table.rows});
-  }
-  for (size_t g = 0; g < specs.size(); ++g) {
-    TORII_ASSIGN_OR_RETURN(
-        auto group, sharding::TableGroup::Create(comm, std::move(specs[g]), dims[g], config.tables,
-                                                 config.seed));
-    towers->groups_.push_back(std::move(group));
-  }
-
+  TORII_ASSIGN_OR_RETURN(const std::vector<TablePlace> places, towers->CreateTables());
   const model::ModelConfig& m = config.model;
-  towers->user_tower_ =
-      std::make_unique<model::Tower>(plan.user, m.user(), m.dim(), m.normalize(), towers->dense_);
-  towers->item_tower_ =
-      std::make_unique<model::Tower>(plan.item, m.item(), m.dim(), m.normalize(), towers->dense_);
+  const auto tower = [&](const model::TowerPlan& plan, const model::TowerConfig& tower_config) {
+    return std::make_unique<model::Tower>(plan, tower_config, m.dim(), m.normalize(),
+                                          towers->dense_);
+  };
+  const model::ModelPlan& plan = towers->plan_;
+  towers->user_ = {tower(plan.user, m.user()), PlanPass(plan.user, places, /*owned_ids=*/false),
+                   "user lookup", "user tower"};
+  towers->item_ = {tower(plan.item, m.item()), PlanPass(plan.item, places, /*owned_ids=*/true),
+                   "item lookup", "item tower"};
   towers->dense_.Allocate(config.seed);
   return towers;
+}
+
+// Tables of one width share a group: one exchange serves them all.
+absl::StatusOr<std::vector<TablePlace>> TwoTower::CreateTables() {
+  std::map<int64_t, std::vector<sharding::TableSpec>> specs;  // by width
+  for (const model::TableShape& table : plan_.tables) {
+    specs[table.dim].push_back({table.name, table.rows});
+  }
+  std::map<int64_t, int> group_of_dim;
+  for (auto& [dim, members] : specs) {
+    group_of_dim[dim] = static_cast<int>(groups_.size());
+    TORII_ASSIGN_OR_RETURN(
+        groups_.emplace_back(),
+        sharding::TableGroup::Create(comm_, std::move(members), dim, config_.tables, config_.seed));
+  }
+  std::vector<TablePlace> places;
+  std::vector<int> created(groups_.size(), 0);  // tables of each group so far
+  for (const model::TableShape& table : plan_.tables) {
+    const int group = group_of_dim.at(table.dim);
+    const auto g = static_cast<size_t>(group);
+    places.push_back({group, groups_[g]->Key(created[g]++, 0)});
+  }
+  return places;
 }
 
 absl::StatusOr<TowerPass> TwoTower::Users(std::span<const int64_t> users, const data::Bags& history,
                                           std::span<const int64_t> dropout_key, PassKind kind,
                                           int64_t step) {
-  return Pass(*user_tower_, {dataset_.users(), users, history, dropout_key, false}, kind, step);
+  return Pass(user_, {dataset_.users(), users, history, dropout_key}, kind, step);
 }
 
 absl::StatusOr<TowerPass> TwoTower::OwnedItems(std::span<const int64_t> items, PassKind kind,
                                                int64_t step) {
-  return Pass(*item_tower_, {dataset_.items(), items, no_history_, items, true}, kind, step);
+  return Pass(item_, {dataset_.items(), items, no_history_, items}, kind, step);
 }
 
-absl::StatusOr<TowerPass> TwoTower::Pass(const model::Tower& tower, const PassRows& rows,
-                                         PassKind kind, int64_t step) {
-  const std::vector<TowerSource>& sources = tower.plan().sources;
-  const at::AutoGradMode grad(kind == PassKind::kTraining);
-
-  // What the data say: lists, single rows and floats of the features.
-  std::vector<int> which;
-  for (const TowerSource& source : sources) {
-    if (IsFeature(source)) which.push_back(source.feature);
-  }
+absl::StatusOr<TowerPass> TwoTower::Pass(const Side& side, const PassRows& rows, PassKind kind,
+                                         int64_t step) {
+  const bool training = kind == PassKind::kTraining;
+  const at::AutoGradMode grad(training);
   TowerPass pass;
-  pass.features = rows.features.Gather(rows.rows, which);
-  const data::FeatureRows& features = pass.features;
-
-  // All embedded sources of a table group go into one list of keys; owned ids into one of their
-  // own.
-  struct Asked {
-    std::vector<int64_t> keys;
-    bool owned = false;
-    int group = 0;
-  };
-  std::vector<Asked> asked;
-  const auto asked_for = [&](int group, bool owned) {
-    for (size_t a = 0; a < asked.size(); ++a) {
-      if (asked[a].group == group && asked[a].owned == owned) return a;
-    }
-    asked.push_back({{}, owned, group});
-    return asked.size() - 1;
-  };
-  struct Place {
-    size_t asked = 0;
-    int64_t begin = 0, count = 0;
-    const std::vector<int64_t>* offsets = nullptr;
-  };
-  std::vector<Place> places;
-  model::TowerInput input;
-  input.n = static_cast<int64_t>(rows.rows.size());
-  for (const TowerSource& source : sources) {
-    const auto f = static_cast<size_t>(std::max(source.feature, 0));
-    if (!IsEmbedded(source)) {
-      input.dense.push_back(ViewOf(features.dense[f], input.n, source.width));
-      continue;
-    }
-    SourceRows values;
-    if (source.kind == TowerSource::kId) {
-      values.values = rows.rows;
-    } else if (source.kind == TowerSource::kHistory) {
-      values = {rows.history.values, &rows.history.offsets};
-    } else {
-      values.values = features.bags[f].values;
-      if (source.kind == TowerSource::kBag) values.offsets = &features.bags[f].offsets;
-    }
-    const int group = group_of_table_[static_cast<size_t>(source.table)];
-    const int table = table_in_group_[static_cast<size_t>(source.table)];
-    const size_t a = asked_for(group, rows.owned_ids && source.kind == TowerSource::kId);
-    std::vector<int64_t>& keys = asked[a].keys;
-    const int64_t base = groups_[static_cast<size_t>(group)]->Key(table, 0);
-    places.push_back({a, static_cast<int64_t>(keys.size()),
-                      static_cast<int64_t>(values.values.size()), values.offsets});
-    keys.reserve(keys.size() + values.values.size());
-    for (const int64_t row : values.values) keys.push_back(base + row);
-  }
-
-  // The rows themselves, each distinct one once.
-  for (const Asked& a : asked) {
-    sharding::TableGroup& group = *groups_[static_cast<size_t>(a.group)];
-    TORII_ASSIGN_OR_RETURN(sharding::Lookup lookup,
-                           a.owned ? group.FindOwned(a.keys) : group.Find(a.keys));
-    pass.lookups.push_back(std::move(lookup));
-    pass.groups.push_back(a.group);
-  }
-  for (const Place& place : places) {
-    const sharding::Lookup& lookup = pass.lookups[place.asked];
-    input.embedded.push_back({lookup.rows, lookup.index.narrow(0, place.begin, place.count),
-                              place.offsets ? ViewOf(*place.offsets) : at::Tensor()});
-  }
-  if (!rows.dropout_key.empty()) input.dropout_key = ViewOf(rows.dropout_key);
-
-  pass.vectors = tower.Forward(input, {kind == PassKind::kTraining, config_.seed, step});
+  pass.plan = &side.plan;
+  TORII_RETURN_IF_ERROR(LookUp(side, rows, &pass));
+  const TraceSpan span(side.tower_span);
+  pass.vectors = side.tower->Forward(InputOf(side.plan, rows, pass.features, pass.lookups),
+                                     {training, config_.seed, step});
   return pass;
+}
+
+absl::Status TwoTower::LookUp(const Side& side, const PassRows& rows, TowerPass* pass) {
+  const PassPlan& plan = side.plan;
+  const TraceSpan span(side.lookup_span);
+  pass->features = rows.features.Gather(rows.rows, plan.features);
+  FillKeys(plan, rows, pass->features, &keys_);
+  for (size_t l = 0; l < plan.lookups.size(); ++l) {
+    const PlannedLookup& planned = plan.lookups[l];
+    sharding::TableGroup& group = *groups_[static_cast<size_t>(planned.group)];
+    TORII_ASSIGN_OR_RETURN(pass->lookups.emplace_back(),
+                           planned.owned ? group.FindOwned(keys_[l]) : group.Find(keys_[l]));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
@@ -221,11 +148,13 @@ absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
 
 absl::Status TwoTower::UpdateTables(std::span<TowerPass* const> passes, double learning_rate_factor,
                                     int64_t step) {
+  const TraceSpan span("table update");
   for (size_t g = 0; g < groups_.size(); ++g) {
     std::vector<sharding::Lookup*> lookups;
     for (TowerPass* pass : passes) {
       for (size_t l = 0; l < pass->lookups.size(); ++l) {
-        if (pass->groups[l] == static_cast<int>(g)) lookups.push_back(&pass->lookups[l]);
+        if (pass->plan->lookups[l].group == static_cast<int>(g))
+          lookups.push_back(&pass->lookups[l]);
       }
     }
     TORII_RETURN_IF_ERROR(groups_[g]->Update(lookups, learning_rate_factor, step));
@@ -242,8 +171,8 @@ std::vector<sharding::TableState> TwoTower::TableStates() {
 }
 
 int64_t TwoTower::history_length() const {
-  for (const TowerSource& source : plan_.user.sources) {
-    if (source.kind == TowerSource::kHistory) return config_.model.user().history().length();
+  for (const model::TowerSource& source : plan_.user.sources) {
+    if (source.kind == model::TowerSource::kHistory) return config_.model.user().history().length();
   }
   return 0;
 }

@@ -19,6 +19,7 @@
 #include "model/tower.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/table_group.h"
+#include "trainer/pass_plan.h"
 
 namespace torii::trainer {
 
@@ -35,8 +36,8 @@ struct TwoTowerConfig {
 struct TowerPass {
   at::Tensor vectors;  // [n, D]; with autograd graph if made for training
   std::vector<sharding::Lookup> lookups;
-  std::vector<int> groups;     // the table group of each lookup
-  data::FeatureRows features;  // what the graph of `vectors` looks at
+  const PassPlan* plan = nullptr;  // which table group each lookup is of
+  data::FeatureRows features;      // what the graph of `vectors` looks at
 };
 
 enum class PassKind { kTraining, kInference };
@@ -76,20 +77,26 @@ class TwoTower {
   std::vector<std::string> Description() const;
 
  private:
-  // The rows of a pass and what the tower's sources need of them.
-  struct PassRows;
+  struct Side {
+    std::unique_ptr<model::Tower> tower;
+    PassPlan plan;
+    const char *lookup_span = "", *tower_span = "";  // names in a profile
+  };
   TwoTower(comm::Communicator& comm, const data::Dataset& dataset, const TwoTowerConfig& config);
-  absl::StatusOr<TowerPass> Pass(const model::Tower& tower, const PassRows& rows, PassKind kind,
+  absl::StatusOr<std::vector<TablePlace>> CreateTables();
+  absl::StatusOr<TowerPass> Pass(const Side& side, const PassRows& rows, PassKind kind,
                                  int64_t step);
+  // Fills in the pass's features and lookups.
+  absl::Status LookUp(const Side& side, const PassRows& rows, TowerPass* pass);
 
   comm::Communicator& comm_;
   const data::Dataset& dataset_;
   TwoTowerConfig config_;
   model::ModelPlan plan_;
   model::DenseParameters dense_;
-  std::unique_ptr<model::Tower> user_tower_, item_tower_;
+  Side user_, item_;
   std::vector<std::unique_ptr<sharding::TableGroup>> groups_;
-  std::vector<int> group_of_table_, table_in_group_;
+  std::vector<std::vector<int64_t>> keys_;  // of the lookups of a pass; kept for their memory
   const data::Bags no_history_;
 };
 

@@ -1,0 +1,97 @@
+#include "trainer/pass_plan.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "trainer/tensor_view.h"
+
+namespace torii::trainer {
+namespace {
+
+using model::TowerSource;
+
+// The rows that a source asks of its table, as the data hold them.
+struct AskedRows {
+  std::span<const int64_t> values;                // [n], or [nnz] of lists
+  const std::vector<int64_t>* offsets = nullptr;  // [n + 1] of lists
+};
+
+AskedRows RowsOf(const PlannedSource& source, const PassRows& rows,
+                 const data::FeatureRows& features) {
+  switch (source.kind) {
+    case TowerSource::kId:
+      return {rows.rows};
+    case TowerSource::kHistory:
+      return {rows.history.values, &rows.history.offsets};
+    case TowerSource::kBag:
+      return {features.bags[source.feature].values, &features.bags[source.feature].offsets};
+    default:
+      return {features.bags[source.feature].values};
+  }
+}
+
+// The lookup of (group, owned), a new one if the plan has none yet.
+size_t LookupOf(int group, bool owned, std::vector<PlannedLookup>* lookups) {
+  const auto same = [&](const PlannedLookup& l) { return l.group == group && l.owned == owned; };
+  const auto found = std::find_if(lookups->begin(), lookups->end(), same);
+  const auto number = static_cast<size_t>(found - lookups->begin());
+  if (found == lookups->end()) lookups->push_back({group, owned});
+  return number;
+}
+
+}  // namespace
+
+PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
+                  bool owned_ids) {
+  PassPlan plan;
+  for (const TowerSource& source : tower.sources) {
+    if (source.feature >= 0) plan.features.push_back(source.feature);
+    const auto feature = static_cast<size_t>(std::max(source.feature, 0));
+    if (source.table < 0) {
+      plan.floats.push_back({feature, source.width});
+      continue;
+    }
+    const TablePlace& place = places[static_cast<size_t>(source.table)];
+    const bool owned = owned_ids && source.kind == TowerSource::kId;
+    plan.embedded.push_back(
+        {source.kind, feature, LookupOf(place.group, owned, &plan.lookups), place.first_key});
+  }
+  return plan;
+}
+
+void FillKeys(const PassPlan& plan, const PassRows& rows, const data::FeatureRows& features,
+              std::vector<std::vector<int64_t>>* keys) {
+  keys->resize(std::max(keys->size(), plan.lookups.size()));
+  for (std::vector<int64_t>& of_lookup : *keys) of_lookup.clear();
+  for (const PlannedSource& source : plan.embedded) {
+    std::vector<int64_t>& of_lookup = (*keys)[source.lookup];
+    const std::span<const int64_t> asked = RowsOf(source, rows, features).values;
+    of_lookup.resize(of_lookup.size() + asked.size());
+    std::transform(asked.begin(), asked.end(), of_lookup.end() - std::ssize(asked),
+                   [&](int64_t row) { return source.first_key + row; });
+  }
+}
+
+model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
+                          const data::FeatureRows& features,
+                          std::span<const sharding::Lookup> lookups) {
+  model::TowerInput input;
+  input.n = static_cast<int64_t>(rows.rows.size());
+  std::vector<int64_t> begin(lookups.size(), 0);  // of the next source's keys in each lookup
+  for (const PlannedSource& source : plan.embedded) {
+    const sharding::Lookup& lookup = lookups[source.lookup];
+    const AskedRows asked = RowsOf(source, rows, features);
+    const auto count = static_cast<int64_t>(asked.values.size());
+    input.embedded.push_back({lookup.rows, lookup.index.narrow(0, begin[source.lookup], count),
+                              asked.offsets ? ViewOf(*asked.offsets) : at::Tensor()});
+    begin[source.lookup] += count;
+  }
+  for (const PlannedFloats& floats : plan.floats) {
+    input.dense.push_back(ViewOf(features.dense[floats.feature], input.n, floats.width));
+  }
+  if (!rows.dropout_key.empty()) input.dropout_key = ViewOf(rows.dropout_key);
+  return input;
+}
+
+}  // namespace torii::trainer

@@ -1,0 +1,50 @@
+// Where the time of a step goes: seconds of each part for the metrics, and spans for a profile.
+#pragma once
+
+#include <optional>
+
+#include "base/stopwatch.h"
+#include "base/trace.h"
+
+namespace torii::trainer {
+
+// In seconds on this rank.
+struct StepTime {
+  double data = 0;      // waiting for the batch
+  double exchange = 0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower
+                        // ranks included)
+  double towers = 0;    // lookups and towers, forward and backward
+  double loss = 0;
+  double update = 0;  // row gradients home, row and dense optimizers
+  double total() const { return data + exchange + towers + loss + update; }
+};
+
+// One phase after the other: beginning one ends the one before.
+class StepClock {
+ public:
+  explicit StepClock(StepTime* time) : time_(time) {}
+  ~StepClock() { End(); }
+  StepClock(const StepClock&) = delete;
+  StepClock& operator=(const StepClock&) = delete;
+
+  // `part` of the step's time; `name` of the span.
+  void Begin(double StepTime::* part, const char* name) {
+    End();
+    watch_.Restart();
+    part_ = part;
+    span_.emplace(name);
+  }
+
+ private:
+  void End() {
+    if (part_ != nullptr) time_->*part_ += watch_.seconds();
+    span_.reset();
+  }
+
+  StepTime* const time_;
+  double StepTime::* part_ = nullptr;
+  Stopwatch watch_;
+  std::optional<TraceSpan> span_;
+};
+
+}  // namespace torii::trainer
