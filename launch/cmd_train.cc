@@ -109,9 +109,6 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
     if (made.ok()) folder = std::move(made).value();
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
-      RecordFailure(LocalFiles(), run_dir, failure).IgnoreError();  // the failure itself is told
-    });
-  }
   SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
   if (comm.rank() == 0) {
     TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
