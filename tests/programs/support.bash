@@ -67,9 +67,6 @@ no_leftovers() {
 # status FIELD RUN_DIR: a field of STATUS.json.
 status() { sed -nE "s/^ *\"$1\": \"?([^\",]*)\"?,?$/\1/p" "$2/STATUS.json"; }
 
-# digest RUN_DIR: of its newest checkpoint.
-digest() { "$torii" inspect "$1" --digest | grep -m 1 -w total; }
-
 skip() { printf 'SKIPPED: %s\n' "$*"; }
 
 finish() {
