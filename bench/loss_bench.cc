@@ -41,10 +41,11 @@ torii::model::SoftmaxProblem Problem(const Case& c) {
 bool Measure(const Case& c) {
   const torii::model::SoftmaxProblem problem = Problem(c);
   std::vector<double> ms, cpu_ms;
+  torii::model::SoftmaxLoss loss;
   for (int r = 0; r < kRepeats; ++r) {
     const std::clock_t cpu_begin = std::clock();
     const auto begin = std::chrono::steady_clock::now();
-    const auto result = torii::model::SoftmaxLoss(problem, c.tile_rows);
+    const auto result = loss.Compute(problem);
     const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
     cpu_ms.push_back(1e3 * static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC);
     if (!result.ok()) {

@@ -5,5 +5,6 @@ namespace torii::kernels {
 
 bool CpuHasAvx2();    // and FMA
 bool CpuHasAvx512();  // F, VL, DQ and BW
+bool CpuHasAvx512Bf16();
 
 }  // namespace torii::kernels

@@ -1,19 +1,21 @@
 // The softmax cross-entropy over distinct candidate columns with both gradients, fused: logits live
-// in panels that stay in the cache, and no B x U matrix exists. Starts no threads; the caller gives
-// each of its threads a SoftmaxWorker and a range of rows:
+// in panels that stay in the cache, and no B x U matrix exists. Starts no threads; the caller lends
+// its own:
 //
-//   const SoftmaxColumns columns(args);                     // shared
-//   each thread k:  workers[k] = SoftmaxWorker(args, columns); workers[k].Run(begin_k, end_k);
-//   then:           for k in order: workers[k].AddVGrad(0, args.u, v_grad);   // or in parts of the
-//   columns
+//   kernel.Start(args, threads);
+//   each thread k in [0, threads), at the same time or one after the other:  kernel.Run(k);
 //
-// Losses and q_grad do not depend on how the rows are divided; v_grad does in its roundings.
+// and all results are there when all have returned. They do not depend on the number of threads:
+// the rows are cut into blocks by (b, u) alone, whichever thread is free takes the next block, and
+// each block adds to the gradient of v only after the block before it has.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "kernels/aligned_floats.h"
+#include "kernels/scratch.h"
 #include "kernels/softmax_variant.h"
 
 namespace torii::kernels {
@@ -33,72 +35,58 @@ struct SoftmaxKernelArgs {
   const float* weight = nullptr;            // [b]
   const int64_t* excluded_begin = nullptr;  // [b + 1] or null: nothing is excluded
   const int64_t* excluded = nullptr;
-  int64_t b = 0, u = 0, dim = 0;
+  int64_t b = 0, u = 0, dim = 0;  // u and dim at least 1
   double inverse_temperature = 1;
   float* q_grad = nullptr;     // [b, dim]: gradient of sum_i weight_i l_i
+  float* v_grad = nullptr;     // [u, dim]
   double* row_loss = nullptr;  // [b]: l_i; not finite if the row diverged
 };
 
-// The columns arranged for the kernels. Read-only once made.
-class SoftmaxColumns {
+class SoftmaxBlock;
+
+// Keeps its memory from one problem to the next: about 64 x U floats of logits for each thread, and
+// three arrays of U x D.
+//
+// With kBfloat16, q / tau (in base 2) and v are rounded to bfloat16 for the logits; probabilities, v
+// and weighted q are for the gradients. Products are summed in float32.
+class SoftmaxKernel {
  public:
   // `variant`: null for the best one of this machine.
-  explicit SoftmaxColumns(const SoftmaxKernelArgs& args, const SoftmaxVariant* variant = nullptr);
+  explicit SoftmaxKernel(SoftmaxPrecision precision, const SoftmaxVariant* variant = nullptr);
+  ~SoftmaxKernel();
+  SoftmaxKernel(const SoftmaxKernel&) = delete;
+  SoftmaxKernel& operator=(const SoftmaxKernel&) = delete;
+
+  // What args points to must live until all threads have run.
+  void Start(const SoftmaxKernelArgs& args, int threads);
+  // The part of one thread.
+  void Run(int thread);
+
+  const SoftmaxVariant& variant() const { return kernels_; }
 
  private:
-  friend class SoftmaxWorker;
-  const SoftmaxVariant& kernels_;
-  int64_t panels_;             // of panel_width columns; missing ones have offset -inf
-  int64_t padded_dim_;         // whole vectors
-  AlignedFloats panels_of_v_;  // [panels, dim, panel_width], for the logits
-  AlignedFloats slabs_of_v_;   // [slabs, panels * panel_width, slab], for the gradient of q
-  AlignedFloats offset_;       // [panels * panel_width], for logits in base 2
-};
-
-// One thread's part. Memory: about 72 x U floats of logits and U x D of its gradient of v.
-class SoftmaxWorker {
- public:
-  // Borrows both; they must outlive it.
-  SoftmaxWorker(const SoftmaxKernelArgs& args, const SoftmaxColumns& columns);
-  // Rows [begin, end): writes their q_grad and row_loss, keeps what they add to the gradient of v.
-  // May be called more than once.
-  void Run(int64_t begin, int64_t end);
-  // Adds the gradients of the columns [begin, end) to v_grad [u, dim].
-  void AddVGrad(int64_t begin, int64_t end, float* v_grad) const;
-
- private:
-  // An entry of a panel that its row does not see.
-  struct Hidden {
-    int32_t row, column;
+  // How many panels of the gradient of v a block has added to. Alone on its cache line.
+  struct alignas(64) Progress {
+    std::atomic<int64_t> panels;
   };
-  void RunBlock(int64_t begin, int64_t rows);
-  void InterleaveQueries(int64_t begin, int64_t rows);
-  void CollectHidden(int64_t begin, int64_t rows);
-  void ComputeLogits(int64_t rows, int64_t padded_rows);
-  void ComputeExponentials(int64_t rows, int64_t padded_rows);
-  void FinishRow(int64_t row, int64_t r);
-  double OwnLogit(int64_t row) const;
-  float* Panel(int64_t p) { return logits_.get() + p * block_rows_ * kernels_.panel_width; }
-  int64_t SlabWidth(int64_t slab) const;
-  int64_t SlabStart(int64_t slab, int64_t rows) const { return slab * kernels_.slab_width * rows; }
+  void PackColumns();
+  void AddToVGrad(int64_t block, const SoftmaxBlock& rows);
+  void CopyVGrad(int64_t panel) const;
 
-  const SoftmaxKernelArgs& args_;
-  const SoftmaxColumns& columns_;
+  friend class SoftmaxBlock;
   const SoftmaxVariant& kernels_;
-  int64_t block_rows_;  // rows handled at a time, in whole granules
-  int64_t slabs_;
-  AlignedFloats q_;         // [tiles, dim, tile_rows]: queries scaled for logits in base 2
-  AlignedFloats scaled_q_;  // [slabs, block_rows, slab]: queries times the scale of their row
-  AlignedFloats
-      logits_;  // [panels, block_rows, panel_width]: logits, exponentials, gradients / scale
-  AlignedFloats q_sums_;        // [slabs, block_rows, slab]: sums of exponentials times columns
-  AlignedFloats v_sums_;        // [slabs, panels * panel_width, slab]: this thread's gradient of v
-  AlignedFloats lanes_;         // [block_rows, lanes]: row maxima, then row sums
-  std::vector<float> shift_;    // [block_rows]
-  std::vector<double> own_;     // [block_rows]: logit of the positive, base 2
-  std::vector<double> others_;  // [block_rows]: sum of exponentials without the positive
-  std::vector<Hidden> hidden_;  // by panel
-  std::vector<int64_t> hidden_begin_;  // [panels + 1]
+  SoftmaxKernelArgs args_;
+  int64_t panels_ = 0;      // of panel_width columns; missing ones have offset -inf
+  int64_t padded_dim_ = 0;  // whole vectors of words
+  int64_t block_rows_ = 0, blocks_ = 0;
+  ScratchFloats panels_of_v_;  // [panels, words of dim, panel_width], for the logits
+  ScratchFloats slabs_of_v_;   // [panels][slab][panel_width / terms, slab], for the gradient of q
+  ScratchFloats offset_;       // [panels * panel_width], for logits in base 2
+  ScratchFloats v_sums_;       // [panels][slab][panel_width, slab]: the gradient of v
+  std::atomic<int64_t> next_panel_, packed_panels_, next_block_;
+  std::unique_ptr<Progress[]> progress_;  // [at least blocks]
+  int64_t progress_size_ = 0;
+  std::vector<std::unique_ptr<SoftmaxBlock>> rows_;  // of each thread
 };
 
 }  // namespace torii::kernels

@@ -1,9 +1,11 @@
-// The softmax kernels for any CPU of the architecture.
-#include "kernels/softmax_tile.h"
+// The softmax kernels for Baseline.
+#include "kernels/softmax_pack.h"
 
 namespace torii::kernels {
 namespace {
-constexpr SoftmaxVariant kVariant = MakeSoftmaxVariant("baseline");
+constexpr SoftmaxVariant kFloat32 = MakeSoftmaxVariant<Float32Terms>("baseline");
+constexpr SoftmaxVariant kBf16 = MakeSoftmaxVariant<Bfloat16Terms>("baseline");
 }  // namespace
-const SoftmaxVariant* const kSoftmaxBaseline = &kVariant;
+const SoftmaxVariant* const kSoftmaxBaseline = &kFloat32;
+const SoftmaxVariant* const kSoftmaxBaselineBf16 = &kBf16;
 }  // namespace torii::kernels

@@ -6,38 +6,62 @@
 
 namespace torii::kernels {
 
-// A panel is [rows, panel_width] floats: what some rows have to do with panel_width columns.
-// Dimensions come in slabs of up to slab_width; `vectors` is the width of a slab in vectors of
-// `lanes` floats.
+// What the products of the loss multiply; sums and exponentials are float32 always.
+enum class SoftmaxPrecision { kFloat32, kBfloat16 };
+
+// The factors of products are words of four bytes: one float32, or `terms` = 2 bfloat16 whose
+// products are added together. Vectors of `lanes` words. A panel is what some rows have to do with
+// up to panel_width columns. Dimensions come in whole vectors of words; the operands of the two
+// gradient products in slabs of up to slab_width dimensions, one slab after the other.
 struct SoftmaxVariant {
   const char* name;
+  SoftmaxPrecision precision;
+  bool emulated;  // bfloat16 products by float32 instructions
   int64_t lanes;
-  int64_t tile_rows;    // rows of q interleaved as [dim, tile_rows]; divides kRowGranule
-  int64_t panel_width;  // columns
-  int64_t slab_width;   // dimensions
+  int64_t terms;
+  int64_t panel_width;
+  int64_t slab_width;
 
-  // panel = q . v + offset for q [tiles, dim, tile_rows], v [dim, panel_width], offset
-  // [panel_width].
-  void (*logits)(const float* q, int64_t tiles, const float* v, int64_t dim, const float* offset,
-                 float* panel);
+  // q [rows, dim] times `scale` -> out [rows, words of dim].
+  void (*pack_rows)(const float* q, int64_t rows, int64_t dim, float scale, float* out);
+  // v [columns, dim] -> panel [words of dim, panel_width], for logits, and
+  // slabs [slab][panel_width / terms, slab], for add_rows. Missing columns are 0.
+  void (*pack_columns)(const float* v, int64_t columns, int64_t dim, float* panel, float* slabs);
+  // The product of a packed row and a column: its logit without offset.
+  double (*logit)(const float* row, const float* v, int64_t dim);
+  // panel [rows, panel_width] = row . column + offset, for the packed rows of pack_rows.
+  void (*logits)(const float* q, int64_t rows, const float* v, int64_t columns, int64_t dim,
+                 const float* offset, float* panel);
   // maximum [rows, lanes]: raised where the panel is higher.
   void (*maximum)(const float* panel, int64_t rows, float* maximum);
-  // panel = 2^(panel - shift[row]), exactly 0 from -inf; adds to sums [rows, lanes].
-  void (*exponentials)(float* panel, int64_t rows, const float* shift, float* sums);
-  // out [rows, slab] += panel . v for v [panel_width, slab]; rows in whole granules.
-  void (*add_rows)(const float* panel, int64_t rows, const float* v, int64_t vectors, float* out);
-  // out [panel_width, slab] += panel^T . q for q [rows, slab].
-  void (*add_columns)(const float* panel, int64_t rows, const float* q, int64_t vectors,
-                      float* out);
+  // e = 2^(panel - shift[row]), exactly 0 from -inf, added to sums [rows, lanes]. In place:
+  // float32 as they lie; bfloat16 as words of two rows [rows / 2, panel_width], and as words of two
+  // columns in by_row [rows, panel_width / 2].
+  void (*exponentials)(float* panel, int64_t rows, const float* shift, float* sums, float* by_row);
+  // The entry of a row and a column after exponentials.
+  void (*set_entry)(float* panel, int64_t row, int64_t column, float value);
+  // out [rows, slab] += e . v for each slab of [block_rows, slab]; e: the panel, or by_row.
+  void (*add_rows)(const float* e, int64_t rows, const float* slabs, int64_t columns, int64_t dim,
+                   int64_t block_rows, float* out);
+  // One row: q_grad [dim] = (its sums + own * v) * scale, from place `row` of out of add_rows.
+  void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, const float* v, float own,
+                     float scale, int64_t dim, float* q_grad);
+  // q [rows, dim] times scale[row] -> slabs [slab][block_rows / terms, slab], for add_columns.
+  void (*scale_rows)(const float* q, int64_t rows, int64_t dim, const float* scale,
+                     int64_t block_rows, float* slabs);
+  // out [slab][panel_width, slab] += panel^T . q for the slabs of scale_rows.
+  void (*add_columns)(const float* panel, int64_t rows, const float* q, int64_t columns,
+                      int64_t dim, int64_t block_rows, float* out);
 };
 
-// Rows are handled in multiples of this, which the tiles of every variant divide.
-constexpr int64_t kRowGranule = 24;
-
-// One definition in each of softmax_{baseline,avx2,avx512}.cc; null where the compiler has no such
-// target.
+// One definition in each of softmax_{baseline,avx2,avx512,avx512bf16}.cc; null where the compiler
+// has no such target.
 extern const SoftmaxVariant* const kSoftmaxBaseline;
+extern const SoftmaxVariant* const kSoftmaxBaselineBf16;
 extern const SoftmaxVariant* const kSoftmaxAvx2;
+extern const SoftmaxVariant* const kSoftmaxAvx2Bf16;
 extern const SoftmaxVariant* const kSoftmaxAvx512;
+extern const SoftmaxVariant* const kSoftmaxAvx512Bf16;        // products in float32 arithmetic
+extern const SoftmaxVariant* const kSoftmaxAvx512NativeBf16;  // with the CPU's bfloat16 products
 
 }  // namespace torii::kernels

@@ -7,7 +7,8 @@
 
 namespace torii::kernels {
 
-// Those this machine can run, the best first. Never empty.
-const std::vector<const SoftmaxVariant*>& RunnableSoftmaxVariants();
+// Those this machine can run, the best first. Never empty: without bfloat16 instructions the
+// products are taken in float32 arithmetic, with the same roundings of the factors.
+const std::vector<const SoftmaxVariant*>& RunnableSoftmaxVariants(SoftmaxPrecision precision);
 
 }  // namespace torii::kernels

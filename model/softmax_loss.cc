@@ -5,18 +5,18 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <utility>
-#include <vector>
+#include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/exit_code.h"
-#include "base/split_evenly.h"
-#include "model/fused_softmax.h"
-#include "model/softmax_tile.h"
 
 namespace torii::model {
 namespace {
+
+// Below this a further thread costs more than it brings.
+constexpr int64_t kOperationsOfAThread = 1'000'000;
 
 // The same problem with every tensor contiguous; ends the program if the shapes do not fit.
 SoftmaxProblem Checked(const SoftmaxProblem& given) {
@@ -35,8 +35,8 @@ SoftmaxProblem Checked(const SoftmaxProblem& given) {
               "row vectors of lengths ", p.positive.numel(), ", ", p.positive_offset.numel(), ", ",
               p.target_offset.numel(), ", ", p.weight.numel(), " for ", rows, " rows");
   for (const at::Tensor* t :
-       {&p.v, &p.column_offset, &p.positive_offset, &p.target_offset, &p.weight}) {
-    TORII_CHECK(t->scalar_type() == p.q.scalar_type(), "floating tensors of different types");
+       {&p.q, &p.v, &p.column_offset, &p.positive_offset, &p.target_offset, &p.weight}) {
+    TORII_CHECK(t->scalar_type() == at::kFloat, "a tensor that is not float32");
   }
   if (columns == 0) return p;
   const int64_t* positive = p.positive.const_data_ptr<int64_t>();
@@ -55,78 +55,97 @@ SoftmaxProblem Checked(const SoftmaxProblem& given) {
   return p;
 }
 
-// Rows [rows.begin, rows.end) tile by tile, in order. Ends early at a bad row.
-template <typename T>
-void RunRows(const SoftmaxProblem& problem, Range rows, int64_t tile_rows, at::Tensor& q_grad,
-             SoftmaxPart* part) {
-  const c10::NoGradGuard no_grad;
-  SoftmaxTile<T> tile(problem, std::min(tile_rows, rows.size()));
-  for (int64_t begin = rows.begin; begin < rows.end && part->bad.row < 0; begin += tile_rows) {
-    tile.Run({begin, std::min(begin + tile_rows, rows.end)}, q_grad, part);
+kernels::SoftmaxKernelArgs ArgsOf(const SoftmaxProblem& problem) {
+  kernels::SoftmaxKernelArgs args;
+  args.q = problem.q.const_data_ptr<float>();
+  args.v = problem.v.const_data_ptr<float>();
+  args.column_offset = problem.column_offset.const_data_ptr<float>();
+  args.positive = problem.positive.const_data_ptr<int64_t>();
+  args.positive_offset = problem.positive_offset.const_data_ptr<float>();
+  args.target_offset = problem.target_offset.const_data_ptr<float>();
+  args.weight = problem.weight.const_data_ptr<float>();
+  if (problem.excluded_begin.defined()) {
+    args.excluded_begin = problem.excluded_begin.const_data_ptr<int64_t>();
+    args.excluded = problem.excluded.const_data_ptr<int64_t>();
   }
+  args.b = problem.q.size(0);
+  args.u = problem.v.size(0);
+  args.dim = problem.q.size(1);
+  args.inverse_temperature = 1 / problem.temperature;
+  return args;
 }
 
-absl::Status DivergedAt(const BadRow& bad, const SoftmaxProblem& problem) {
-  return DivergedError(absl::StrCat("the loss of row ", bad.row, " of ", problem.q.size(0), " is ",
-                                    bad.loss, " (logit of its positive ", bad.own_logit,
-                                    ", largest logit of the others or it ", bad.largest_logit,
-                                    ", temperature ", problem.temperature,
-                                    "): lower the learning rates, clip the gradients, or look for "
-                                    "extreme values in the features"));
-}
-
-// The same row once more, slowly, for the message.
-BadRow Diagnose(const SoftmaxProblem& problem, int64_t row) {
-  at::Tensor q_grad = at::empty_like(problem.q);
-  SoftmaxPart part;
-  part.v_grad = at::zeros_like(problem.v);
-  RunRows<float>(problem, {row, row + 1}, 1, q_grad, &part);
-  if (part.bad.row < 0) part.bad.row = row;
-  return part.bad;
-}
-
-template <typename T>
-absl::StatusOr<SoftmaxResult> Compute(const SoftmaxProblem& problem, int64_t tile_rows) {
-  const int64_t rows = problem.q.size(0);
-  SoftmaxResult result;
-  result.q_grad = at::empty_like(problem.q);
-  result.v_grad = at::zeros_like(problem.v);
-
-  // Every thread takes one contiguous range of the rows and adds up its own gradient of v; the
-  // parts are added in order, so the bits depend on the number of threads only.
-  const int threads = at::in_parallel_region() ? 1 : at::get_num_threads();
-  const int num_parts = static_cast<int>(std::min<int64_t>(threads, rows));
-  std::vector<SoftmaxPart> parts(static_cast<size_t>(num_parts));
-  at::parallel_for(0, num_parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) {
-      SoftmaxPart& part = parts[static_cast<size_t>(k)];
-      part.v_grad = k == 0 ? result.v_grad : at::zeros_like(problem.v);
-      RunRows<T>(problem, SplitEvenly(rows, num_parts, static_cast<int>(k)), tile_rows,
-                 result.q_grad, &part);
-    }
-  });
-  for (size_t k = 0; k < parts.size(); ++k) {
-    if (parts[k].bad.row >= 0) return DivergedAt(parts[k].bad, problem);
-    result.loss += parts[k].loss;
-    if (k > 0) result.v_grad.add_(parts[k].v_grad);
+// A tensor like `like` in the memory of `kept`, unless someone still holds an earlier one.
+at::Tensor InMemoryOf(at::Tensor& kept, const at::Tensor& like) {
+  if (!kept.defined() || kept.storage().use_count() > 1 || kept.numel() < like.numel()) {
+    kept = at::empty({like.numel() + like.numel() / 8}, like.options());
   }
-  return result;
+  return kept.narrow(0, 0, like.numel()).view(like.sizes());
+}
+
+// The logits of the row once more, for the message.
+absl::Status DivergedAt(int64_t row, double loss, const SoftmaxProblem& p) {
+  const int64_t positive = p.positive[row].item<int64_t>();
+  at::Tensor logits = at::mv(p.v, p.q[row]).div_(p.temperature);
+  const double own = (logits[positive] + p.positive_offset[row]).item<double>();
+  logits.add_(p.column_offset);
+  if (p.excluded_begin.defined()) {
+    const int64_t begin = p.excluded_begin[row].item<int64_t>();
+    const int64_t end = p.excluded_begin[row + 1].item<int64_t>();
+    logits.index_fill_(0, p.excluded.slice(0, begin, end), -std::numeric_limits<float>::infinity());
+  }
+  logits[positive] = own;
+  return DivergedError(absl::StrCat(
+      "the loss of row ", row, " of ", p.q.size(0), " is ", loss, " (logit of its positive ", own,
+      ", largest logit of the others or it ", logits.max().item<double>(), ", temperature ",
+      p.temperature,
+      "): lower the learning rates, clip the gradients, or look for extreme values in the "
+      "features"));
 }
 
 }  // namespace
 
-absl::StatusOr<SoftmaxResult> SoftmaxLoss(const SoftmaxProblem& problem, int64_t tile_rows) {
-  TORII_CHECK(tile_rows > 0, "tile_rows ", tile_rows);
+SoftmaxLoss::SoftmaxLoss(ModelConfig::LossPrecision precision)
+    : precision_(precision),
+      kernel_(precision == ModelConfig::BFLOAT16 ? kernels::SoftmaxPrecision::kBfloat16
+                                                 : kernels::SoftmaxPrecision::kFloat32) {}
+
+std::string SoftmaxLoss::Description() const {
+  return absl::StrCat(ModelConfig::LossPrecision_Name(precision_), " products, ",
+                      kernel_.variant().name,
+                      kernel_.variant().emulated ? " (emulated: this CPU has none)" : "");
+}
+
+absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem) {
   const c10::NoGradGuard no_grad;
-  const SoftmaxProblem checked = Checked(problem);
-  if (checked.q.size(0) == 0 || checked.v.size(0) == 0) {
-    return SoftmaxResult{0, at::zeros_like(checked.q), at::zeros_like(checked.v)};
+  const SoftmaxProblem p = Checked(problem);
+  const int64_t rows = p.q.size(0), columns = p.v.size(0), dim = p.q.size(1);
+  SoftmaxResult result = {0, InMemoryOf(q_grad_, p.q), InMemoryOf(v_grad_, p.v)};
+  if (rows == 0 || columns == 0) {
+    result.q_grad.zero_();
+    result.v_grad.zero_();
+    return result;
   }
-  if (checked.q.scalar_type() == at::kDouble) return Compute<double>(checked, tile_rows);
-  TORII_CHECK(checked.q.scalar_type() == at::kFloat, "q is neither float32 nor float64");
-  FusedSoftmax fused = ComputeFusedSoftmax(checked);
-  if (fused.bad_row >= 0) return DivergedAt(Diagnose(checked, fused.bad_row), checked);
-  return std::move(fused.result);
+  row_loss_.resize(static_cast<size_t>(rows));
+  kernels::SoftmaxKernelArgs args = ArgsOf(p);
+  args.q_grad = result.q_grad.mutable_data_ptr<float>();
+  args.v_grad = result.v_grad.mutable_data_ptr<float>();
+  args.row_loss = row_loss_.data();
+
+  const int64_t useful = 1 + rows * columns * dim / kOperationsOfAThread;
+  const int64_t threads =
+      std::min<int64_t>(useful, at::in_parallel_region() ? 1 : at::get_num_threads());
+  kernel_.Start(args, static_cast<int>(threads));
+  at::parallel_for(0, threads, 1, [this](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) kernel_.Run(static_cast<int>(k));
+  });
+
+  for (int64_t i = 0; i < rows; ++i) {
+    const double loss = row_loss_[static_cast<size_t>(i)];
+    if (!std::isfinite(loss)) return DivergedAt(i, loss, p);
+    result.loss += static_cast<double>(args.weight[i]) * loss;
+  }
+  return result;
 }
 
 }  // namespace torii::model

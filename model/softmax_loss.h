@@ -1,11 +1,15 @@
 // Softmax cross-entropy over distinct candidate columns (sampled, in-batch or full softmax): value
-// and both gradients, tile by tile, never B x U floats at once.
+// and both gradients through the fused kernels (kernels/softmax.h), never B x U floats at once.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "kernels/softmax.h"
+#include "model/model.pb.h"
 
 namespace torii::model {
 
@@ -16,7 +20,7 @@ namespace torii::model {
 // their consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal
 // columns.
 struct SoftmaxProblem {
-  at::Tensor q;                // [B, D] float32 (float64 in tests)
+  at::Tensor q;                // [B, D] float32, on the CPU
   at::Tensor v;                // [U, D] same dtype
   at::Tensor column_offset;    // [U] same dtype
   at::Tensor positive;         // [B] int64 in [0, U)
@@ -35,9 +39,25 @@ struct SoftmaxResult {
   at::Tensor v_grad;  // [U, D]
 };
 
-// B or U may be 0 (then loss 0 and zero gradients). float32 runs through the fused kernels
-// (kernels/softmax.h), float64 through ATen in tiles of tile_rows rows. Memory: O((B + U) D) +
-// about 72 x U per thread. Errors: kDiverged naming the first row whose loss is not finite.
-absl::StatusOr<SoftmaxResult> SoftmaxLoss(const SoftmaxProblem& problem, int64_t tile_rows = 128);
+// Keeps its memory, results included, from one problem to the next: O((B + U) D) + about 64 x U
+// floats for each intra-op thread. Not for two threads at once.
+class SoftmaxLoss {
+ public:
+  explicit SoftmaxLoss(ModelConfig::LossPrecision precision = ModelConfig::FLOAT32);
+
+  // Rows are divided over the intra-op threads; the bits of the result do not depend on their
+  // number. B or U may be 0 (then loss 0 and zero gradients). Errors: kDiverged naming the first
+  // row whose loss is not finite.
+  absl::StatusOr<SoftmaxResult> Compute(const SoftmaxProblem& problem);
+
+  // Precision and instruction set, for the log.
+  std::string Description() const;
+
+ private:
+  ModelConfig::LossPrecision precision_;
+  kernels::SoftmaxKernel kernel_;
+  std::vector<double> row_loss_;
+  at::Tensor q_grad_, v_grad_;  // flat; used again once nobody else holds them
+};
 
 }  // namespace torii::model

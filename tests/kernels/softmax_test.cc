@@ -1,24 +1,27 @@
 #include "kernels/softmax.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/random.h"
-#include "base/split_evenly.h"
 #include "gtest/gtest.h"
 #include "kernels/softmax_variants.h"
 
 namespace torii::kernels {
 namespace {
 
+constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Problem {
   int64_t b = 0, u = 0, dim = 0;
   double inverse_temperature = 1;
+  SoftmaxPrecision precision = SoftmaxPrecision::kFloat32;
   std::vector<float> q, v, column_offset, positive_offset, target_offset, weight;
   std::vector<int64_t> positive, excluded_begin, excluded;
 };
@@ -41,8 +44,10 @@ std::vector<float> Uniform(int64_t n, float low, float high, std::string_view pu
 
 // Every seventh column is removed unless it is a positive's; every third row excludes some columns,
 // its own positive among them.
-Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature) {
+Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature,
+                    const SoftmaxVariant& variant) {
   Problem p;
+  p.precision = variant.precision;
   p.b = b;
   p.u = u;
   p.dim = dim;
@@ -75,13 +80,26 @@ bool IsExcluded(const Problem& p, int64_t i, int64_t j) {
   return std::find(begin, end, j) != end;
 }
 
+// To eight significant bits, ties to even.
+float RoundToBfloat16(float x) {
+  if (!std::isfinite(x)) return x;
+  auto bits = std::bit_cast<uint32_t>(x);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  return std::bit_cast<float>(bits);
+}
+
+// q . v / tau; in bfloat16 of the rounded factors, of which the first is q / tau in base 2.
 long double Dot(const Problem& p, int64_t i, int64_t j) {
+  const bool rounded = p.precision == SoftmaxPrecision::kBfloat16;
+  const auto scale = static_cast<float>(p.inverse_temperature * kLog2E);
   long double dot = 0;
   for (int64_t d = 0; d < p.dim; ++d) {
-    dot += static_cast<long double>(p.q[static_cast<size_t>(i * p.dim + d)]) *
-           p.v[static_cast<size_t>(j * p.dim + d)];
+    const float q = p.q[static_cast<size_t>(i * p.dim + d)];
+    const float v = p.v[static_cast<size_t>(j * p.dim + d)];
+    dot += rounded ? static_cast<long double>(RoundToBfloat16(q * scale)) * RoundToBfloat16(v)
+                   : static_cast<long double>(q) * v;
   }
-  return dot * p.inverse_temperature;
+  return rounded ? dot / kLog2E : dot * p.inverse_temperature;
 }
 
 // By the definition: every logit, then log-sum-exp, then the probabilities. 1 - P of the positive
@@ -154,10 +172,12 @@ double Tolerance(const Problem& p) {
   return 4 * std::ldexp(largest, -24) + 2e-6;
 }
 
-// On `parts` workers.
-Result RunKernel(const Problem& p, const SoftmaxVariant& variant, int parts) {
+enum class Threads { kAtOnce, kOneByOne };
+
+Result RunKernel(SoftmaxKernel& kernel, const Problem& p, int threads,
+                 Threads run = Threads::kAtOnce) {
   std::vector<float> q_grad(p.q.size(), 77.0F);
-  std::vector<float> v_grad(p.v.size(), 0.0F);
+  std::vector<float> v_grad(p.v.size(), 77.0F);
   Result out;
   out.row_loss.resize(static_cast<size_t>(p.b));
   SoftmaxKernelArgs args;
@@ -176,17 +196,23 @@ Result RunKernel(const Problem& p, const SoftmaxVariant& variant, int parts) {
   args.inverse_temperature = p.inverse_temperature;
   args.q_grad = q_grad.data();
   args.row_loss = out.row_loss.data();
-  const SoftmaxColumns columns(args, &variant);
-  for (int k = 0; k < parts; ++k) {
-    SoftmaxWorker worker(args, columns);
-    const Range rows = SplitEvenly(p.b, parts, k);
-    worker.Run(rows.begin, rows.end);
-    worker.AddVGrad(0, p.u / 2, v_grad.data());
-    worker.AddVGrad(p.u / 2, p.u, v_grad.data());
+  args.v_grad = v_grad.data();
+  kernel.Start(args, threads);
+  std::vector<std::jthread> others;
+  for (int k = 1; k < threads; ++k) {
+    others.emplace_back([&kernel, k] { kernel.Run(k); });
+    if (run == Threads::kOneByOne) others.back().join();
   }
+  kernel.Run(0);
+  others.clear();
   out.q_grad.assign(q_grad.begin(), q_grad.end());
   out.v_grad.assign(v_grad.begin(), v_grad.end());
   return out;
+}
+
+Result RunKernel(const Problem& p, const SoftmaxVariant& variant, int threads = 1) {
+  SoftmaxKernel kernel(variant.precision, &variant);
+  return RunKernel(kernel, p, threads);
 }
 
 // What gets lost where exponentials leave the range of float32 (2^-125 of the row's largest), over
@@ -208,22 +234,33 @@ void ExpectEqualsReference(const Problem& problem, const Result& got) {
   const Result want = Reference(problem);
   const std::string where = "b " + std::to_string(problem.b) + ", u " + std::to_string(problem.u) +
                             ", dim " + std::to_string(problem.dim) + ": ";
+  // In bfloat16 both factors of a term of the gradients are rounded, by 2^-8 at most.
+  const bool rounded = problem.precision == SoftmaxPrecision::kBfloat16;
+  const double factors = rounded ? 2.0 / 256 + 1.0 / 65536 : 0;
   ExpectClose(got.row_loss, want.row_loss, want.loss_terms, tolerance, where + "loss");
-  ExpectClose(got.q_grad, want.q_grad, want.q_terms, tolerance, where + "q_grad");
-  ExpectClose(got.v_grad, want.v_grad, want.v_terms, tolerance, where + "v_grad");
+  ExpectClose(got.q_grad, want.q_grad, want.q_terms, tolerance + factors, where + "q_grad");
+  ExpectClose(got.v_grad, want.v_grad, want.v_terms, tolerance + factors, where + "v_grad");
 }
 
 class SoftmaxTest : public ::testing::TestWithParam<const SoftmaxVariant*> {};
 
-INSTANTIATE_TEST_SUITE_P(AllVariants, SoftmaxTest, ::testing::ValuesIn(RunnableSoftmaxVariants()),
-                         [](const auto& variant) { return std::string(variant.param->name); });
+std::string NameOf(const ::testing::TestParamInfo<const SoftmaxVariant*>& variant) {
+  return variant.param->name;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Float32, SoftmaxTest,
+    ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kFloat32)), NameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Bfloat16, SoftmaxTest,
+    ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kBfloat16)), NameOf);
 
 TEST_P(SoftmaxTest, EqualsTheDefinitionForAllSizes) {
   for (const int64_t dim : {1, 2, 15, 16, 33, 64, 65, 130}) {
     for (const int64_t u : {1, 2, 7, 48, 49, 193}) {
       for (const int64_t b : {1, 5, 24, 73, 150}) {
-        const Problem problem = MakeProblem(b, u, dim, 5.0);
-        ExpectEqualsReference(problem, RunKernel(problem, *GetParam(), 1));
+        const Problem problem = MakeProblem(b, u, dim, 5.0, *GetParam());
+        ExpectEqualsReference(problem, RunKernel(problem, *GetParam()));
         if (HasFatalFailure()) return;
       }
     }
@@ -231,32 +268,55 @@ TEST_P(SoftmaxTest, EqualsTheDefinitionForAllSizes) {
 }
 
 TEST_P(SoftmaxTest, ManyColumnsAndASharpTemperatureEqualTheDefinition) {
-  const Problem problem = MakeProblem(30, 5003, 24, 20.0);
+  const Problem problem = MakeProblem(30, 5003, 24, 20.0, *GetParam());
 
-  ExpectEqualsReference(problem, RunKernel(problem, *GetParam(), 1));
+  ExpectEqualsReference(problem, RunKernel(problem, *GetParam()));
 }
 
-TEST_P(SoftmaxTest, LossesAndRowGradientsDoNotDependOnTheDivisionOfRows) {
-  const Problem problem = MakeProblem(157, 301, 20, 5.0);
-  const Result whole = RunKernel(problem, *GetParam(), 1);
+TEST_P(SoftmaxTest, IsTheSameBitForBitOnAnyNumberOfThreads) {
+  for (const int64_t b : {3, 157, 1100}) {
+    const Problem problem = MakeProblem(b, 301, 20, 5.0, *GetParam());
+    const Result alone = RunKernel(problem, *GetParam());
+    for (const int threads : {2, 3, 7}) {
+      const Result divided = RunKernel(problem, *GetParam(), threads);
+      EXPECT_EQ(divided.row_loss, alone.row_loss);
+      EXPECT_EQ(divided.q_grad, alone.q_grad);
+      EXPECT_EQ(divided.v_grad, alone.v_grad);
+    }
+  }
+}
 
-  for (const int parts : {2, 3, 7}) {
-    const Result divided = RunKernel(problem, *GetParam(), parts);
-    EXPECT_EQ(divided.row_loss, whole.row_loss);
-    EXPECT_EQ(divided.q_grad, whole.q_grad);
-    ExpectClose(divided.v_grad, whole.v_grad, Reference(problem).v_terms, 1e-6, "v_grad");
-    EXPECT_EQ(RunKernel(problem, *GetParam(), parts).v_grad, divided.v_grad) << "not repeatable";
+TEST_P(SoftmaxTest, ThreadsMayRunOneAfterTheOther) {
+  const Problem problem = MakeProblem(157, 301, 20, 5.0, *GetParam());
+  SoftmaxKernel kernel(GetParam()->precision, GetParam());
+  const Result want = RunKernel(kernel, problem, 1);
+  EXPECT_EQ(RunKernel(kernel, problem, 3, Threads::kOneByOne).v_grad, want.v_grad);
+}
+
+TEST_P(SoftmaxTest, AProblemDoesNotSeeTheOneBefore) {
+  SoftmaxKernel kernel(GetParam()->precision, GetParam());
+  for (const int64_t dim : {33, 20, 70}) {
+    for (const int64_t u : {301, 50, 130}) {
+      for (const int64_t b : {157, 9, 1}) {
+        const Problem problem = MakeProblem(b, u, dim, 5.0, *GetParam());
+        const Result again = RunKernel(kernel, problem, 2);
+        const Result fresh = RunKernel(problem, *GetParam());
+        EXPECT_EQ(again.row_loss, fresh.row_loss);
+        EXPECT_EQ(again.q_grad, fresh.q_grad);
+        EXPECT_EQ(again.v_grad, fresh.v_grad);
+      }
+    }
   }
 }
 
 TEST_P(SoftmaxTest, WithoutListsNothingIsExcluded) {
-  Problem problem = MakeProblem(10, 60, 8, 2.0);
+  Problem problem = MakeProblem(10, 60, 8, 2.0, *GetParam());
   problem.excluded.clear();
   problem.excluded_begin.assign(11, 0);
-  const Result want = RunKernel(problem, *GetParam(), 1);
+  const Result want = RunKernel(problem, *GetParam());
   problem.excluded_begin.clear();
 
-  const Result got = RunKernel(problem, *GetParam(), 1);
+  const Result got = RunKernel(problem, *GetParam());
 
   EXPECT_EQ(got.row_loss, want.row_loss);
   EXPECT_EQ(got.v_grad, want.v_grad);
@@ -265,7 +325,7 @@ TEST_P(SoftmaxTest, WithoutListsNothingIsExcluded) {
 // The row's own logit is far above and far below all others; a removed column is higher than
 // anything.
 TEST_P(SoftmaxTest, ExtremeLogitsKeepTheirPrecision) {
-  Problem problem = MakeProblem(2, 60, 1, 1.0);
+  Problem problem = MakeProblem(2, 60, 1, 1.0, *GetParam());
   problem.excluded.clear();
   problem.excluded_begin.assign(3, 0);
   problem.q = {1, 1};
@@ -278,18 +338,20 @@ TEST_P(SoftmaxTest, ExtremeLogitsKeepTheirPrecision) {
   problem.column_offset[50] = -kInfinity;
   problem.positive_offset = problem.target_offset = {0, 0};
   // Row 0 sees column 4 and 57 zeros beside its positive; row 1 sees column 3 instead of 4.
-  const Result got = RunKernel(problem, *GetParam(), 1);
+  const Result got = RunKernel(problem, *GetParam());
 
-  EXPECT_NEAR(got.row_loss[0] / (57 * std::exp(-30.0)), 1, 1e-5);
-  EXPECT_NEAR(got.row_loss[1], 230, 1e-4);
+  if (problem.precision == SoftmaxPrecision::kFloat32) {
+    EXPECT_NEAR(got.row_loss[0] / (57 * std::exp(-30.0)), 1, 1e-5);
+    EXPECT_NEAR(got.row_loss[1], 230, 1e-4);
+  }
   ExpectEqualsReference(problem, got);
 }
 
 TEST_P(SoftmaxTest, ALonePositiveHasNoLossAndNoGradient) {
-  Problem problem = MakeProblem(3, 1, 5, 3.0);
+  Problem problem = MakeProblem(3, 1, 5, 3.0, *GetParam());
   problem.target_offset = problem.positive_offset;
 
-  const Result got = RunKernel(problem, *GetParam(), 1);
+  const Result got = RunKernel(problem, *GetParam());
 
   for (const auto* values : {&got.row_loss, &got.q_grad, &got.v_grad}) {
     for (const double x : *values) EXPECT_EQ(x, 0);
@@ -299,14 +361,14 @@ TEST_P(SoftmaxTest, ALonePositiveHasNoLossAndNoGradient) {
 TEST_P(SoftmaxTest, NumbersThatAreNotFiniteMakeTheirRowsLossNotFinite) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const float bad : {nan, kInfinity, 3e38F}) {
-    Problem problem = MakeProblem(30, 100, 6, 5.0);
+    Problem problem = MakeProblem(30, 100, 6, 5.0, *GetParam());
     problem.q[17 * 6 + 2] = bad;
-    const Result got = RunKernel(problem, *GetParam(), 1);
+    const Result got = RunKernel(problem, *GetParam());
     for (size_t i = 0; i < 30; ++i) EXPECT_EQ(std::isfinite(got.row_loss[i]), i != 17) << i;
   }
-  Problem problem = MakeProblem(30, 100, 6, 5.0);
+  Problem problem = MakeProblem(30, 100, 6, 5.0, *GetParam());
   problem.v[40 * 6] = nan;
-  const Result got = RunKernel(problem, *GetParam(), 1);
+  const Result got = RunKernel(problem, *GetParam());
   for (size_t i = 0; i < 30; ++i) {
     const bool sees =
         problem.positive[i] == 40 || !IsExcluded(problem, static_cast<int64_t>(i), 40);

@@ -45,10 +45,11 @@ TEST(SoftmaxMemoryTest, StaysFarBelowTheFullMatrix) {
        {&small.q, &small.positive, &small.positive_offset, &small.target_offset, &small.weight}) {
     *t = t->narrow(0, 0, 64);
   }
-  ASSERT_TRUE(SoftmaxLoss(small).ok());
+  ASSERT_TRUE(SoftmaxLoss().Compute(small).ok());
   if (!ResetPeak()) GTEST_SKIP() << "/proc/self/clear_refs may not be written here";
   const double before = StatusMb("VmRSS");
-  const auto result = SoftmaxLoss(p);
+  SoftmaxLoss loss;
+  const auto result = loss.Compute(p);
   ASSERT_TRUE(result.ok()) << result.status();
   const double outputs = (kRows + kColumns) * kDim * 4.0 / (1 << 20);
   EXPECT_LT(StatusMb("VmHWM") - before - outputs, 64);

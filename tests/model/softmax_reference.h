@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "gtest/gtest.h"
 #include "model/softmax_loss.h"
 
 namespace torii::model {
@@ -41,6 +42,21 @@ inline at::Tensor RandomNormal(std::mt19937_64& random, int64_t rows, int64_t co
   at::Tensor out = at::empty({rows, columns}, at::kDouble);
   for (int64_t i = 0; i < out.numel(); ++i) out.mutable_data_ptr<double>()[i] = normal(random);
   return out;
+}
+
+inline SoftmaxProblem ToFloat(SoftmaxProblem p) {
+  for (at::Tensor* t :
+       {&p.q, &p.v, &p.column_offset, &p.positive_offset, &p.target_offset, &p.weight}) {
+    *t = t->to(at::kFloat);
+  }
+  return p;
+}
+
+// The loss of the product, in float32.
+inline SoftmaxResult Solve(const SoftmaxProblem& p) {
+  auto result = SoftmaxLoss().Compute(ToFloat(p));
+  EXPECT_TRUE(result.ok()) << result.status();
+  return result.ok() ? *result : SoftmaxResult{0, at::zeros_like(p.q), at::zeros_like(p.v)};
 }
 
 // The value and both gradients by autograd over the B x U matrix.

@@ -1,0 +1,112 @@
+// The factors of the loss's products, a vector of words at a time: Float32Terms and Bfloat16Terms
+// offer the same operations, and softmax_tile.h is written on them.
+#pragma once
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+#include "kernels/softmax_variant.h"
+#include "kernels/vector_lanes.h"
+
+namespace torii::kernels {
+namespace {
+
+// The first n floats from p, then zeros.
+[[gnu::always_inline]] inline Floats LoadFirst(const float* p, int64_t n) {
+  if (n >= kLanes) return Load(p);
+  Floats out{};
+  for (int64_t i = 0; i < n; ++i) out[i] = p[i];
+  return out;
+}
+
+[[gnu::always_inline]] inline void StoreFirst(float* p, Floats x, int64_t n) {
+  if (n >= kLanes) return Store(p, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = x[i];
+}
+
+struct Float32Terms {
+  static constexpr SoftmaxPrecision kPrecision = SoftmaxPrecision::kFloat32;
+  static constexpr int kTerms = 1;
+  static constexpr bool kEmulated = false;
+  // The tile of the logits: as many sums as the registers hold (measured).
+#if defined(__AVX512F__)
+  static constexpr int kTileRows = 8, kPanelVectors = 3;
+#elif defined(__AVX2__)
+  static constexpr int kTileRows = 6, kPanelVectors = 2;
+#else
+  static constexpr int kTileRows = 4, kPanelVectors = 2;
+#endif
+  using Words = Floats;
+
+  [[gnu::always_inline]] static Words LoadWords(const float* p) { return Load(p); }
+  [[gnu::always_inline]] static Words BroadcastWord(const float* p) { return Broadcast(*p); }
+  [[gnu::always_inline]] static void StoreWords(float* p, Words x) { Store(p, x); }
+  [[gnu::always_inline]] static Floats MultiplyAdd(Words a, Words b, Floats sum) {
+    return a * b + sum;
+  }
+  [[gnu::always_inline]] static Words Pack(const Floats (&terms)[kTerms]) { return terms[0]; }
+  [[gnu::always_inline]] static void Unpack(Words x, Floats (&terms)[kTerms]) { terms[0] = x; }
+};
+
+struct Bfloat16Terms {
+  static constexpr SoftmaxPrecision kPrecision = SoftmaxPrecision::kBfloat16;
+  static constexpr int kTerms = 2;
+#if defined(__AVX512BF16__)
+  static constexpr bool kEmulated = false;
+#else
+  static constexpr bool kEmulated = true;
+#endif
+  // Two vectors of columns make one of words, so their number is even.
+#if defined(__AVX512F__)
+  static constexpr int kTileRows = 6, kPanelVectors = 4;
+#elif defined(__AVX2__)
+  static constexpr int kTileRows = 6, kPanelVectors = 2;
+#else
+  static constexpr int kTileRows = 4, kPanelVectors = 2;
+#endif
+  using Words = Ints;
+
+  [[gnu::always_inline]] static Words LoadWords(const float* p) {
+    return *reinterpret_cast<const IntsInMemory*>(p);
+  }
+  [[gnu::always_inline]] static Words BroadcastWord(const float* p) {
+    using Word [[gnu::may_alias]] = int32_t;
+    return *reinterpret_cast<const Word*>(p) - Words{};
+  }
+  [[gnu::always_inline]] static void StoreWords(float* p, Words x) {
+    *reinterpret_cast<IntsInMemory*>(p) = x;
+  }
+  [[gnu::always_inline]] static Floats MultiplyAdd(Words a, Words b, Floats sum) {
+#if defined(__AVX512BF16__)
+    return reinterpret_cast<Floats>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
+                                                     reinterpret_cast<__m512bh>(a),
+                                                     reinterpret_cast<__m512bh>(b)));
+#else
+    Floats x[kTerms], y[kTerms];
+    Unpack(a, x);
+    Unpack(b, y);
+    return x[1] * y[1] + (x[0] * y[0] + sum);
+#endif
+  }
+  // To the nearest, ties to even; what is not a number stays so.
+  [[gnu::always_inline]] static Ints Rounded(Floats x) {
+    const Ints bits = reinterpret_cast<Ints>(x);
+    const Ints rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return x == x ? rounded : bits;
+  }
+  [[gnu::always_inline]] static Ints Join(Ints first, Ints second) {
+    using Unsigned = uint32_t __attribute__((vector_size(4 * kLanes)));
+    return reinterpret_cast<Ints>(reinterpret_cast<Unsigned>(first) >> 16) | (second & -65536);
+  }
+  [[gnu::always_inline]] static Words Pack(const Floats (&terms)[kTerms]) {
+    return Join(Rounded(terms[0]), Rounded(terms[1]));
+  }
+  [[gnu::always_inline]] static void Unpack(Words x, Floats (&terms)[kTerms]) {
+    terms[0] = reinterpret_cast<Floats>(x << 16);
+    terms[1] = reinterpret_cast<Floats>(x & -65536);
+  }
+};
+
+}  // namespace
+}  // namespace torii::kernels
