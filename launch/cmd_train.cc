@@ -25,6 +25,7 @@ struct TrainJob {
   bool json = false;
   std::string command_line, launcher;
   const std::atomic<bool>* stop = nullptr;
+  Runtime* runtime = nullptr;
 };
 
 // Evaluates the best checkpoint and prints the table. Collective.
@@ -109,6 +110,11 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
     if (made.ok()) folder = std::move(made).value();
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
+  if (job.runtime->under_mpi()) {
+    job.runtime->BeforeAbort([run_dir](const absl::Status& failure) {
+      RecordFailure(LocalFiles(), run_dir, failure).IgnoreError();  // the failure itself is told
+    });
+  }
   SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
   if (comm.rank() == 0) {
     TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
@@ -165,6 +171,7 @@ class TrainCommand final : public Command {
     job.command_line = context.command_line;
     job.launcher = context.runtime.Launcher();
     job.stop = context.runtime.StopOnSignals();
+    job.runtime = &context.runtime;
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
         ranks_, [&](comm::Communicator& comm) { return TrainOnRank(context.files, comm, job); }));
     return 0;

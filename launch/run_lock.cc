@@ -19,7 +19,8 @@
 namespace torii::launch {
 namespace {
 
-// Start time of a process of this host: field 22 of /proc/<pid>/stat, "" if it is gone.
+// Start time of a process of this host: field 22 of /proc/<pid>/stat, "" if it is gone or has ended
+// and only waits for its parent to take note (state Z), as the ranks that mpirun killed do.
 std::string StartTicks(int pid) {
   std::ifstream in(absl::StrCat("/proc/", pid, "/stat"));
   std::string line;
@@ -28,7 +29,7 @@ std::string StartTicks(int pid) {
   if (name_end == std::string::npos) return "";
   const std::vector<std::string> fields =
       absl::StrSplit(line.substr(name_end + 1), ' ', absl::SkipEmpty());
-  return fields.size() > 19 ? fields[19] : "";
+  return fields.size() > 19 && fields[0] != "Z" ? fields[19] : "";
 }
 
 std::string ReadText(const std::string& path) {

@@ -1,5 +1,6 @@
 #include "launch/run_folder.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +88,25 @@ TEST(RunFolderTest, EndsWithPhaseAndExitCode) {
   }
 }
 
+TEST(RunFolderTest, AnotherRankRecordsTheFailureUnlessThereIsAnEnd) {
+  const std::string path = NewFolder("recorded");
+  EXPECT_TRUE(RecordFailure(LocalFiles(), path, IoError("no folder yet")).ok());
+  EXPECT_FALSE(LocalFiles().Info(path)->exists);
+  absl::StatusOr<std::unique_ptr<RunFolder>> folder =
+      RunFolder::Open(LocalFiles(), path, Identity());
+  ASSERT_TRUE(folder.ok() && (*folder)->SetPhase("train").ok());
+
+  ASSERT_TRUE(RecordFailure(LocalFiles(), path, IoError("disk full")).ok());
+  const nlohmann::json recorded = ReadJson(path + "/STATUS.json");
+  ASSERT_TRUE(RecordFailure(LocalFiles(), path, DataError("too late")).ok());
+
+  EXPECT_EQ(recorded["phase"], "failed");
+  EXPECT_EQ(recorded["exit_code"], static_cast<int>(ExitCode::kIo));
+  EXPECT_EQ(recorded["error"], "disk full");
+  EXPECT_EQ(recorded["world_size"], 2);
+  EXPECT_EQ(ReadJson(path + "/STATUS.json"), recorded);
+}
+
 TEST(RunFolderTest, IsRefusedWhileAnotherHasIt) {
   const std::string path = NewFolder("locked");
   absl::StatusOr<std::unique_ptr<RunFolder>> first =
@@ -127,6 +147,27 @@ TEST(RunLockTest, TakesOverFromADeadProcessOfThisHost) {
   const absl::StatusOr<std::unique_ptr<RunLock>> lock = RunLock::Take(path);
   ASSERT_TRUE(lock.ok()) << lock.status();
   EXPECT_EQ(ParseHolder(*ReadFile(LocalFiles(), path)).pid, ::getpid());
+}
+
+// A rank that mpirun has killed stays in the process table until its new parent takes note of it.
+TEST(RunLockTest, AProcessThatHasEndedIsStaleBeforeItsParentTakesNote) {
+  int said[2];
+  ASSERT_EQ(::pipe(said), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const std::string holder = FormatHolder(ThisProcess());
+    ::_exit(::write(said[1], holder.data(), holder.size()) > 0 ? 0 : 1);
+  }
+  char text[256] = {};
+  ASSERT_GT(::read(said[0], text, sizeof(text) - 1), 0);
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
+
+  EXPECT_TRUE(IsStale(ParseHolder(text)));
+
+  ::waitpid(pid, nullptr, 0);
+  ::close(said[0]);
+  ::close(said[1]);
 }
 
 TEST(RunLockTest, TakesOverWhenTheProcessIdIsUsedAgain) {
