@@ -1,91 +1,122 @@
-// Time of the softmax loss, value and both gradients.
-//   loss_bench [threads [B U D tile_rows]]
-// prints one line a case: B U D tile_rows, best and median milliseconds, GFLOP/s of the best (6 B U
-// D).
+// Time of the softmax loss, value and both gradients, against what the machine can do, which is
+// measured in the same run: limit = 6 B U D / (rate of multiply-adds or of bfloat16 products)
+// + B U / (rate of exponentials).
+//
+// usage: loss_bench [threads [float32|bfloat16 [B U D]]]; threads 0: 1 and 2
+// prints one line a case: its limit, best and median milliseconds, and the limit's fraction of
+// each.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
+#include <string>
 #include <vector>
 
+#include "base/stopwatch.h"
+#include "bench/machine_limits.h"
 #include "model/softmax_loss.h"
 
+namespace torii::bench {
 namespace {
 
-constexpr int kRepeats = 9;
+using model::ModelConfig;
 
-struct Case {
-  int64_t rows = 0, columns = 0, dim = 0, tile_rows = 128;
+struct Size {
+  int64_t rows = 0, columns = 0, dim = 0;
+};
+constexpr Size kSizes[] = {{2048, 8192, 64}, {2048, 8192, 128}, {4096, 4096, 64}, {8192, 8192, 64},
+                           {4096, 1900, 64}, {16384, 5500, 64}, {256, 250, 64}};
+
+// Rates of operations a second.
+struct Rates {
+  double products = 0, exponentials = 0;
 };
 
-// Cosine vectors at temperature 0.07, every column the positive of some rows.
-torii::model::SoftmaxProblem Problem(const Case& c) {
-  torii::model::SoftmaxProblem p;
-  p.q = at::randn({c.rows, c.dim});
+Rates RatesOf(ModelConfig::LossPrecision precision, int threads) {
+  const double bf16 = precision == ModelConfig::BFLOAT16 ? Bf16DotPeak(threads) : 0;
+  return {bf16 > 0 ? bf16 : FmaPeak(threads), ExpRate(threads)};
+}
+
+// Cosine vectors at temperature 0.07, random positives.
+model::SoftmaxProblem Problem(const Size& size) {
+  at::manual_seed(1);
+  model::SoftmaxProblem p;
+  p.q = at::randn({size.rows, size.dim});
   p.q.div_(p.q.norm(2, {1}, true));
-  p.v = at::randn({c.columns, c.dim});
+  p.v = at::randn({size.columns, size.dim});
   p.v.div_(p.v.norm(2, {1}, true));
-  p.column_offset = at::rand({c.columns});
-  p.positive = at::arange(c.rows, at::kLong).remainder(c.columns);
-  p.positive_offset = p.target_offset = at::zeros({c.rows});
-  p.weight = at::full({c.rows}, 1.0 / static_cast<double>(c.rows));
+  p.column_offset = at::rand({size.columns});
+  p.positive = at::randint(size.columns, {size.rows}, at::kLong);
+  p.positive_offset = p.target_offset = at::zeros({size.rows});
+  p.weight = at::full({size.rows}, 1.0 / static_cast<double>(size.rows));
   p.temperature = 0.07;
   return p;
 }
 
-bool Measure(const Case& c) {
-  const torii::model::SoftmaxProblem problem = Problem(c);
-  std::vector<double> ms, cpu_ms;
-  torii::model::SoftmaxLoss loss;
-  for (int r = 0; r < kRepeats; ++r) {
-    const std::clock_t cpu_begin = std::clock();
-    const auto begin = std::chrono::steady_clock::now();
+// At least 9 repeats, and 0.7 s of them.
+bool Measure(const Size& size, ModelConfig::LossPrecision precision, int threads,
+             const Rates& rates) {
+  const model::SoftmaxProblem problem = Problem(size);
+  model::SoftmaxLoss loss(precision);
+  std::vector<double> ms;
+  double value = 0;
+  for (const Stopwatch all; ms.size() < 9 || all.seconds() < 0.7;) {
+    const Stopwatch watch;
     const auto result = loss.Compute(problem);
-    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
-    cpu_ms.push_back(1e3 * static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC);
+    ms.push_back(1e3 * watch.seconds());
     if (!result.ok()) {
       std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
       return false;
     }
-    ms.push_back(time.count());
+    value = result->loss;
   }
   std::sort(ms.begin(), ms.end());
-  const double flops = 6.0 * static_cast<double>(c.rows * c.columns * c.dim);
+  const auto cells = static_cast<double>(size.rows * size.columns);
+  const double limit = 1e3 * (6 * cells * static_cast<double>(size.dim) / rates.products +
+                              cells / rates.exponentials);
+  const double median = ms[ms.size() / 2];
   std::printf(
-      "B %6ld U %6ld D %4ld tile %4ld  best %8.2f ms  median %8.2f ms  %7.1f GFLOP/s  cpu %8.2f "
-      "ms\n",
-      c.rows, c.columns, c.dim, c.tile_rows, ms.front(), ms[ms.size() / 2],
-      flops / ms.front() / 1e6, *std::min_element(cpu_ms.begin(), cpu_ms.end()));
+      "%-8s threads %d  B %5ld U %4ld D %3ld  limit %8.3f ms  best %8.3f ms (%.2f)  median %8.3f "
+      "ms (%.2f)  loss %.6f\n",
+      ModelConfig::LossPrecision_Name(precision).c_str(), threads, size.rows, size.columns,
+      size.dim, limit, ms.front(), limit / ms.front(), median, limit / median, value);
+  std::fflush(stdout);
   return true;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::vector<int64_t> number;
-  for (int a = 1; a < argc; ++a) number.push_back(std::atoll(argv[a]));
-  if (argc != 1 && argc != 2 && argc != 6) {
-    std::fprintf(stderr, "usage: loss_bench [threads [B U D tile_rows]]\n");
+int Run(const std::vector<std::string>& args) {
+  if (args.size() > 2 && args.size() != 5) {
+    std::fprintf(stderr, "usage: loss_bench [threads [float32|bfloat16 [B U D]]]\n");
     return 64;
   }
-  (void)at::get_num_threads();
-  at::set_num_threads(number.empty() ? 2 : static_cast<int>(number[0]));
-  std::vector<Case> cases;
-  if (number.size() == 5) {
-    cases.push_back({number[1], number[2], number[3], number[4]});
-  } else {
-    for (const int64_t tile_rows : {32, 64, 128, 256}) {
-      cases.push_back({4096, 1850, 64, tile_rows});
-      cases.push_back({16384, 5400, 64, tile_rows});
+  std::vector<Size> sizes(std::begin(kSizes), std::end(kSizes));
+  if (args.size() == 5) sizes = {{std::stoll(args[2]), std::stoll(args[3]), std::stoll(args[4])}};
+  const int asked = args.empty() ? 0 : std::stoi(args[0]);
+  for (const int threads : asked > 0 ? std::vector<int>{asked} : std::vector<int>{1, 2}) {
+    at::set_num_threads(threads);
+    for (const auto precision : {ModelConfig::FLOAT32, ModelConfig::BFLOAT16}) {
+      if (args.size() > 1 && (args[1] == "bfloat16") != (precision == ModelConfig::BFLOAT16)) {
+        continue;
+      }
+      const Rates rates = RatesOf(precision, threads);
+      std::printf("%d threads: %.1f Gop/s of products, %.2f G/s exponentials, %s\n", threads,
+                  rates.products / 1e9, rates.exponentials / 1e9,
+                  model::SoftmaxLoss(precision).Description().c_str());
+      for (const Size& size : sizes) {
+        if (!Measure(size, precision, threads, rates)) return 1;
+      }
     }
   }
-  for (const Case& c : cases) {
-    if (!Measure(c)) return 1;
-  }
   return 0;
+}
+
+}  // namespace
+}  // namespace torii::bench
+
+int main(int argc, char** argv) {
+  (void)at::get_num_threads();
+  return torii::bench::Run({argv + 1, argv + argc});
 }

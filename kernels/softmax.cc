@@ -94,9 +94,10 @@ void SoftmaxKernel::PackColumns() {
                           panels_of_v_.get() + panel * size, slabs_of_v_.get() + panel * size);
     float* offset = offset_.get() + first;
     for (int64_t j = 0; j < width; ++j) {
-      offset[j] = j < columns ? static_cast<float>(
-                                    static_cast<double>(args_.column_offset[first + j]) * kLog2E)
-                              : -kInfinity;
+      offset[j] =
+          j < columns
+              ? static_cast<float>(static_cast<double>(args_.column_offset[first + j]) * kLog2E)
+              : -kInfinity;
     }
     packed_panels_.fetch_add(1, std::memory_order_release);
   }

@@ -47,8 +47,8 @@ class SoftmaxBlock;
 // Keeps its memory from one problem to the next: about 64 x U floats of logits for each thread, and
 // three arrays of U x D.
 //
-// With kBfloat16, q / tau (in base 2) and v are rounded to bfloat16 for the logits; probabilities, v
-// and weighted q are for the gradients. Products are summed in float32.
+// With kBfloat16, q / tau (in base 2) and v are rounded to bfloat16 for the logits; probabilities,
+// v and weighted q are for the gradients. Products are summed in float32.
 class SoftmaxKernel {
  public:
   // `variant`: null for the best one of this machine.

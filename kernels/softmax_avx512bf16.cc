@@ -1,5 +1,5 @@
-// The softmax kernels for Avx512 with bfloat16 products; empty where the compiler has no such target
-// (flags.cmake).
+// The softmax kernels for Avx512 with bfloat16 products; empty where the compiler has no such
+// target (flags.cmake).
 #include "kernels/softmax_pack.h"
 
 namespace torii::kernels {

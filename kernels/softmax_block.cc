@@ -120,7 +120,9 @@ void SoftmaxBlock::ComputeLogits() {
 // Exponentials in place of the logits, their row sums, and their products with the columns.
 void SoftmaxBlock::ComputeExponentials() {
   const SoftmaxVariant& k = kernel_.kernels_;
-  const auto reset = [](const ScratchFloats& x, int64_t n) { std::fill(x.get(), x.get() + n, 0.0F); };
+  const auto reset = [](const ScratchFloats& x, int64_t n) {
+    std::fill(x.get(), x.get() + n, 0.0F);
+  };
   reset(lanes_, rows_ * k.lanes);
   reset(q_sums_, kernel_.block_rows_ * kernel_.padded_dim_);
   std::fill(others_.begin(), others_.end(), 0.0);

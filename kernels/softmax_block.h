@@ -35,13 +35,15 @@ class SoftmaxBlock {
 
   const SoftmaxKernel& kernel_;
   int64_t begin_ = 0, rows_ = 0;
-  int64_t panel_size_ = 0;   // block_rows * panel_width
-  ScratchFloats q_;          // [block_rows, words of dim]: packed for logits in base 2
-  ScratchFloats scaled_q_;   // [slab][block_rows / terms, slab]: queries times the scale of their row
-  ScratchFloats logits_;     // [panels, block_rows, panel_width]: then exponentials, then slopes / scale
-  ScratchFloats by_row_;     // [block_rows, panel_width / 2]: exponentials in bfloat16
-  ScratchFloats q_sums_;     // [slab][block_rows, slab]: sums of exponentials times columns
-  ScratchFloats lanes_;      // [block_rows, lanes]: row maxima, then row sums
+  int64_t panel_size_ = 0;  // block_rows * panel_width
+  ScratchFloats q_;         // [block_rows, words of dim]: packed for logits in base 2
+  ScratchFloats
+      scaled_q_;  // [slab][block_rows / terms, slab]: queries times the scale of their row
+  ScratchFloats
+      logits_;  // [panels, block_rows, panel_width]: then exponentials, then slopes / scale
+  ScratchFloats by_row_;        // [block_rows, panel_width / 2]: exponentials in bfloat16
+  ScratchFloats q_sums_;        // [slab][block_rows, slab]: sums of exponentials times columns
+  ScratchFloats lanes_;         // [block_rows, lanes]: row maxima, then row sums
   std::vector<float> shift_;    // [block_rows]
   std::vector<float> scale_;    // [block_rows]: weight / (tau * sum of exponentials)
   std::vector<double> own_;     // [block_rows]: logit of the positive, base 2

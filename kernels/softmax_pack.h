@@ -92,7 +92,8 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
         if (scale != nullptr) terms[t] *= scale[t];
       }
       const int64_t slab = k / kSlabVectors * kSlabVectors;
-      const int64_t width = (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
+      const int64_t width =
+          (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
       Terms::StoreWords(slabs + slab * kLanes * places + place * width + (k - slab) * kLanes,
                         Terms::Pack(terms));
     }
@@ -112,7 +113,8 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
     const int64_t vectors = Kernels::DimVectors(dim);
     for (int64_t k = 0; k * kLanes < dim; ++k) {
       const int64_t slab = k / kSlabVectors * kSlabVectors;
-      const int64_t width = (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
+      const int64_t width =
+          (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
       const Floats sum =
           Load(sums + slab * kLanes * block_rows + row * width + (k - slab) * kLanes);
       const int64_t d = k * kLanes;

@@ -84,8 +84,9 @@ struct SoftmaxKernels {
         float* out = panel + (row + r) * kPanelWidth;
 #pragma GCC unroll 8
         for (int k = 0; k < kPanelVectors; ++k) {
-          Store(out + k * kLanes, k < kVectors ? sums[r][k < kVectors ? k : 0] + Load(offset + k * kLanes)
-                                               : Broadcast(-__builtin_inff()));
+          Store(out + k * kLanes, k < kVectors
+                                      ? sums[r][k < kVectors ? k : 0] + Load(offset + k * kLanes)
+                                      : Broadcast(-__builtin_inff()));
         }
       }
     }
@@ -174,7 +175,8 @@ struct SoftmaxKernels {
         }
 #pragma GCC unroll 8
         for (int k = 0; k < kPanelVectors; ++k) {
-          Terms::StoreWords(panel + r / 2 * kPanelWidth + k * kLanes, Terms::Join(e[0][k], e[1][k]));
+          Terms::StoreWords(panel + r / 2 * kPanelWidth + k * kLanes,
+                            Terms::Join(e[0][k], e[1][k]));
         }
       }
     }

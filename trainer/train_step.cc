@@ -24,7 +24,8 @@ std::span<const int64_t> OwnColumns(const sampler::Candidates& candidates, int r
 }
 
 // The loss of this rank's rows over the columns they see, and its gradients dQ [B, D], dV [U, D].
-absl::StatusOr<model::SoftmaxResult> LossOverColumns(const at::Tensor& q, const at::Tensor& v,
+absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, const at::Tensor& q,
+                                                     const at::Tensor& v,
                                                      const sampler::Candidates& candidates,
                                                      const data::Batch& batch,
                                                      const StepOptions& options) {
@@ -42,7 +43,7 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(const at::Tensor& q, const 
       .excluded = candidates.excluded,
       .temperature = options.temperature,
   };
-  TORII_ASSIGN_OR_RETURN(model::SoftmaxResult result, model::SoftmaxLoss(problem));
+  TORII_ASSIGN_OR_RETURN(model::SoftmaxResult result, loss.Compute(problem));
   if (!all) {
     result.v_grad = at::zeros_like(v).index_copy_(0, candidates.seen_columns, result.v_grad);
   }
@@ -105,7 +106,8 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
   // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
   clock.Begin(&StepTime::loss, "loss");
   TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
-                         LossOverColumns(users.vectors.detach(), v, candidates, batch, options));
+                         LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates,
+                                         batch, options));
   clock.Begin(&StepTime::exchange, "reduce-scatter");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
                          comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));

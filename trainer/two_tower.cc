@@ -41,7 +41,10 @@ model::SideShape ShapeOf(const data::Features& features) {
 
 TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset,
                    const TwoTowerConfig& config)
-    : comm_(comm), dataset_(dataset), config_(config) {}
+    : comm_(comm),
+      dataset_(dataset),
+      config_(config),
+      loss_(config.model.loss_precision()) {}
 
 absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& comm,
                                                            const data::Dataset& dataset,
@@ -186,6 +189,7 @@ std::vector<std::string> TwoTower::Description() const {
   for (const auto& group : groups_) bytes += group->bytes();
   lines.push_back(absl::StrCat("tables and optimizer state on this rank: ", bytes >> 20, " MiB, ",
                                dense_.size(), " dense weights"));
+  lines.push_back(absl::StrCat("loss: ", loss_.Description()));
   return lines;
 }
 

@@ -16,6 +16,7 @@
 #include "data/dataset.h"
 #include "model/dense_parameters.h"
 #include "model/model_plan.h"
+#include "model/softmax_loss.h"
 #include "model/tower.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/table_group.h"
@@ -66,6 +67,7 @@ class TwoTower {
                             int64_t step);
 
   model::DenseParameters& dense() { return dense_; }
+  model::SoftmaxLoss& loss() { return loss_; }
   // State of all tables of this rank (names are unique).
   std::vector<sharding::TableState> TableStates();
   const model::ModelPlan& plan() const { return plan_; }
@@ -94,6 +96,7 @@ class TwoTower {
   TwoTowerConfig config_;
   model::ModelPlan plan_;
   model::DenseParameters dense_;
+  model::SoftmaxLoss loss_;
   Side user_, item_;
   std::vector<std::unique_ptr<sharding::TableGroup>> groups_;
   std::vector<std::vector<int64_t>> keys_;  // of the lookups of a pass; kept for their memory

@@ -248,12 +248,12 @@ std::string NameOf(const ::testing::TestParamInfo<const SoftmaxVariant*>& varian
   return variant.param->name;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Float32, SoftmaxTest,
-    ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kFloat32)), NameOf);
-INSTANTIATE_TEST_SUITE_P(
-    Bfloat16, SoftmaxTest,
-    ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kBfloat16)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Float32, SoftmaxTest,
+                         ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kFloat32)),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Bfloat16, SoftmaxTest,
+                         ::testing::ValuesIn(RunnableSoftmaxVariants(SoftmaxPrecision::kBfloat16)),
+                         NameOf);
 
 TEST_P(SoftmaxTest, EqualsTheDefinitionForAllSizes) {
   for (const int64_t dim : {1, 2, 15, 16, 33, 64, 65, 130}) {

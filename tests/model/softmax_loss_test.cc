@@ -214,8 +214,7 @@ TEST(SoftmaxLossTest, TakesStridedInputsThatRequireGrad) {
   std::mt19937_64 random(9);
   const at::Tensor wide = RandomNormal(random, 6, 8).to(at::kFloat);
   const at::Tensor turned = RandomNormal(random, 4, 5).to(at::kFloat).t();
-  SoftmaxProblem strided =
-      PlainProblem(wide.narrow(1, 2, 4), turned, {0, 1, 2, 3, 4, 0}, 1);
+  SoftmaxProblem strided = PlainProblem(wide.narrow(1, 2, 4), turned, {0, 1, 2, 3, 4, 0}, 1);
   SoftmaxProblem plain = strided;
   plain.q = strided.q.contiguous();
   plain.v = strided.v.contiguous();
