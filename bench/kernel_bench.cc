@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "benchmark/benchmark.h"
 #include "kernels/score.h"
+#include "kernels/score_count.h"
 #include "kernels/score_variants.h"
 #include "kernels/softmax.h"
 
@@ -91,9 +93,12 @@ void BM_CountAbove(benchmark::State& state) {
   const PackedVectors v(RandomFloats(size.columns * size.dim, "v").data(), size.columns, size.dim);
   const std::vector<float> threshold(static_cast<size_t>(size.rows), 0.3F);
   const std::vector<int64_t> tie_before(threshold.size(), size.columns / 2);
+  std::vector<int64_t> begin(threshold.size() + 1);
+  std::iota(begin.begin(), begin.end(), int64_t{0});
   std::vector<int64_t> counts(threshold.size());
   for (auto _ : state) {
-    CountAbove(q.data(), size.rows, v, threshold.data(), tie_before.data(), counts.data());
+    CountAbove(q.data(), size.rows, v, {begin.data(), threshold.data(), tie_before.data()},
+               counts.data());
     benchmark::ClobberMemory();
   }
   Report(state, size, 2);
@@ -125,12 +130,12 @@ void BM_Softmax(benchmark::State& state) {
   args.dim = size.dim;
   args.inverse_temperature = 5;
   args.q_grad = q_grad.data();
+  args.v_grad = v_grad.data();
   args.row_loss = row_loss.data();
+  SoftmaxKernel kernel(SoftmaxPrecision::kFloat32);
   for (auto _ : state) {
-    const SoftmaxColumns columns(args);
-    SoftmaxWorker worker(args, columns);
-    worker.Run(0, size.rows);
-    worker.AddVGrad(0, size.columns, v_grad.data());
+    kernel.Start(args, 1);
+    kernel.Run(0);
     benchmark::ClobberMemory();
   }
   Report(state, size, 6);

@@ -1,7 +1,6 @@
 #include "eval/rank_targets.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,14 +10,13 @@
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
+#include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
 #include "kernels/score.h"
+#include "kernels/score_count.h"
 
 namespace torii::eval {
 namespace {
-
-// Targets scored by one task of a thread.
-constexpr int64_t kTaskTargets = 96;
 
 // The users [begin, end) of `held_out` and the range of their targets.
 struct Batch {
@@ -60,14 +58,7 @@ class BatchRanker {
         held_out_(held_out),
         batch_(batch),
         q_(q.const_data_ptr<float>()),
-        dim_(q.size(1)),
-        user_of_target_(static_cast<size_t>(batch.targets.size())) {
-    for (int64_t u = batch.users.begin; u < batch.users.end; ++u) {
-      for (int64_t t = TargetBegin(u); t < TargetBegin(u + 1); ++t) {
-        user_of_target_[static_cast<size_t>(t - batch.targets.begin)] = u;
-      }
-    }
-  }
+        dim_(q.size(1)) {}
 
   // ranks[t - batch.targets.begin] for the targets of the batch. Collective.
   absl::Status Rank(int64_t* ranks) {
@@ -77,13 +68,9 @@ class BatchRanker {
     at::Tensor counts = at::zeros({n}, at::kLong);
     const float* score = scores.const_data_ptr<float>();
     int64_t* count = counts.mutable_data_ptr<int64_t>();
-    at::parallel_for(0, n, kTaskTargets, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; t += kTaskTargets) {
-        CountItems({t, std::min(t + kTaskTargets, end)}, score, count);
-      }
-    });
-    at::parallel_for(batch_.users.begin, batch_.users.end, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t u = begin; u < end; ++u) TakeSeenAway(u, score, count);
+    ParallelBlocks(batch_.users, [&](Range users) {
+      CountItems(users, score, count);
+      for (int64_t u = users.begin; u < users.end; ++u) TakeSeenAway(u, score, count);
     });
     TORII_RETURN_IF_ERROR(comm_.AllReduce(counts, comm::ReduceOp::kSum));
     for (int64_t t = 0; t < n; ++t) ranks[t] = 1 + count[t];
@@ -91,53 +78,73 @@ class BatchRanker {
   }
 
  private:
-  int64_t TargetBegin(int64_t u) const { return held_out_.target_begin[static_cast<size_t>(u)]; }
-  // `t` counts from the batch's first target.
+  // The targets of user u, an index into held_out.users, counted from the batch's first target.
+  Range TargetsOf(int64_t u) const {
+    const auto i = static_cast<size_t>(u);
+    return {held_out_.target_begin[i] - batch_.targets.begin,
+            held_out_.target_begin[i + 1] - batch_.targets.begin};
+  }
   int64_t Target(int64_t t) const {
     return held_out_.targets[static_cast<size_t>(batch_.targets.begin + t)];
   }
   const float* Query(int64_t u) const { return q_ + (u - batch_.users.begin) * dim_; }
   bool Owns(int64_t item) const { return RowOwner(item, comm_.world_size()) == comm_.rank(); }
-  float ScoreOf(int64_t u, int64_t item) const {
-    return kernels::Score(Query(u), items_.slot(RowSlot(item, comm_.world_size())), dim_);
-  }
+  int64_t Slot(int64_t item) const { return RowSlot(item, comm_.world_size()); }
 
   // [targets] float32: the scores of the targets that this rank owns, -infinity for the others.
   at::Tensor OwnTargetScores() const {
     at::Tensor scores =
         at::full({batch_.targets.size()}, -std::numeric_limits<float>::infinity(), at::kFloat);
     float* score = scores.mutable_data_ptr<float>();
-    for (int64_t t = 0; t < scores.size(0); ++t) {
-      if (Owns(Target(t))) score[t] = ScoreOf(user_of_target_[static_cast<size_t>(t)], Target(t));
-    }
+    ParallelBlocks(batch_.users, [&](Range users) {
+      for (int64_t u = users.begin; u < users.end; ++u) {
+        const Range targets = TargetsOf(u);
+        for (int64_t t = targets.begin; t < targets.end; ++t) {
+          if (!Owns(Target(t))) continue;
+          score[t] = kernels::Score(Query(u), items_.slot(Slot(Target(t))), dim_);
+        }
+      }
+    });
     return scores;
   }
 
-  // Adds the number of own items, seen or not, before each target of `targets`.
-  void CountItems(Range targets, const float* score, int64_t* count) const {
-    std::vector<float> q(static_cast<size_t>(targets.size() * dim_));
-    std::vector<int64_t> tie_before(static_cast<size_t>(targets.size()));
-    for (int64_t t = targets.begin; t < targets.end; ++t) {
-      const float* from = Query(user_of_target_[static_cast<size_t>(t)]);
-      std::copy(from, from + dim_, q.begin() + (t - targets.begin) * dim_);
-      // Slots of this rank whose item row is smaller than the target's.
-      tie_before[static_cast<size_t>(t - targets.begin)] =
-          OwnedRows(Target(t), comm_.rank(), comm_.world_size());
+  // Adds the number of own items, seen or not, before each target of `users`.
+  void CountItems(Range users, const float* score, int64_t* count) const {
+    std::vector<int64_t> target_begin;
+    std::vector<int64_t> tie_before;
+    const int64_t first = TargetsOf(users.begin).begin;
+    for (int64_t u = users.begin; u < users.end; ++u) {
+      const Range targets = TargetsOf(u);
+      target_begin.push_back(targets.begin - first);
+      for (int64_t t = targets.begin; t < targets.end; ++t) {
+        // Slots of this rank whose item row is smaller than the target's.
+        tie_before.push_back(OwnedRows(Target(t), comm_.rank(), comm_.world_size()));
+      }
     }
-    kernels::CountAbove(q.data(), targets.size(), items_.packed, score + targets.begin,
-                        tie_before.data(), count + targets.begin);
+    target_begin.push_back(static_cast<int64_t>(tie_before.size()));
+    kernels::CountAbove(Query(users.begin), users.size(), items_.packed,
+                        {target_begin.data(), score + first, tie_before.data()}, count + first);
   }
 
   // Subtracts the own items that user `u` has seen from the counts of its targets.
   void TakeSeenAway(int64_t u, const float* score, int64_t* count) const {
+    std::vector<int64_t> items;
+    std::vector<int64_t> slots;
     for (int64_t i = held_out_.seen_begin[static_cast<size_t>(u)];
          i < held_out_.seen_begin[static_cast<size_t>(u + 1)]; ++i) {
       const int64_t item = held_out_.seen[static_cast<size_t>(i)];
       if (!Owns(item)) continue;
-      const float s = ScoreOf(u, item);
-      for (int64_t t = TargetBegin(u) - batch_.targets.begin;
-           t < TargetBegin(u + 1) - batch_.targets.begin; ++t) {
-        count[t] -= s > score[t] || (s == score[t] && item < Target(t));
+      items.push_back(item);
+      slots.push_back(Slot(item));
+    }
+    std::vector<float> scores(slots.size());
+    kernels::ScoresOfList(Query(u), items_.slot(0), dim_, slots.data(),
+                          static_cast<int64_t>(slots.size()), scores.data());
+    const Range targets = TargetsOf(u);
+    for (int64_t t = targets.begin; t < targets.end; ++t) {
+      const int64_t target = Target(t);
+      for (size_t i = 0; i < items.size(); ++i) {
+        count[t] -= scores[i] > score[t] || (scores[i] == score[t] && items[i] < target);
       }
     }
   }
@@ -148,7 +155,6 @@ class BatchRanker {
   const Batch batch_;
   const float* q_;  // [batch users, D]
   const int64_t dim_;
-  std::vector<int64_t> user_of_target_;  // index into held_out.users
 };
 
 }  // namespace

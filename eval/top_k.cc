@@ -1,61 +1,28 @@
 #include "eval/top_k.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
+#include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
-#include "kernels/score.h"
+#include "kernels/score_top_k.h"
 
 namespace torii::eval {
 namespace {
-
-constexpr int64_t kTaskUsers = 16;
-// Scores of one tile: kTaskUsers rows of about this many items.
-constexpr int64_t kTileItems = 4096;
 
 bool Better(const ScoredItem& a, const ScoredItem& b) {
   return a.score > b.score || (a.score == b.score && a.item < b.item);
 }
 
-// The best k of the items offered, in any order of scores but ascending rows.
-class BestItems {
- public:
-  explicit BestItems(int64_t k) : k_(static_cast<size_t>(k)) {}
-
-  // Later items of equal score lose, so only a higher score than the k-th best can enter.
-  void Offer(int64_t item, float score) {
-    if (!(score > bound_)) return;
-    items_.push_back({item, score});
-    if (items_.size() >= 2 * k_ + 64) Shrink();
-  }
-
-  // Best first.
-  std::vector<ScoredItem> Take() {
-    const size_t n = std::min(k_, items_.size());
-    std::partial_sort(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(n), items_.end(),
-                      Better);
-    items_.resize(n);
-    return std::move(items_);
-  }
-
- private:
-  void Shrink() {
-    const auto kth = items_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
-    std::nth_element(items_.begin(), kth, items_.end(), Better);
-    bound_ = kth->score;
-    items_.resize(k_);
-  }
-
-  size_t k_;
-  float bound_ = -std::numeric_limits<float>::infinity();
-  std::vector<ScoredItem> items_;
+// The lists of a batch of users as tensors [users, width]; item -1 where a list has ended.
+struct ListTensors {
+  at::Tensor items;   // int64
+  at::Tensor scores;  // float32
 };
 
 // This rank's lists for the users of one batch.
@@ -68,60 +35,47 @@ class OwnLists {
         items_(items),
         request_(request),
         users_(users),
-        q_(q.const_data_ptr<float>()),
-        lists_(static_cast<size_t>(users.size())) {}
+        q_(q.const_data_ptr<float>()) {}
 
-  std::vector<std::vector<ScoredItem>> Compute() {
-    at::parallel_for(0, users_.size(), kTaskUsers, [&](int64_t begin, int64_t end) {
-      for (int64_t u = begin; u < end; u += kTaskUsers) {
-        ComputeUsers({u, std::min(u + kTaskUsers, end)});
-      }
+  // Lists of `width` places.
+  ListTensors Compute(int64_t width) const {
+    const ListTensors lists = {at::full({users_.size(), width}, -1, at::kLong),
+                               at::zeros({users_.size(), width}, at::kFloat)};
+    if (width == 0) return lists;
+    ParallelBlocks({0, users_.size()}, [&](Range users) {
+      ComputeUsers(users, width, lists.items.mutable_data_ptr<int64_t>() + users.begin * width,
+                   lists.scores.mutable_data_ptr<float>() + users.begin * width);
     });
-    return std::move(lists_);
+    return lists;
   }
 
  private:
-  // Slots of this rank that the user has seen, ascending. `u` counts from the batch's first user.
-  std::vector<int64_t> SeenSlots(int64_t u) const {
-    std::vector<int64_t> slots;
+  // Appends the slots of this rank that the user has seen, ascending. `u` counts from the batch's
+  // first user.
+  void AddSeenSlots(int64_t u, std::vector<int64_t>& slots) const {
     const auto user = static_cast<size_t>(users_.begin + u);
+    const auto first = static_cast<std::ptrdiff_t>(slots.size());
     for (int64_t i = request_.seen_begin[user]; i < request_.seen_begin[user + 1]; ++i) {
       const int64_t item = request_.seen[static_cast<size_t>(i)];
       if (RowOwner(item, world_size_) == rank_) slots.push_back(RowSlot(item, world_size_));
     }
-    std::sort(slots.begin(), slots.end());
-    return slots;
+    std::sort(slots.begin() + first, slots.end());
   }
 
-  void ComputeUsers(Range users) {
-    const int64_t dim = items_.packed.dim();
-    const int64_t width = kernels::PackedVectors::panel_width();
-    const int64_t tile_items = (kTileItems + width - 1) / width * width;
-    std::vector<float> scores(static_cast<size_t>(users.size() * tile_items));
-    std::vector<BestItems> best(static_cast<size_t>(users.size()), BestItems(request_.k));
-    std::vector<std::vector<int64_t>> seen;
-    for (int64_t u = users.begin; u < users.end; ++u) seen.push_back(SeenSlots(u));
-    for (int64_t begin = 0; begin < items_.packed.n(); begin += tile_items) {
-      const Range tile{begin, std::min(begin + tile_items, items_.packed.n())};
-      kernels::ScoresOfRange(q_ + users.begin * dim, users.size(), items_.packed, tile.begin,
-                             tile.end, scores.data());
-      for (size_t i = 0; i < best.size(); ++i) {
-        OfferTile(scores.data() + static_cast<int64_t>(i) * tile.size(), tile, seen[i], best[i]);
+  void ComputeUsers(Range users, int64_t width, int64_t* items, float* scores) const {
+    std::vector<int64_t> seen_begin = {0};
+    std::vector<int64_t> seen;
+    for (int64_t u = users.begin; u < users.end; ++u) {
+      AddSeenSlots(u, seen);
+      seen_begin.push_back(static_cast<int64_t>(seen.size()));
+    }
+    std::vector<int64_t> length(static_cast<size_t>(users.size()));
+    kernels::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
+                        {seen_begin.data(), seen.data()}, {width, items, scores, length.data()});
+    for (int64_t i = 0; i < users.size(); ++i) {
+      for (int64_t j = 0; j < length[static_cast<size_t>(i)]; ++j) {
+        items[i * width + j] = rank_ + items[i * width + j] * world_size_;
       }
-    }
-    for (size_t i = 0; i < best.size(); ++i) {
-      lists_[static_cast<size_t>(users.begin) + i] = best[i].Take();
-    }
-  }
-
-  void OfferTile(float* scores, Range tile, const std::vector<int64_t>& seen,
-                 BestItems& best) const {
-    for (auto s = std::lower_bound(seen.begin(), seen.end(), tile.begin);
-         s != seen.end() && *s < tile.end; ++s) {
-      scores[*s - tile.begin] = -std::numeric_limits<float>::infinity();
-    }
-    for (int64_t j = 0; j < tile.size(); ++j) {
-      best.Offer(rank_ + (tile.begin + j) * world_size_, scores[j]);
     }
   }
 
@@ -131,40 +85,33 @@ class OwnLists {
   const TopKRequest& request_;
   const Range users_;
   const float* q_;  // [batch users, D]
-  std::vector<std::vector<ScoredItem>> lists_;
 };
 
-// All ranks' lists of each user, merged. Collective.
-absl::StatusOr<std::vector<std::vector<ScoredItem>>> MergeLists(
-    comm::Communicator& comm, const std::vector<std::vector<ScoredItem>>& own, int64_t k) {
-  at::Tensor lengths = at::empty({static_cast<int64_t>(own.size())}, at::kLong);
-  std::vector<int64_t> flat_items;
-  std::vector<float> flat_scores;
-  for (size_t u = 0; u < own.size(); ++u) {
-    lengths.mutable_data_ptr<int64_t>()[u] = static_cast<int64_t>(own[u].size());
-    for (const ScoredItem& scored : own[u]) {
-      flat_items.push_back(scored.item);
-      flat_scores.push_back(scored.score);
+// All ranks' lists of each user, merged and cut to k places. Collective.
+absl::StatusOr<std::vector<std::vector<ScoredItem>>> MergeLists(comm::Communicator& comm,
+                                                                const ListTensors& own, int64_t k) {
+  const int64_t users = own.items.size(0);
+  const int64_t width = own.items.size(1);
+  const std::vector<int64_t> rows(static_cast<size_t>(comm.world_size()), users);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all_items, comm.AllGatherV(own.items, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all_scores, comm.AllGatherV(own.scores, rows));
+  const int64_t* items = all_items.const_data_ptr<int64_t>();
+  const float* scores = all_scores.const_data_ptr<float>();
+  std::vector<std::vector<ScoredItem>> merged(static_cast<size_t>(users));
+  ParallelBlocks({0, users}, [&](Range block) {
+    for (int64_t u = block.begin; u < block.end; ++u) {
+      std::vector<ScoredItem>& list = merged[static_cast<size_t>(u)];
+      for (int64_t r = 0; r < comm.world_size(); ++r) {
+        const auto middle = static_cast<std::ptrdiff_t>(list.size());
+        const int64_t begin = (r * users + u) * width;
+        for (int64_t i = begin; i < begin + width && items[i] >= 0; ++i) {
+          list.push_back({items[i], scores[i]});
+        }
+        std::inplace_merge(list.begin(), list.begin() + middle, list.end(), Better);
+        list.resize(std::min(list.size(), static_cast<size_t>(k)));
+      }
     }
-  }
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all_lengths, comm::AllGatherRows(comm, lengths));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor items,
-                         comm::AllGatherRows(comm, at::tensor(flat_items, at::kLong)));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor scores,
-                         comm::AllGatherRows(comm, at::tensor(flat_scores, at::kFloat)));
-  std::vector<std::vector<ScoredItem>> merged(own.size());
-  int64_t next = 0;
-  for (int64_t i = 0; i < all_lengths.size(0); ++i) {
-    std::vector<ScoredItem>& list = merged[static_cast<size_t>(i) % own.size()];
-    const int64_t end = next + all_lengths.const_data_ptr<int64_t>()[i];
-    for (; next < end; ++next) {
-      list.push_back({items.const_data_ptr<int64_t>()[next], scores.const_data_ptr<float>()[next]});
-    }
-  }
-  for (std::vector<ScoredItem>& list : merged) {
-    std::sort(list.begin(), list.end(), Better);
-    list.resize(std::min(list.size(), static_cast<size_t>(k)));
-  }
+  });
   return merged;
 }
 
@@ -199,6 +146,8 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
   TORII_ASSIGN_OR_RETURN(const ScoringItems scoring, PrepareItems(comm, items));
   std::vector<std::vector<ScoredItem>> lists;
   const auto n = static_cast<int64_t>(request.users.size());
+  // No rank owns more items than the first.
+  const int64_t width = std::min(request.k, OwnedRows(items.total_items, 0, comm.world_size()));
   for (int64_t begin = 0; begin < n; begin += request.batch_users) {
     const Range users{begin, std::min(begin + request.batch_users, n)};
     TORII_ASSIGN_OR_RETURN(
@@ -209,7 +158,7 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
                       query));
     TORII_ASSIGN_OR_RETURN(
         std::vector<std::vector<ScoredItem>> merged,
-        MergeLists(comm, OwnLists(comm, scoring, request, users, q).Compute(), request.k));
+        MergeLists(comm, OwnLists(comm, scoring, request, users, q).Compute(width), request.k));
     for (std::vector<ScoredItem>& list : merged) lists.push_back(std::move(list));
   }
   return lists;

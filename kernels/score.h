@@ -18,7 +18,10 @@ class PackedVectors {
   PackedVectors(const float* v, int64_t n, int64_t dim);
   int64_t n() const { return n_; }
   int64_t dim() const { return dim_; }
-  const float* panels() const { return panels_.get(); }
+  int64_t num_panels() const;
+  const float* panel(int64_t p) const { return panels_.get() + p * panel_width() * dim_; }
+  // Items of panel p, of which only the last may lack some.
+  int64_t panel_items(int64_t p) const;
   static int64_t panel_width();
 
  private:
@@ -29,17 +32,11 @@ class PackedVectors {
 // out[i * n + j] = q_i . v_j for q [rows, dim].
 void Scores(const float* q, int64_t rows, const PackedVectors& v, float* out);
 
-// The same for the items [begin, end) alone: out[i * (end - begin) + j - begin]. `begin` is a
-// multiple of panel_width().
-void ScoresOfRange(const float* q, int64_t rows, const PackedVectors& v, int64_t begin, int64_t end,
-                   float* out);
-
-// For each row i: how many items j have score > threshold[i], or == threshold[i] with j <
-// tie_before[i]. Adds to counts[i].
-void CountAbove(const float* q, int64_t rows, const PackedVectors& v, const float* threshold,
-                const int64_t* tie_before, int64_t* counts);
-
-// The score of one pair, bit-equal to the corresponding entry of Scores.
+// out[i] = the score of q [dim] and row rows[i] of v [*, dim], bit-equal to the corresponding entry
+// of Scores.
+void ScoresOfList(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
+                  float* out);
+// The same for one pair.
 float Score(const float* q, const float* v, int64_t dim);
 
 // "avx512", "avx2" or "baseline": what this CPU runs.

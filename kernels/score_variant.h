@@ -6,28 +6,43 @@
 
 namespace torii::kernels {
 
-// The work of count_tile: for each row of a tile how many items of a full panel score above its
-// threshold, or equal to it with an index in the panel below tie_before.
-struct CountTile {
-  const float* q;      // [dim, tile_rows]: the rows of a tile, interleaved
+// The rows of a tile and the items of a panel, zeros where there are none.
+struct ScoreTile {
+  const float* q;      // [dim, tile_rows]: the rows, interleaved
   const float* panel;  // [dim, panel_width]
   int64_t dim;
-  const float* threshold;     // [tile_rows]
-  const int64_t* tie_before;  // [tile_rows], may lie outside the panel
-  int32_t* counters;          // [tile_rows, lanes], increased
+};
+
+// The work of count_tile: each row has a limit in each of `rounds` rounds; the scores above it are
+// counted. The scores are computed once.
+struct CountTile {
+  int64_t rounds;
+  const float* limit;  // [rounds, tile_rows]
+  int32_t* counters;   // [rounds, tile_rows, lanes], increased
+};
+
+// The work of filter_tile: which scores of a row are above its limit.
+struct FilterTile {
+  const float* limit;  // [tile_rows]
+  uint64_t* above;     // [tile_rows]: bit j is set where the score of item j is
+  float* scores;       // [tile_rows, panel_width]: written for rows with a bit set
 };
 
 struct ScoreVariant {
   const char* name;
   int64_t tile_rows;    // query rows of one tile
-  int64_t panel_width;  // items of one panel
+  int64_t panel_width;  // items of one panel, at most 64
   int64_t lanes;        // counters of one row
   // out[r * stride + j] for all rows of the tile and the first `vectors` * lanes items of the
   // panel.
-  void (*score_tile)(const float* q, const float* panel, int64_t dim, int64_t vectors, float* out,
-                     int64_t stride);
-  void (*count_tile)(const CountTile& tile);
-  float (*score)(const float* q, const float* v, int64_t dim);
+  void (*score_tile)(const ScoreTile& tile, int64_t vectors, float* out, int64_t stride);
+  // out[j] for all items of the panel and the row of the tile that tile.q points to.
+  void (*score_row)(const ScoreTile& tile, float* out);
+  void (*count_tile)(const ScoreTile& tile, const CountTile& count);
+  void (*filter_tile)(const ScoreTile& tile, const FilterTile& filter);
+  // out[i] = the score of q [dim] and row rows[i] of v [*, dim].
+  void (*score_list)(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
+                     float* out);
   // `steps` multiply-adds in each accumulator of a tile, without memory: what the machine can do,
   // for benchmarks.
   void (*multiply_add)(int64_t steps, float factor, float* out);

@@ -1,38 +1,17 @@
 #include "kernels/score.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
-#include <string>
 #include <vector>
 
-#include "base/random.h"
 #include "gtest/gtest.h"
 #include "kernels/score_variants.h"
+#include "tests/kernels/score_support.h"
 
 namespace torii::kernels {
 namespace {
 
-std::vector<float> RandomVectors(int64_t rows, int64_t dim, std::string_view purpose) {
-  std::vector<float> out(static_cast<size_t>(rows * dim));
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<float>(2 * RandomStream(7, purpose).Uniform(i) - 1);
-  }
-  return out;
-}
-
-// Runs every test for every instruction set of this machine.
-class ScoreTest : public ::testing::TestWithParam<const ScoreVariant*> {
- protected:
-  void SetUp() override { UseScoreVariant(*GetParam()); }
-  void TearDown() override { UseScoreVariant(*RunnableScoreVariants().front()); }
-};
-
+using ScoreTest = ScoreVariantsTest;
 INSTANTIATE_TEST_SUITE_P(AllVariants, ScoreTest, ::testing::ValuesIn(RunnableScoreVariants()),
-                         [](const auto& variant) { return std::string(variant.param->name); });
-
-bool SameBits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+                         VariantName);
 
 TEST_P(ScoreTest, ScoresAreCloseToDoublePrecisionForAllSizes) {
   for (const int64_t dim : {0, 1, 2, 7, 64, 131}) {
@@ -89,106 +68,25 @@ TEST_P(ScoreTest, PairScoreHasTheBitsOfScoresWhateverTheTile) {
   }
 }
 
-TEST_P(ScoreTest, RangeIsACutOfAllScores) {
-  const int64_t dim = 9;
-  const int64_t n = 151;
-  const int64_t rows = 10;
-  const std::vector<float> q = RandomVectors(rows, dim, "q");
-  const std::vector<float> v = RandomVectors(n, dim, "v");
-  const PackedVectors packed(v.data(), n, dim);
-  std::vector<float> all(static_cast<size_t>(rows * n));
-  Scores(q.data(), rows, packed, all.data());
+TEST_P(ScoreTest, ListHasTheBitsOfScoresInAnyOrderAndNumber) {
+  for (const int64_t dim : {0, 1, 15, 16, 33, 64}) {
+    const int64_t n = 61;
+    const std::vector<float> q = RandomVectors(1, dim, "q");
+    const std::vector<float> v = RandomVectors(n, dim, "v");
+    std::vector<float> all(static_cast<size_t>(n));
+    Scores(q.data(), 1, PackedVectors(v.data(), n, dim), all.data());
 
-  for (int64_t begin = 0; begin < n; begin += PackedVectors::panel_width()) {
-    for (const int64_t end : {begin, begin + 1, (begin + n) / 2, n}) {
-      std::vector<float> part(static_cast<size_t>(rows * (end - begin)));
-      ScoresOfRange(q.data(), rows, packed, begin, end, part.data());
-      for (int64_t i = 0; i < rows; ++i) {
-        for (int64_t j = begin; j < end; ++j) {
-          ASSERT_TRUE(SameBits(part[static_cast<size_t>(i * (end - begin) + j - begin)],
-                               all[static_cast<size_t>(i * n + j)]));
-        }
+    for (const int64_t size : {0, 1, 2, 3, 5, 8, 16, 17, 47, 100}) {
+      std::vector<int64_t> rows;
+      for (int64_t i = 0; i < size; ++i) rows.push_back((i * 37 + 5) % n);
+      std::vector<float> out(rows.size() + 1, -5.0F);
+      ScoresOfList(q.data(), v.data(), dim, rows.data(), size, out.data());
+      for (size_t i = 0; i < rows.size(); ++i) {
+        ASSERT_TRUE(SameBits(out[i], all[static_cast<size_t>(rows[i])])) << dim << " " << size;
       }
+      ASSERT_EQ(out.back(), -5.0F) << "written past the end";
     }
   }
-}
-
-// Counts by comparing single scores, on top of what `counts` holds.
-void CountOneByOne(const std::vector<float>& q, const std::vector<float>& v, int64_t n, int64_t dim,
-                   const std::vector<float>& threshold, const std::vector<int64_t>& tie_before,
-                   std::vector<int64_t>& counts) {
-  for (size_t i = 0; i < counts.size(); ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      const float s = Score(q.data() + static_cast<int64_t>(i) * dim, v.data() + j * dim, dim);
-      counts[i] += s > threshold[i] || (s == threshold[i] && j < tie_before[i]);
-    }
-  }
-}
-
-TEST_P(ScoreTest, CountAboveEqualsCountingOneByOneWithTies) {
-  const int64_t dim = 3;
-  for (const int64_t n : {0, 1, 2, 15, 16, 48, 96, 97, 250}) {
-    for (const int64_t rows : {0, 1, 8, 13, 120}) {
-      // Few different small integers: most scores tie.
-      std::vector<float> q = RandomVectors(rows, dim, "q");
-      std::vector<float> v = RandomVectors(n, dim, "v");
-      for (float& x : q) x = std::round(x * 2);
-      for (float& x : v) x = std::round(x);
-      std::vector<float> threshold;
-      std::vector<int64_t> tie_before;
-      for (int64_t i = 0; i < rows; ++i) {
-        threshold.push_back(static_cast<float>(i % 7 - 3));
-        tie_before.push_back(RandomStream(3, "ties").Below(static_cast<uint64_t>(i), n + 3) - 1);
-      }
-      std::vector<int64_t> counts(static_cast<size_t>(rows), 1000);
-      std::vector<int64_t> want = counts;
-      CountOneByOne(q, v, n, dim, threshold, tie_before, want);
-
-      CountAbove(q.data(), rows, PackedVectors(v.data(), n, dim), threshold.data(),
-                 tie_before.data(), counts.data());
-
-      ASSERT_EQ(counts, want) << n << " items, " << rows << " rows";
-    }
-  }
-}
-
-TEST_P(ScoreTest, CountAboveFindsTiesOfRealScores) {
-  const int64_t dim = 64;
-  const int64_t n = 300;
-  const int64_t rows = 30;
-  const std::vector<float> q = RandomVectors(rows, dim, "q");
-  std::vector<float> v = RandomVectors(n, dim, "v");
-  // Items 150..299 repeat items 0..149.
-  std::copy(v.begin(), v.begin() + 150 * dim, v.begin() + 150 * dim);
-  std::vector<float> threshold;
-  std::vector<int64_t> tie_before;
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t target = i * 10;
-    threshold.push_back(Score(q.data() + i * dim, v.data() + target * dim, dim));
-    tie_before.push_back(target);
-  }
-  std::vector<int64_t> counts(static_cast<size_t>(rows), 0);
-  std::vector<int64_t> want = counts;
-  CountOneByOne(q, v, n, dim, threshold, tie_before, want);
-
-  CountAbove(q.data(), rows, PackedVectors(v.data(), n, dim), threshold.data(), tie_before.data(),
-             counts.data());
-
-  EXPECT_EQ(counts, want);
-}
-
-TEST_P(ScoreTest, InfiniteThresholdsCountAllOrNothing) {
-  const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> q = {1, 1, 1};
-  const std::vector<float> v(50, 0.0F);
-  const std::vector<float> threshold = {-infinity, infinity, 0.0F};
-  const std::vector<int64_t> tie_before = {0, 50, 7};
-  std::vector<int64_t> counts(3, 0);
-
-  CountAbove(q.data(), 3, PackedVectors(v.data(), 50, 1), threshold.data(), tie_before.data(),
-             counts.data());
-
-  EXPECT_EQ(counts, (std::vector<int64_t>{50, 0, 7}));
 }
 
 TEST(ScoreVariantTest, BaselineIsAlwaysThereAndTheBestIsChosen) {

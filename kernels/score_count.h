@@ -1,0 +1,23 @@
+// Ranks by counting: how many items score above a threshold, without storing a score.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/score.h"
+
+namespace torii::kernels {
+
+// Thresholds of some rows. Those of row i are begin[i] .. begin[i + 1]; a row may have none.
+struct Thresholds {
+  const int64_t* begin;  // [rows + 1]
+  const float* score;
+  const int64_t* tie_before;
+};
+
+// Adds to counts[t], for each threshold t of a row of q [rows, dim]: how many items j have a score
+// > score[t], or == score[t] with j < tie_before[t]. Scores must be finite. The products of a row
+// are computed once, whatever the number of its thresholds.
+void CountAbove(const float* q, int64_t rows, const PackedVectors& v, const Thresholds& thresholds,
+                int64_t* counts);
+
+}  // namespace torii::kernels

@@ -1,0 +1,124 @@
+#include "kernels/score_top_k.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "base/check.h"
+#include "kernels/score_rows.h"
+
+namespace torii::kernels {
+namespace {
+
+// A score and an item in one number: the higher number is the better item.
+uint64_t KeyOf(float score, int64_t item) {
+  const auto bits = std::bit_cast<uint32_t>(score + 0.0F);  // -0 is 0
+  const uint32_t ordered = (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
+  return (static_cast<uint64_t>(ordered) << 32) | (0xFFFFFFFFU - static_cast<uint32_t>(item));
+}
+
+int64_t ItemOf(uint64_t key) { return static_cast<int64_t>(0xFFFFFFFFU - (key & 0xFFFFFFFFU)); }
+
+float ScoreOf(uint64_t key) {
+  const auto ordered = static_cast<uint32_t>(key >> 32);
+  return std::bit_cast<float>((ordered >> 31) != 0 ? ordered ^ 0x80000000U : ~ordered);
+}
+
+// The best items of one row among those that were offered, in ascending order of items.
+class BestItems {
+ public:
+  BestItems(int64_t k, const int64_t* hidden_begin, const int64_t* hidden_end)
+      : k_(static_cast<size_t>(k)), hidden_(hidden_begin), hidden_end_(hidden_end) {
+    keys_.reserve(2 * k_ + 64);
+  }
+
+  // Offers the items first + j < end for the bits j of `above`, with scores[j]. Returns the limit:
+  // an item that is not above it comes after k better ones.
+  float Offer(uint64_t above, const float* scores, int64_t first, int64_t end) {
+    for (; hidden_ < hidden_end_ && *hidden_ < end; ++hidden_) {
+      if (*hidden_ >= first) above &= ~(uint64_t{1} << (*hidden_ - first));
+    }
+    for (; above != 0; above &= above - 1) {
+      const int j = std::countr_zero(above);
+      keys_.push_back(KeyOf(scores[j], first + j));
+    }
+    if (keys_.size() >= 2 * k_) Shrink();
+    return limit_;
+  }
+
+  // Writes the list, best first, and returns its length.
+  int64_t Take(int64_t* items, float* scores) {
+    if (keys_.size() > k_) Shrink();
+    std::sort(keys_.begin(), keys_.end(), std::greater<>());
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      items[i] = ItemOf(keys_[i]);
+      scores[i] = ScoreOf(keys_[i]);
+    }
+    return static_cast<int64_t>(keys_.size());
+  }
+
+ private:
+  void Shrink() {
+    const auto kth = keys_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+    std::nth_element(keys_.begin(), kth, keys_.end(), std::greater<>());
+    limit_ = ScoreOf(*kth);
+    keys_.resize(k_);
+  }
+
+  size_t k_;
+  const int64_t* hidden_;  // the next hidden item
+  const int64_t* hidden_end_;
+  float limit_ = -std::numeric_limits<float>::infinity();
+  std::vector<uint64_t> keys_;
+};
+
+// The panels pass by one block of rows.
+void TopKOfBlock(const float* q, int64_t rows, const PackedVectors& v, const HiddenItems& hidden,
+                 const TopKLists& lists) {
+  const ScoreVariant& k = CurrentScoreVariant();
+  const TiledRows tiles(q, nullptr, rows, v.dim());
+  std::vector<BestItems> best;
+  for (int64_t i = 0; i < rows; ++i) {
+    best.emplace_back(std::min(lists.k, std::max<int64_t>(v.n(), 1)),
+                      hidden.items + hidden.begin[i], hidden.items + hidden.begin[i + 1]);
+  }
+  // Rows that do not exist have limits that nothing is above.
+  std::vector<float> limit(static_cast<size_t>(tiles.num_tiles() * k.tile_rows),
+                           std::numeric_limits<float>::infinity());
+  std::fill_n(limit.begin(), rows, -std::numeric_limits<float>::infinity());
+  uint64_t above[8];
+  alignas(64) float scores[8 * 64];
+  ForEachPanelAndTile(v, tiles.num_tiles(), [&](int64_t p, int64_t t) {
+    float* tile_limit = limit.data() + t * k.tile_rows;
+    k.filter_tile({tiles.tile(t), v.panel(p), v.dim()}, {tile_limit, above, scores});
+    const int64_t first = p * k.panel_width;
+    const uint64_t existing = ~uint64_t{0} >> (64 - v.panel_items(p));
+    for (int64_t r = 0; r < k.tile_rows; ++r) {
+      if ((above[r] & existing) == 0) continue;
+      tile_limit[r] = best[static_cast<size_t>(t * k.tile_rows + r)].Offer(
+          above[r] & existing, scores + r * k.panel_width, first, first + k.panel_width);
+    }
+  });
+  for (int64_t i = 0; i < rows; ++i) {
+    lists.length[i] =
+        best[static_cast<size_t>(i)].Take(lists.items + i * lists.k, lists.scores + i * lists.k);
+  }
+}
+
+}  // namespace
+
+void TopKOfRows(const float* q, int64_t rows, const PackedVectors& v, const HiddenItems& hidden,
+                const TopKLists& lists) {
+  TORII_CHECK(lists.k >= 1, "k ", lists.k);
+  TORII_CHECK(v.n() <= std::numeric_limits<uint32_t>::max(), v.n(), " items");
+  for (int64_t block = 0; block < rows; block += kBlockRows) {
+    TopKOfBlock(q + block * v.dim(), std::min(kBlockRows, rows - block), v,
+                {hidden.begin + block, hidden.items},
+                {lists.k, lists.items + block * lists.k, lists.scores + block * lists.k,
+                 lists.length + block});
+  }
+}
+
+}  // namespace torii::kernels

@@ -1,0 +1,31 @@
+// The items with the highest scores, without storing all scores: a row's scores are compared with a
+// limit that its k-th best so far sets, and only what is above is kept.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/score.h"
+
+namespace torii::kernels {
+
+// The lists of `rows` rows, each of `k` places; row i has length[i] of them, best first, ties by
+// smaller item.
+struct TopKLists {
+  int64_t k;
+  int64_t* items;   // [rows, k]
+  float* scores;    // [rows, k]
+  int64_t* length;  // [rows]
+};
+
+// Items that a row leaves out: hidden[begin[i]] .. hidden[begin[i + 1] - 1], ascending.
+struct HiddenItems {
+  const int64_t* begin;  // [rows + 1]
+  const int64_t* items;
+};
+
+// The k best of v.n() items for each row of q [rows, dim]; v.n() < 2^32, k >= 1. Scores must be
+// finite.
+void TopKOfRows(const float* q, int64_t rows, const PackedVectors& v, const HiddenItems& hidden,
+                const TopKLists& lists);
+
+}  // namespace torii::kernels
