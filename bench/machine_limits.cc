@@ -22,7 +22,7 @@
 namespace torii::bench {
 namespace {
 
-constexpr int kRepeats = 5;
+constexpr int kRepeats = 15;
 std::atomic<float> discarded;  // what the loops compute goes here
 
 const MachineLoops& Loops() {

@@ -1,10 +1,13 @@
 // The whole training step on the numbers of a peer: reads the arrays that its --dump wrote
 // (user_ids, item_ids [batches, B], logq [items], initial weights w_*), trains on them and prints
-// one JSON line with the seconds of a step, examples/s, where the time went, and the first five
-// losses.
+// one JSON line: seconds of a step, examples/s, where the time went, the fraction of what this
+// machine allows (machine_limits.h), and the first five losses.
 //
-//   step_bench DUMP_DIR [steps per repeat = 6] [repeats = 5] [threads of this process = 2]
-//   mpirun -np 2 step_bench DUMP_DIR 6 5 1
+//   step_bench DUMP_DIR [--steps 6] [--repeats 5] [--threads N] [--precision fp32|bf16]
+//   mpirun -np 2 step_bench DUMP_DIR --threads 1
+//
+// steps: of a repeat. threads: of this process; default: all cores that it may use. precision: of
+// the loss.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -13,12 +16,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
+#include <thread>
 
 #include "base/split_evenly.h"
 #include "base/stopwatch.h"
+#include "bench/machine_limits.h"
 #include "bench/npy.h"
 #include "comm/in_process/rank_group.h"
 #include "comm/mpi/mpi_environment.h"
@@ -113,10 +120,11 @@ absl::StatusOr<Dump> ReadDump(const std::string& folder) {
   return dump;
 }
 
-trainer::TwoTowerConfig PeerModel(const Dump& dump) {
+trainer::TwoTowerConfig PeerModel(const Dump& dump, bool bf16) {
   trainer::TwoTowerConfig config;
   config.model.set_dim(static_cast<int32_t>(dump.weights.at("user").size(1)));
   config.model.set_temperature(0.1);
+  if (bf16) config.model.set_loss_precision(model::ModelConfig::BFLOAT16);
   const auto hidden = static_cast<int32_t>(dump.weights.at("user_w1").size(0));
   config.model.mutable_user()->add_hidden(hidden);
   config.model.mutable_item()->add_hidden(hidden);
@@ -142,93 +150,204 @@ void SetWeights(trainer::TwoTower& towers, const Dump& dump, int rank, int world
 struct Arguments {
   std::string folder;
   int64_t steps = 6, repeats = 5;
+  int threads = 1;
+  bool bf16 = false;
 };
 
-absl::Status Run(comm::Communicator& comm, const Arguments& arguments) {
-  TORII_ASSIGN_OR_RETURN(const Dump dump, ReadDump(arguments.folder));
-  const BareDataset dataset(dump.weights.at("user").size(0), dump.weights.at("item").size(0));
-  TORII_ASSIGN_OR_RETURN(auto towers, trainer::TwoTower::Create(comm, dataset, PeerModel(dump)));
-  SetWeights(*towers, dump, comm.rank(), comm.world_size());
-  sampler::SamplerConfig sampling;
-  sampling.set_correct_in_batch(false);
-  sampling.set_correct_uniform(false);
-  sampling.set_correct_popularity(false);
-  TORII_ASSIGN_OR_RETURN(auto in_batch,
-                         sampler::NegativeSampler::Create(sampling, dataset.item_counts(), 1));
-  const PeerSampler sampler(std::move(in_batch), dump.log_q);
-  trainer::DenseOptimizerConfig adam;
-  trainer::DenseOptimizer dense(adam, towers->dense());
+// Trains on the peer's batches, in turn.
+class StepRun {
+ public:
+  StepRun(comm::Communicator& comm, const Dump& dump)
+      : comm_(comm),
+        dump_(dump),
+        dataset_(dump.weights.at("user").size(0), dump.weights.at("item").size(0)) {}
 
-  const int64_t batch = dump.users.size(1);
-  const Range mine = SplitEvenly(batch, comm.world_size(), comm.rank());
-  int64_t step = 0;
+  absl::Status Prepare(bool bf16) {
+    TORII_ASSIGN_OR_RETURN(towers_,
+                           trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_, bf16)));
+    SetWeights(*towers_, dump_, comm_.rank(), comm_.world_size());
+    sampler::SamplerConfig sampling;
+    sampling.set_correct_in_batch(false);
+    sampling.set_correct_uniform(false);
+    sampling.set_correct_popularity(false);
+    TORII_ASSIGN_OR_RETURN(auto in_batch,
+                           sampler::NegativeSampler::Create(sampling, dataset_.item_counts(), 1));
+    sampler_ = std::make_unique<PeerSampler>(std::move(in_batch), dump_.log_q);
+    dense_ = std::make_unique<trainer::DenseOptimizer>(trainer::DenseOptimizerConfig(),
+                                                       towers_->dense());
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<trainer::StepResult> Step() {
+    const data::Batch batch = NextBatch();
+    return trainer::TrainStep(*towers_, *sampler_, *dense_, batch, {.temperature = 0.1}, step_++,
+                              1.0, &time);
+  }
+
   trainer::StepTime time;
-  std::vector<double> losses;
-  const auto train = [&]() -> absl::Status {
-    const int64_t b = step % dump.users.size(0);
+
+ private:
+  data::Batch NextBatch() const {
+    const int64_t rows = dump_.users.size(1);
+    const Range mine = SplitEvenly(rows, comm_.world_size(), comm_.rank());
     const auto slice = [&](const at::Tensor& ids) {
-      const int64_t* row = ids.const_data_ptr<int64_t>() + b * batch;
+      const int64_t* row = ids.const_data_ptr<int64_t>() + step_ % ids.size(0) * rows;
       return std::vector<int64_t>(row + mine.begin, row + mine.end);
     };
     data::Batch part;
-    part.global_rows = batch;
+    part.global_rows = rows;
     part.first_position = mine.begin;
-    part.users = slice(dump.users);
-    part.items = slice(dump.items);
+    part.users = slice(dump_.users);
+    part.items = slice(dump_.items);
     part.weights.assign(part.users.size(), 1.0f);
     part.history.offsets.assign(part.users.size() + 1, 0);
-    TORII_ASSIGN_OR_RETURN(
-        const trainer::StepResult result,
-        trainer::TrainStep(*towers, sampler, dense, part, {.temperature = 0.1}, step, 1.0, &time));
-    if (losses.size() < 5) losses.push_back(result.loss);
-    ++step;
-    return absl::OkStatus();
-  };
+    return part;
+  }
 
-  for (int i = 0; i < 8; ++i) TORII_RETURN_IF_ERROR(train());
-  time = {};
-  std::vector<double> seconds;
+  comm::Communicator& comm_;
+  const Dump& dump_;
+  const BareDataset dataset_;
+  std::unique_ptr<trainer::TwoTower> towers_;
+  std::unique_ptr<PeerSampler> sampler_;
+  std::unique_ptr<trainer::DenseOptimizer> dense_;
+  int64_t step_ = 0;
+};
+
+// Seconds that all ranks together need at least for B rows and U columns: the products of the loss
+// and of the towers, the exponentials, the rows of the tables.
+struct StepLimit {
+  double loss = 0, towers = 0, rows = 0;
+  double total() const { return loss + towers + rows; }
+};
+
+absl::StatusOr<StepLimit> LimitOfStep(comm::Communicator& comm, const Arguments& arguments,
+                                      const Dump& dump, double columns) {
+  constexpr int64_t kTableBytes = int64_t{256} << 20;
+  TORII_RETURN_IF_ERROR(comm.Barrier());
+  const MachineLimits own = MeasureMachineLimits(arguments.threads, kTableBytes);
+  at::Tensor sum = at::tensor({own.fma, arguments.bf16 && own.bf16_dot > 0 ? own.bf16_dot : own.fma,
+                               own.exp, own.rows.copy, own.rows.update},
+                              at::kDouble);
+  TORII_RETURN_IF_ERROR(comm.AllReduce(sum, comm::ReduceOp::kSum));
+  const auto rate = [&](int64_t i) { return sum[i].item<double>(); };
+  const auto rows = static_cast<double>(dump.users.size(1));
+  const auto dim = static_cast<double>(dump.weights.at("user").size(1));
+  const auto hidden = static_cast<double>(dump.weights.at("user_w1").size(0));
+  StepLimit limit;
+  limit.loss = 6 * rows * columns * dim / rate(1) + rows * columns / rate(2);
+  limit.towers = 12 * (rows + columns) * dim * hidden / rate(0);
+  limit.rows = (rows + columns) * (1 / rate(3) + 1 / rate(4));
+  return limit;
+}
+
+struct Measured {
+  std::vector<double> seconds;  // of a step, one for each repeat, ascending
+  std::vector<double> losses;   // of the first five steps
+  double columns = 0;           // mean U
+};
+
+absl::StatusOr<Measured> Measure(comm::Communicator& comm, const Arguments& arguments,
+                                 StepRun* run) {
+  constexpr int kWarmUp = 8;
+  Measured measured;
+  for (int i = 0; i < kWarmUp; ++i) {
+    TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
+    if (measured.losses.size() < 5) measured.losses.push_back(result.loss);
+  }
+  run->time = {};
+  int64_t columns = 0;
   for (int64_t r = 0; r < arguments.repeats; ++r) {
     TORII_RETURN_IF_ERROR(comm.Barrier());
     const Stopwatch watch;
-    for (int64_t s = 0; s < arguments.steps; ++s) TORII_RETURN_IF_ERROR(train());
+    for (int64_t s = 0; s < arguments.steps; ++s) {
+      TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
+      columns += result.columns;
+    }
     TORII_RETURN_IF_ERROR(comm.Barrier());
-    seconds.push_back(watch.seconds() / static_cast<double>(arguments.steps));
+    measured.seconds.push_back(watch.seconds() / static_cast<double>(arguments.steps));
   }
+  std::sort(measured.seconds.begin(), measured.seconds.end());
+  measured.columns =
+      static_cast<double>(columns) / static_cast<double>(arguments.repeats * arguments.steps);
+  return measured;
+}
+
+absl::Status Run(comm::Communicator& comm, const Arguments& arguments) {
+  TORII_ASSIGN_OR_RETURN(const Dump dump, ReadDump(arguments.folder));
+  StepRun run(comm, dump);
+  TORII_RETURN_IF_ERROR(run.Prepare(arguments.bf16));
+  TORII_ASSIGN_OR_RETURN(const Measured measured, Measure(comm, arguments, &run));
+  TORII_ASSIGN_OR_RETURN(const StepLimit limit,
+                         LimitOfStep(comm, arguments, dump, measured.columns));
   if (comm.rank() != 0) return absl::OkStatus();
-  std::sort(seconds.begin(), seconds.end());
-  const double median = seconds[seconds.size() / 2];
-  const double total = time.total();
-  nlohmann::ordered_json line = {{"case", "step"},
-                                 {"B", batch},
-                                 {"world", comm.world_size()},
-                                 {"threads", at::get_num_threads()},
-                                 {"seconds_min", seconds.front()},
-                                 {"seconds_median", median},
-                                 {"seconds_max", seconds.back()},
-                                 {"examples_per_s", static_cast<double>(batch) / median},
-                                 {"exchange", time.exchange / total},
-                                 {"towers", time.towers / total},
-                                 {"loss", time.loss / total},
-                                 {"update", time.update / total},
-                                 {"losses", losses}};
+  const double median = measured.seconds[measured.seconds.size() / 2];
+  const double steps = static_cast<double>(arguments.steps * arguments.repeats);
+  const double mean = std::accumulate(measured.seconds.begin(), measured.seconds.end(), 0.0) /
+                      static_cast<double>(measured.seconds.size());
+  const auto share = [&](double seconds) { return seconds / steps / mean; };
+  const nlohmann::ordered_json line = {
+      {"case", "step"},
+      {"B", dump.users.size(1)},
+      {"world", comm.world_size()},
+      {"threads", arguments.threads},
+      {"precision", arguments.bf16 ? "bf16" : "fp32"},
+      {"seconds_min", measured.seconds.front()},
+      {"seconds_median", median},
+      {"seconds_max", measured.seconds.back()},
+      {"examples_per_s", static_cast<double>(dump.users.size(1)) / median},
+      {"columns", measured.columns},
+      {"limit_seconds", limit.total()},
+      {"fraction_of_limit", limit.total() / median},
+      {"exchange", share(run.time.exchange)},
+      {"towers", share(run.time.towers)},
+      {"towers_limit", limit.towers / median},
+      {"loss", share(run.time.loss)},
+      {"loss_limit", limit.loss / median},
+      {"update", share(run.time.update)},
+      {"rows_limit", limit.rows / median},
+      {"losses", measured.losses}};
   std::printf("%s\n", line.dump().c_str());
   return absl::OkStatus();
+}
+
+// False if the command line is wrong.
+bool Parse(int argc, char** argv, Arguments* arguments) {
+  arguments->threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (argc < 2 || argc % 2 != 0) return false;
+  arguments->folder = argv[1];
+  for (int i = 2; i < argc; i += 2) {
+    const std::string flag = argv[i], value = argv[i + 1];
+    const int64_t number = std::atoll(value.c_str());
+    if (flag == "--precision" && (value == "fp32" || value == "bf16")) {
+      arguments->bf16 = value == "bf16";
+    } else if (number < 1) {
+      return false;
+    } else if (flag == "--steps") {
+      arguments->steps = number;
+    } else if (flag == "--repeats") {
+      arguments->repeats = number;
+    } else if (flag == "--threads") {
+      arguments->threads = static_cast<int>(number);
+    } else {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
 }  // namespace torii::bench
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: step_bench DUMP_DIR [steps] [repeats] [threads]\n");
+  torii::bench::Arguments arguments;
+  if (!torii::bench::Parse(argc, argv, &arguments)) {
+    std::fprintf(stderr,
+                 "usage: step_bench DUMP_DIR [--steps N] [--repeats N] [--threads N] "
+                 "[--precision fp32|bf16]\n");
     return 64;
   }
-  torii::bench::Arguments arguments{.folder = argv[1]};
-  if (argc > 2) arguments.steps = std::stoll(argv[2]);
-  if (argc > 3) arguments.repeats = std::stoll(argv[3]);
   (void)at::get_num_threads();
-  at::set_num_threads(argc > 4 ? std::stoi(argv[4]) : 2);
+  at::set_num_threads(arguments.threads);
   absl::Status status;
   if (torii::comm::StartedByMpiLauncher()) {
     auto mpi = torii::comm::MpiEnvironment::Create();

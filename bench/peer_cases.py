@@ -1,0 +1,125 @@
+"""What compare_peers.py compares: for each case the command of Torii, the commands of the peers, and which of the JSON lines that
+they print belong to it."""
+import dataclasses
+import os
+from typing import Callable
+
+# glibc hands big freed blocks back to the kernel and faults them in again: keeping them makes the peers up to 2.5 times faster.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
+# faiss brings OpenBLAS, whose choice of kernels for some processors is half as fast.
+FAST_OPENBLAS = {"OPENBLAS_CORETYPE": "SkylakeX"}
+
+LOSS_SIZES = [(2048, 8192, 64), (2048, 8192, 128), (4096, 4096, 64), (8192, 8192, 64)]
+STEPS = {256: (100, 5), 4096: (6, 5), 16384: (2, 3)}  # batch: steps of a repeat, repeats
+OPTIMIZERS = ["rowwise", "adagrad", "adam"]
+
+
+@dataclasses.dataclass
+class Side:
+    """One program: its command, what to add to its environment, which of its lines count."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str] = dataclasses.field(default_factory=dict)
+    lines: Callable[[dict], bool] = lambda line: True
+    factor: float = 1.0  # on its seconds
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    torii: Side
+    peers: list[Side]
+    losses_within: float | None = None  # relative, step by step or value by value
+    dump: tuple[str, list[str]] | None = None  # folder, command that writes it
+
+
+@dataclasses.dataclass
+class Places:
+    """Where things are: Torii's build folder, the peers' scripts, their python, folder for dumps, environment for fast MKL."""
+
+    build: str
+    peers: str
+    python: str
+    dumps: str
+    fast_mkl: dict[str, str]
+    threads: int
+
+    def bench(self, name, *arguments):
+        return [os.path.join(self.build, "bench", name), *map(str, arguments)]
+
+    def peer(self, name, *arguments):
+        return [self.python, os.path.join(self.peers, name), *map(str, arguments)]
+
+
+def step_cases(p):
+    for batch, (steps, repeats) in STEPS.items():
+        folder = os.path.join(p.dumps, f"step-{batch}")
+        dump = folder, p.peer("step_torch_ddp.py", "--batch", batch, "--setting", "eager", "--steps", 1, "--repeats", 1, "--dump", folder)
+        often = ["--steps", steps, "--repeats", repeats]
+        for world in (1, 2):
+            for precision, suffix in (("fp32", ""), ("bf16", "-bf16")):
+                own = p.bench("step_bench", folder, *often, "--threads", max(1, p.threads // world), "--precision", precision)
+                if world > 1:
+                    own = ["mpirun", "-np", str(world), *own]
+                shared = ["--batch", batch, "--world", world, "--threads", p.threads, "--setting", "compile" + suffix, *often]
+                env = {**KEEP_MEMORY, **({} if suffix else p.fast_mkl)}
+                yield Case(f"step-{batch}-{world}x{max(1, p.threads // world)}-{precision}", Side("torii", own),
+                           [Side("torch" + (" DDP" if world > 1 else ""), p.peer("step_torch_ddp.py", *shared), env),
+                            Side("TorchRec", p.peer("step_torchrec.py", *shared), env)],
+                           losses_within=1e-2 if suffix else 1e-5, dump=(dump[0], dump[1]))
+
+
+def loss_cases(p):
+    for rows, columns, dim in LOSS_SIZES:
+        folder = os.path.join(p.dumps, f"loss-{rows}-{columns}-{dim}")
+        sizes = ["--B", rows, "--N", columns, "--D", dim]
+        dump = p.peer("loss_torch.py", *sizes, "--setting", "eager", "--repeats", 1, "--dump", folder)
+        for threads in sorted({1, p.threads}):
+            for precision, suffix in (("fp32", ""), ("bf16", "-bf16")):
+                own = p.bench("loss_bench", folder, "--threads", threads, "--precision", precision)
+                shared = [*sizes, "--threads", threads]
+                env = {**KEEP_MEMORY, **({} if suffix else p.fast_mkl)}
+                yield Case(f"loss-{rows}-{columns}-{dim}-{threads}t-{precision}", Side("torii", own),
+                           [Side("plain", p.peer("loss_torch.py", *shared, "--setting", "compile" + suffix), env),
+                            Side("expert", p.peer("loss_torch.py", *shared, "--setting", "blocks-compile" + suffix, "--rows", 128, 256), env)],
+                           losses_within=1e-2 if suffix else 1e-5, dump=(folder, dump))
+
+
+def eval_cases(p):
+    folder = os.path.join(p.dumps, "eval")
+    dump = folder, p.peer("eval_peers.py", "--peers", "faiss-nomask", "--chunks", 2048, "--repeats", 1, "--dump", folder)
+    faiss = Side("faiss", p.peer("eval_peers.py", "--peers", "faiss", "--chunks", 2048, "--threads", p.threads), FAST_OPENBLAS)
+
+    def torch(peer):
+        return Side(peer, p.peer("eval_peers.py", "--peers", peer, "--chunks", 64, 256, "--threads", p.threads), KEEP_MEMORY)
+
+    for kind, peers in (("count", [torch("torch-count-onednn"), faiss, torch("torch-onednn")]), ("top100", [faiss, torch("torch-onednn")])):
+        own = Side("torii", p.bench("eval_bench", folder, "--threads", p.threads), lines=lambda line, kind=kind: line.get("kind") == kind)
+        yield Case(f"eval-{kind}", own, peers, dump=dump)
+
+
+def table_cases(p):
+    def counts(optimizer, ids, key="setting"):
+        def is_it(line):
+            if "sizes" in line:  # of a peer
+                return line[key].startswith(optimizer + " ") and "update" in line[key] and line["sizes"]["ids"] == ids
+            return line["optimizer"] == optimizer and line["ids"] == ids
+
+        return is_it
+
+    for rows in (1_000_000, 16_000_000):
+        for ids in ("zipf", "uniform"):
+            for optimizer in OPTIMIZERS:
+                wanted = counts(optimizer, ids)
+                shared = ["--rows", rows, "--ids", ids, "--threads", p.threads]
+                peers = [Side("torch sparse", p.peer("embedding_peers.py", *shared, "--cases", f"nn:{optimizer}"), KEEP_MEMORY, wanted)]
+                if optimizer != "adam":  # FBGEMM has no Adam for CPUs, and its wheel uses one core: its times count half
+                    peers.append(Side("FBGEMM / 2", p.peer("embedding_peers.py", *shared, "--cases", f"tbe:{optimizer}"), KEEP_MEMORY, wanted,
+                                      factor=0.5))
+                own = p.bench("table_bench", "--rows", rows, "--ids", ids, "--optimizer", optimizer, "--threads", p.threads)
+                yield Case(f"table-{rows // 1_000_000}m-{ids}-{optimizer}", Side("torii", own, lines=wanted), peers)
+
+
+def all_cases(places):
+    return [*step_cases(places), *loss_cases(places), *eval_cases(places), *table_cases(places)]
