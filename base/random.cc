@@ -20,13 +20,6 @@ constexpr double kTwoPi = 6.283185307179586476925;
 // Separates the numbers of rows from those of blocks.
 constexpr uint64_t kRowDomain = 0x726F777320756E69;
 
-// Finaliser of splitmix64.
-uint64_t Mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-  return x ^ (x >> 31);
-}
-
 uint32_t Low(uint64_t x) { return static_cast<uint32_t>(x); }
 uint32_t High(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
 
@@ -63,7 +56,7 @@ PhiloxCounter Philox4x32(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-uint64_t MixSeed(uint64_t a, uint64_t b) { return Mix(Mix(a + 0x9E3779B97F4A7C15) + b); }
+uint64_t MixSeed(uint64_t a, uint64_t b) { return MixBits(MixBits(a + kMixIncrement) + b); }
 
 uint64_t MixSeed(uint64_t a, std::string_view text) { return StableHash(text, a); }
 

@@ -14,7 +14,17 @@ using PhiloxCounter = std::array<uint32_t, 4>;
 using PhiloxKey = std::array<uint32_t, 2>;
 PhiloxCounter Philox4x32(PhiloxCounter counter, PhiloxKey key);
 
-// A well-mixed 64-bit hash of two numbers (splitmix64 finaliser), for deriving seeds.
+// The finaliser of splitmix64, a bijection in which every bit of the result depends on all bits of
+// x.
+inline uint64_t MixBits(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+inline constexpr uint64_t kMixIncrement = 0x9E3779B97F4A7C15;  // of splitmix64
+
+// A well-mixed 64-bit hash of two numbers, MixBits(MixBits(a + kMixIncrement) + b), for deriving
+// seeds.
 uint64_t MixSeed(uint64_t a, uint64_t b);
 // The same for text (XXH3), e.g. a table's or a layer's name.
 uint64_t MixSeed(uint64_t a, std::string_view text);

@@ -55,7 +55,10 @@ void TakeHistories(const Interactions& train, int64_t length, Batch& batch) {
       },
       [&](size_t i, int64_t row) {
         const int64_t count = history.offsets[i + 1] - history.offsets[i];
-        std::copy_n(item + row - count, count, history.values.data() + history.offsets[i]);
+        const int32_t* from = item + row - count;
+        int64_t* to = history.values.data() + history.offsets[i];
+#pragma omp simd
+        for (int64_t k = 0; k < count; ++k) to[k] = from[k];
       });
 }
 
@@ -88,9 +91,7 @@ Batch BatchMaker::Make(int64_t epoch, int64_t step_in_epoch) const {
 
   const KeyedPermutation row_at(train.size(), options_.seed, static_cast<uint64_t>(epoch));
   batch.rows.resize(Index(mine.size()));
-  for (size_t i = 0; i < batch.rows.size(); ++i) {
-    batch.rows[i] = row_at(batch.first_position + static_cast<int64_t>(i));
-  }
+  row_at.Fill(batch.first_position, batch.rows);
   TakeInteractions(train, batch);
   if (options_.history > 0) {
     TakeHistories(train, options_.history, batch);

@@ -30,6 +30,19 @@ TEST(KeyedPermutationTest, IsABijection) {
   }
 }
 
+TEST(KeyedPermutationTest, FillsWhatItGivesOneByOne) {
+  for (const int64_t n : {1, 2, 5, 255, 256, 257, 1000, 70'001}) {
+    const KeyedPermutation permutation(n, 3, 1);
+    for (const int64_t first : {int64_t{0}, n / 3, n}) {
+      std::vector<int64_t> images(static_cast<size_t>(std::min<int64_t>(n - first, 1500)));
+      permutation.Fill(first, images);
+      for (size_t i = 0; i < images.size(); ++i) {
+        ASSERT_EQ(images[i], permutation(first + static_cast<int64_t>(i))) << n << " " << i;
+      }
+    }
+  }
+}
+
 TEST(KeyedPermutationTest, StaysInRangeForHugeN) {
   for (const int64_t n : {(int64_t{1} << 32) + 1, INT64_MAX}) {
     const KeyedPermutation permutation(n, 1, 0);
