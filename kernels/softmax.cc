@@ -28,12 +28,23 @@ int64_t BlockRows(int64_t rows, int64_t columns) {
                     kBlockRows);
 }
 
+// Leaves the core's resources to the thread that is waited for.
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 // Waits until ready() for something that another thread is doing just now.
 template <class Ready>
 void SpinUntil(const Ready& ready) {
   constexpr int kSpins = 1000;
   for (int spins = 0; !ready(); ++spins) {
-    if (spins >= kSpins) std::this_thread::yield();
+    if (spins >= kSpins) {
+      std::this_thread::yield();
+    } else {
+      Pause();
+    }
   }
 }
 
@@ -106,7 +117,7 @@ void SoftmaxKernel::PackColumns() {
 
 // Panel by panel, each as soon as the block before has added to it. That block was taken by a
 // thread that is running, so the wait ends.
-void SoftmaxKernel::AddToVGrad(int64_t block, const SoftmaxBlock& rows) {
+void SoftmaxKernel::AddToVGrad(int64_t block, SoftmaxBlock& rows) {
   const int64_t size = kernels_.panel_width * padded_dim_;
   auto& done = progress_[static_cast<size_t>(block)].panels;
   for (int64_t panel = 0; panel < panels_; ++panel) {

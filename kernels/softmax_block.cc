@@ -9,14 +9,8 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Partial sums of exponentials in float are short: this many panels, then they go into doubles.
-constexpr int64_t kPanelsOfASum = 32;
-
-double Sum(const float* x, int64_t n) {
-  double sums[4] = {};
-  for (int64_t i = 0; i < n; ++i) sums[i % 4] += static_cast<double>(x[i]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
+// Of a chunk. Partial sums of exponentials in float are this short; then they go into doubles.
+constexpr int64_t kChunkColumns = 1024;
 
 }  // namespace
 
@@ -24,17 +18,19 @@ void SoftmaxBlock::Prepare() {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t rows = kernel_.block_rows_, dim = kernel_.padded_dim_;
   panel_size_ = rows * k.panel_width;
-  q_.Reserve(rows * dim / k.terms);
-  scaled_q_.Reserve(rows * dim);
+  chunk_panels_ = kChunkColumns / k.panel_width;
+  const int64_t chunks = (kernel_.panels_ + chunk_panels_ - 1) / chunk_panels_;
   logits_.Reserve(kernel_.panels_ * panel_size_);
   if (k.terms > 1) by_row_.Reserve(panel_size_ / k.terms);
+  q_.Reserve(rows * dim / k.terms);
   q_sums_.Reserve(rows * dim);
+  scaled_q_.Reserve(rows * dim / k.terms);
   lanes_.Reserve(rows * k.lanes);
   const auto size = static_cast<size_t>(rows);
-  shift_.resize(size);
-  scale_.resize(size);
+  for (std::vector<float>* x : {&shift_, &scale_, &slope_, &q_scale_}) x->resize(size);
   own_.resize(size);
   others_.resize(size);
+  chunk_shift_.resize(static_cast<size_t>(chunks) * size);
 }
 
 int64_t SoftmaxBlock::ColumnsOf(int64_t panel) const {
@@ -52,10 +48,16 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t rows) {
   k.pack_rows(q, rows, args().dim, static_cast<float>(args().inverse_temperature * kLog2E),
               q_.get());
   CollectHidden();
-  ComputeLogits();
-  ComputeExponentials();
+  ComputeOwnLogits();
+  std::fill(others_.begin(), others_.end(), 0.0);
+  std::fill(q_sums_.get(), q_sums_.get() + kernel_.block_rows_ * kernel_.padded_dim_, 0.0F);
+  for (int64_t first = 0; first < kernel_.panels_; first += chunk_panels_) {
+    const int64_t end = std::min(first + chunk_panels_, kernel_.panels_);
+    ComputeLogits(first, end);
+    RaiseShifts(first / chunk_panels_);
+    ComputeExponentials(first, end);
+  }
   for (int64_t r = 0; r < rows; ++r) FinishRow(r);
-  k.scale_rows(q, rows, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
 }
 
 // Entries of each panel to be hidden: those of the positives and of the excluded columns.
@@ -64,84 +66,91 @@ void SoftmaxBlock::CollectHidden() {
   const auto for_each = [&](const auto& visit) {
     for (int64_t r = 0; r < rows_; ++r) {
       const int64_t row = begin_ + r;
-      visit(r, args().positive[row]);
+      visit(r, args().positive[row], true);
       if (args().excluded_begin == nullptr) continue;
       for (int64_t e = args().excluded_begin[row]; e < args().excluded_begin[row + 1]; ++e) {
-        visit(r, args().excluded[e]);
+        visit(r, args().excluded[e], false);
       }
     }
   };
   hidden_begin_.assign(static_cast<size_t>(kernel_.panels_) + 1, 0);
-  for_each(
-      [&](int64_t, int64_t column) { ++hidden_begin_[static_cast<size_t>(column / width) + 1]; });
+  for_each([&](int64_t, int64_t column, bool) {
+    ++hidden_begin_[static_cast<size_t>(column / width) + 1];
+  });
   for (size_t p = 1; p < hidden_begin_.size(); ++p) hidden_begin_[p] += hidden_begin_[p - 1];
   hidden_.resize(static_cast<size_t>(hidden_begin_.back()));
-  for_each([&](int64_t r, int64_t column) {
+  for_each([&](int64_t r, int64_t column, bool positive) {
     const auto place = hidden_begin_[static_cast<size_t>(column / width)]++;
     hidden_[static_cast<size_t>(place)] = {static_cast<int32_t>(r),
-                                           static_cast<int32_t>(column % width)};
+                                           static_cast<int32_t>(column % width), positive};
   });
   // Each entry is now the end of its panel: shift them back to the beginnings.
   std::copy_backward(hidden_begin_.begin(), hidden_begin_.end() - 1, hidden_begin_.end());
   hidden_begin_[0] = 0;
 }
 
-void SoftmaxBlock::HideEntries(int64_t panel, float* logits) const {
-  const auto p = static_cast<size_t>(panel);
-  for (int64_t h = hidden_begin_[p]; h < hidden_begin_[p + 1]; ++h) {
-    const Hidden& hidden = hidden_[static_cast<size_t>(h)];
-    logits[hidden.row * kernel_.kernels_.panel_width + hidden.column] = -kInfinity;
+std::span<const SoftmaxBlock::Hidden> SoftmaxBlock::HiddenOf(int64_t panel) const {
+  const int64_t* begin = hidden_begin_.data() + panel;
+  return {hidden_.data() + begin[0], hidden_.data() + begin[1]};
+}
+
+void SoftmaxBlock::ComputeOwnLogits() {
+  const int64_t words = kernel_.padded_dim_ / kernel_.kernels_.terms;
+  for (int64_t r = 0; r < rows_; ++r) {
+    const int64_t row = begin_ + r;
+    const float* v = args().v + args().positive[row] * args().dim;
+    const double own = kernel_.kernels_.logit(q_.get() + r * words, v, args().dim) +
+                       static_cast<double>(args().positive_offset[row]) * kLog2E;
+    own_[static_cast<size_t>(r)] = own;
+    shift_[static_cast<size_t>(r)] = static_cast<float>(own);
   }
 }
 
-// Logits of all columns that the rows see, -inf for the others, and the exact maximum of each row.
-void SoftmaxBlock::ComputeLogits() {
+// Logits of all columns that the rows see, -inf for the others, and their maxima in lanes_.
+void SoftmaxBlock::ComputeLogits(int64_t first_panel, int64_t end_panel) {
   const SoftmaxVariant& k = kernel_.kernels_;
-  const int64_t dim = args().dim;
-  const int64_t q_words = kernel_.padded_dim_ / k.terms;
+  const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
   std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, -kInfinity);
-  for (int64_t p = 0; p < kernel_.panels_; ++p) {
-    k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * q_words * k.panel_width,
-             ColumnsOf(p), dim, kernel_.offset_.get() + p * k.panel_width, Panel(p));
-    HideEntries(p, Panel(p));
-    k.maximum(Panel(p), rows_, lanes_.get());
+  for (int64_t p = first_panel; p < end_panel; ++p) {
+    float* panel = Panel(p);
+    k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
+             kernel_.offset_.get() + p * k.panel_width, panel);
+    for (const Hidden& h : HiddenOf(p)) panel[h.row * k.panel_width + h.column] = -kInfinity;
+    k.maximum(panel, rows_, lanes_.get());
   }
+}
+
+void SoftmaxBlock::RaiseShifts(int64_t chunk) {
+  const SoftmaxVariant& k = kernel_.kernels_;
+  float* shift = ChunkShift(chunk);
+  k.largest_lanes(lanes_.get(), rows_, shift);
   for (int64_t r = 0; r < rows_; ++r) {
-    const float* lanes = lanes_.get() + r * k.lanes;
-    const int64_t row = begin_ + r;
-    const double own = k.logit(q_.get() + r * q_words, args().v + args().positive[row] * dim, dim) +
-                       static_cast<double>(args().positive_offset[row]) * kLog2E;
-    own_[static_cast<size_t>(r)] = own;
-    shift_[static_cast<size_t>(r)] =
-        std::max(*std::max_element(lanes, lanes + k.lanes), static_cast<float>(own));
+    float& so_far = shift_[static_cast<size_t>(r)];
+    if (shift[r] > so_far) {
+      const float factor = std::exp2(so_far - shift[r]);
+      others_[static_cast<size_t>(r)] *= static_cast<double>(factor);
+      k.scale_sums(q_sums_.get(), r, kernel_.block_rows_, args().dim, factor);
+      so_far = shift[r];
+    }
+    shift[r] = so_far;
   }
 }
 
 // Exponentials in place of the logits, their row sums, and their products with the columns.
-void SoftmaxBlock::ComputeExponentials() {
+void SoftmaxBlock::ComputeExponentials(int64_t first_panel, int64_t end_panel) {
   const SoftmaxVariant& k = kernel_.kernels_;
-  const auto reset = [](const ScratchFloats& x, int64_t n) {
-    std::fill(x.get(), x.get() + n, 0.0F);
-  };
-  reset(lanes_, rows_ * k.lanes);
-  reset(q_sums_, kernel_.block_rows_ * kernel_.padded_dim_);
-  std::fill(others_.begin(), others_.end(), 0.0);
-  for (int64_t p = 0; p < kernel_.panels_; ++p) {
+  const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
+  std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, 0.0F);
+  for (int64_t p = first_panel; p < end_panel; ++p) {
     k.exponentials(Panel(p), rows_, shift_.data(), lanes_.get(), by_row_.get());
-    k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), rows_,
-               kernel_.slabs_of_v_.get() + p * k.panel_width / k.terms * kernel_.padded_dim_,
+    k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), rows_, kernel_.slabs_of_v_.get() + p * size,
                ColumnsOf(p), args().dim, kernel_.block_rows_, q_sums_.get());
-    if ((p + 1) % kPanelsOfASum != 0 && p + 1 != kernel_.panels_) continue;
-    for (int64_t r = 0; r < rows_; ++r) {
-      others_[static_cast<size_t>(r)] += Sum(lanes_.get() + r * k.lanes, k.lanes);
-    }
-    reset(lanes_, rows_ * k.lanes);
   }
+  k.add_lanes(lanes_.get(), rows_, others_.data());
 }
 
-// Loss and gradient of the row at place r, and its entry for the gradient of v.
+// Loss and gradient of the row at place r.
 void SoftmaxBlock::FinishRow(int64_t r) {
-  const SoftmaxVariant& k = kernel_.kernels_;
   const auto place = static_cast<size_t>(r);
   const int64_t row = begin_ + r;
   const double others = others_[place];
@@ -152,18 +161,41 @@ void SoftmaxBlock::FinishRow(int64_t r) {
       (std::isfinite(ratio) ? std::log1p(ratio) : below / kLog2E + std::log(own + others)) +
       static_cast<double>(args().positive_offset[row]) -
       static_cast<double>(args().target_offset[row]);
-  scale_[place] = static_cast<float>(static_cast<double>(args().weight[row]) *
-                                     args().inverse_temperature / (own + others));
-  const int64_t positive = args().positive[row];
-  const auto slope = static_cast<float>(-others);
-  k.set_entry(Panel(positive / k.panel_width), r, positive % k.panel_width, slope);
-  k.finish_row(q_sums_.get(), r, kernel_.block_rows_, args().v + positive * args().dim, slope,
-               scale_[place], args().dim, args().q_grad + row * args().dim);
+  const double scale =
+      static_cast<double>(args().weight[row]) * args().inverse_temperature / (own + others);
+  scale_[place] = static_cast<float>(scale);
+  slope_[place] = static_cast<float>(-others * scale);
+  kernel_.kernels_.finish_row(q_sums_.get(), r, kernel_.block_rows_,
+                              args().v + args().positive[row] * args().dim, slope_[place],
+                              scale_[place], args().dim, args().q_grad + row * args().dim);
 }
 
-void SoftmaxBlock::AddColumns(int64_t panel, float* v_sums) const {
-  kernel_.kernels_.add_columns(Panel(panel), rows_, scaled_q_.get(), ColumnsOf(panel), args().dim,
-                               kernel_.block_rows_, v_sums);
+// The queries for the gradients of the chunk's columns, if they differ from the chunk before.
+void SoftmaxBlock::ScaleQueries(int64_t chunk) {
+  const float* shift = ChunkShift(chunk);
+  bool same = chunk > 0;
+  for (int64_t r = 0; r < rows_; ++r) {
+    const auto place = static_cast<size_t>(r);
+    const float behind = shift[r] - shift_[place];
+    const float scale = behind == 0 ? scale_[place] : scale_[place] * std::exp2(behind);
+    same = same && scale == q_scale_[place];
+    q_scale_[place] = scale;
+  }
+  if (same) return;
+  kernel_.kernels_.scale_rows(args().q + begin_ * args().dim, rows_, args().dim, q_scale_.data(),
+                              kernel_.block_rows_, scaled_q_.get());
+}
+
+void SoftmaxBlock::AddColumns(int64_t panel, float* v_sums) {
+  const SoftmaxVariant& k = kernel_.kernels_;
+  if (panel % chunk_panels_ == 0) ScaleQueries(panel / chunk_panels_);
+  k.add_columns(Panel(panel), rows_, scaled_q_.get(), ColumnsOf(panel), args().dim,
+                kernel_.block_rows_, v_sums);
+  for (const Hidden& h : HiddenOf(panel)) {
+    if (!h.positive) continue;
+    k.add_column(args().q + (begin_ + h.row) * args().dim, slope_[static_cast<size_t>(h.row)],
+                 h.column, args().dim, v_sums);
+  }
 }
 
 }  // namespace torii::kernels

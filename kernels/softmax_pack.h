@@ -91,11 +91,7 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
         terms[t] = LoadFirst(part[t] + k * kLanes, dim - k * kLanes);
         if (scale != nullptr) terms[t] *= scale[t];
       }
-      const int64_t slab = k / kSlabVectors * kSlabVectors;
-      const int64_t width =
-          (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
-      Terms::StoreWords(slabs + slab * kLanes * places + place * width + (k - slab) * kLanes,
-                        Terms::Pack(terms));
+      Terms::StoreWords(slabs + PlaceOf(k, vectors, place, places), Terms::Pack(terms));
     }
   }
 
@@ -108,17 +104,36 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
     }
   }
 
-  static void FinishRow(const float* sums, int64_t row, int64_t block_rows, const float* v,
-                        float own, float scale, int64_t dim, float* q_grad) {
+  // Where vector k of the dimensions of a row is, in slabs of `places` rows.
+  [[gnu::always_inline]] static int64_t PlaceOf(int64_t k, int64_t vectors, int64_t row,
+                                                int64_t places) {
+    const int64_t slab = k / kSlabVectors * kSlabVectors;
+    const int64_t width = (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
+    return slab * kLanes * places + row * width + (k - slab) * kLanes;
+  }
+
+  static void ScaleSums(float* sums, int64_t row, int64_t block_rows, int64_t dim, float factor) {
     const int64_t vectors = Kernels::DimVectors(dim);
-    for (int64_t k = 0; k * kLanes < dim; ++k) {
-      const int64_t slab = k / kSlabVectors * kSlabVectors;
-      const int64_t width =
-          (vectors - slab < kSlabVectors ? vectors - slab : kSlabVectors) * kLanes;
-      const Floats sum =
-          Load(sums + slab * kLanes * block_rows + row * width + (k - slab) * kLanes);
-      const int64_t d = k * kLanes;
-      StoreFirst(q_grad + d, (sum + own * LoadFirst(v + d, dim - d)) * scale, dim - d);
+    for (int64_t k = 0; k < vectors; ++k) {
+      float* at = sums + PlaceOf(k, vectors, row, block_rows);
+      Store(at, Load(at) * factor);
+    }
+  }
+
+  static void FinishRow(const float* sums, int64_t row, int64_t block_rows, const float* v,
+                        float slope, float scale, int64_t dim, float* q_grad) {
+    const int64_t vectors = Kernels::DimVectors(dim);
+    for (int64_t d = 0; d < dim; d += kLanes) {
+      const Floats sum = Load(sums + PlaceOf(d / kLanes, vectors, row, block_rows));
+      StoreFirst(q_grad + d, sum * scale + slope * LoadFirst(v + d, dim - d), dim - d);
+    }
+  }
+
+  static void AddColumn(const float* q, float slope, int64_t column, int64_t dim, float* out) {
+    const int64_t vectors = Kernels::DimVectors(dim);
+    for (int64_t d = 0; d < dim; d += kLanes) {
+      float* at = out + PlaceOf(d / kLanes, vectors, column, kPanelWidth);
+      Store(at, Load(at) + slope * LoadFirst(q + d, dim - d));
     }
   }
 
@@ -156,12 +171,15 @@ constexpr SoftmaxVariant MakeSoftmaxVariant(const char* name) {
           .logit = K::Logit,
           .logits = K::template Logits<>,
           .maximum = K::Maximum,
+          .largest_lanes = K::LargestLanes,
+          .add_lanes = K::AddLanes,
           .exponentials = K::Exponentials,
-          .set_entry = K::SetEntry,
           .add_rows = K::AddRows,
+          .scale_sums = K::ScaleSums,
           .finish_row = K::FinishRow,
           .scale_rows = K::ScaleRows,
-          .add_columns = K::AddColumns};
+          .add_columns = K::AddColumns,
+          .add_column = K::AddColumn};
 }
 
 }  // namespace

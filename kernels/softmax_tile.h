@@ -117,6 +117,29 @@ struct SoftmaxKernels {
     }
   }
 
+  static void LargestLanes(const float* lanes, int64_t rows, float* largest) {
+    for (int64_t r = 0; r < rows; ++r) {
+      Floats x = Load(lanes + r * kLanes);
+#pragma GCC unroll 4
+      for (int step = kLanes / 2; step > 0; step /= 2) {
+        Ints other;
+#pragma GCC unroll 16
+        for (int lane = 0; lane < kLanes; ++lane) other[lane] = lane ^ step;
+        const Floats y = __builtin_shuffle(x, other);
+        x = x > y ? x : y;
+      }
+      largest[r] = x[0];
+    }
+  }
+
+  static void AddLanes(const float* lanes, int64_t rows, double* sums) {
+    for (int64_t r = 0; r < rows; ++r) {
+      double parts[4] = {};
+      for (int i = 0; i < kLanes; ++i) parts[i % 4] += static_cast<double>(lanes[r * kLanes + i]);
+      sums[r] += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+    }
+  }
+
   // 2^x for x <= 0 with a relative error below 3e-7: x = n + r with n whole and |r| <= 1/2, a
   // polynomial for 2^r (minimax of degree 5), n added to the exponent. 0 below 2^-125; NaN stays
   // NaN.
@@ -179,17 +202,6 @@ struct SoftmaxKernels {
                             Terms::Join(e[0][k], e[1][k]));
         }
       }
-    }
-  }
-
-  static void SetEntry(float* panel, int64_t row, int64_t column, float value) {
-    float* word = panel + row / kTerms * kPanelWidth + column;
-    if constexpr (kTerms == 1) {
-      *word = value;
-    } else {
-      using Half [[gnu::may_alias]] = uint16_t;
-      const Floats values[kTerms] = {Broadcast(value), Broadcast(value)};
-      reinterpret_cast<Half*>(word)[row % 2] = static_cast<uint16_t>(Terms::Pack(values)[0]);
     }
   }
 

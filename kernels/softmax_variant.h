@@ -34,24 +34,29 @@ struct SoftmaxVariant {
                  const float* offset, float* panel);
   // maximum [rows, lanes]: raised where the panel is higher.
   void (*maximum)(const float* panel, int64_t rows, float* maximum);
+  // Over the lanes of each row: the largest, and added to sums [rows].
+  void (*largest_lanes)(const float* lanes, int64_t rows, float* largest);
+  void (*add_lanes)(const float* lanes, int64_t rows, double* sums);
   // e = 2^(panel - shift[row]), exactly 0 from -inf, added to sums [rows, lanes]. In place:
   // float32 as they lie; bfloat16 as words of two rows [rows / 2, panel_width], and as words of two
   // columns in by_row [rows, panel_width / 2].
   void (*exponentials)(float* panel, int64_t rows, const float* shift, float* sums, float* by_row);
-  // The entry of a row and a column after exponentials.
-  void (*set_entry)(float* panel, int64_t row, int64_t column, float value);
   // out [rows, slab] += e . v for each slab of [block_rows, slab]; e: the panel, or by_row.
   void (*add_rows)(const float* e, int64_t rows, const float* slabs, int64_t columns, int64_t dim,
                    int64_t block_rows, float* out);
-  // One row: q_grad [dim] = (its sums + own * v) * scale, from place `row` of out of add_rows.
-  void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, const float* v, float own,
-                     float scale, int64_t dim, float* q_grad);
+  // The sums of one row of out of add_rows times `factor`.
+  void (*scale_sums)(float* sums, int64_t row, int64_t block_rows, int64_t dim, float factor);
+  // One row: q_grad [dim] = its sums * scale + slope * v.
+  void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, const float* v,
+                     float slope, float scale, int64_t dim, float* q_grad);
   // q [rows, dim] times scale[row] -> slabs [slab][block_rows / terms, slab], for add_columns.
   void (*scale_rows)(const float* q, int64_t rows, int64_t dim, const float* scale,
                      int64_t block_rows, float* slabs);
   // out [slab][panel_width, slab] += panel^T . q for the slabs of scale_rows.
   void (*add_columns)(const float* panel, int64_t rows, const float* q, int64_t columns,
                       int64_t dim, int64_t block_rows, float* out);
+  // One column of such out += slope * q [dim].
+  void (*add_column)(const float* q, float slope, int64_t column, int64_t dim, float* out);
 };
 
 // One definition in each of softmax_{baseline,avx2,avx512,avx512bf16}.cc; null where the compiler
