@@ -1,126 +1,205 @@
-// Embedding tables on one rank: milliseconds for looking up rows and for the fused update, 1 M rows
-// x 64, 262,144 keys a step. The gradients of the distinct rows are given, so no backward pass is
-// timed.
+// Embedding tables on one rank: lookup and fused update of 262,144 keys a step, one row out and one
+// gradient in for each key, as time, rate and fraction of what the machine's row rates, measured in
+// the same run, allow.
 //
-//   table_bench --benchmark_repetitions=3
+//   table_bench [threads] [millions of rows, ...]        default: 2 threads, 1 and 16 M rows
+//
+// Limits: a gathered row costs a random row copied, a gradient a random row read from an array as
+// large as the gradients, a distinct row k rows read, modified and written (k = 1 for SGD and
+// row-wise Adagrad, 2 for Adagrad, 3 for Adam). Repeats of a row in the cache can beat the limit.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/random.h"
+#include "base/stopwatch.h"
+#include "bench/machine_limits.h"
 #include "comm/in_process/rank_group.h"
 #include "sharding/distinct_rows.h"
 #include "sharding/table_group.h"
+#include "sharding/touched_rows.h"
 
 namespace torii::sharding {
 namespace {
 
-constexpr int64_t kRows = 1'000'000;
 constexpr int64_t kKeys = 262'144;
+constexpr int64_t kFewKeys = 256;
 constexpr int64_t kDim = 64;
+constexpr int64_t kRowBytes = kDim * static_cast<int64_t>(sizeof(float));
 // Sets of keys in rotation, so that no step finds its rows in the cache.
-constexpr uint64_t kSets = 4;
+constexpr size_t kSets = 4;
+constexpr size_t kRepeats = 15;
 
-enum class Draw : int64_t { kZipf = 0, kUniform = 1 };
+using Keys = std::vector<int64_t>;
 
 // Zipf with exponent 1.05 by the inverse of its cumulative sums, rows scattered over the table.
-std::vector<std::vector<int64_t>> MakeKeys(Draw draw) {
-  std::vector<double> cumulative;
-  if (draw == Draw::kZipf) {
+Keys ZipfKeys(int64_t rows, const RandomStream& stream) {
+  static std::vector<double> cumulative;
+  if (std::ssize(cumulative) != rows) {
+    cumulative.clear();
     double sum = 0;
-    for (int64_t r = 0; r < kRows; ++r) {
-      cumulative.push_back(sum += std::pow(static_cast<double>(r + 1), -1.05));
+    for (int64_t r = 1; r <= rows; ++r) {
+      cumulative.push_back(sum += std::pow(static_cast<double>(r), -1.05));
     }
   }
-  std::vector<std::vector<int64_t>> sets;
-  for (uint64_t s = 0; s < kSets; ++s) {
+  Keys keys;
+  for (uint64_t i = 0; i < static_cast<uint64_t>(kKeys); ++i) {
+    const double at = stream.Uniform(i) * cumulative.back();
+    const int64_t rank =
+        std::upper_bound(cumulative.begin(), cumulative.end(), at) - cumulative.begin();
+    keys.push_back(std::min(rank, rows - 1) * 7'368'787 % rows);  // a prime: every row once
+  }
+  return keys;
+}
+
+std::vector<Keys> MakeKeys(bool zipf, int64_t rows) {
+  std::vector<Keys> sets;
+  for (size_t s = 0; s < kSets; ++s) {
     const RandomStream stream(1, "keys", s);
-    auto& keys = sets.emplace_back();
+    if (zipf) {
+      sets.push_back(ZipfKeys(rows, stream));
+      continue;
+    }
+    Keys& keys = sets.emplace_back();
     for (uint64_t i = 0; i < static_cast<uint64_t>(kKeys); ++i) {
-      int64_t row = stream.Below(i, kRows);
-      if (draw == Draw::kZipf) {
-        const double at = stream.Uniform(i) * cumulative.back();
-        const int64_t rank =
-            std::upper_bound(cumulative.begin(), cumulative.end(), at) - cumulative.begin();
-        row = std::min(rank, kRows - 1) * 7919 % kRows;
-      }
-      keys.push_back(row);
+      keys.push_back(stream.Below(i, rows));
     }
   }
   return sets;
 }
 
-void BM_FindDistinct(benchmark::State& state) {
-  const auto sets = MakeKeys(static_cast<Draw>(state.range(0)));
-  DistinctFinder finder;
-  std::vector<int64_t> index(static_cast<size_t>(kKeys));
-  size_t set = 0;
-  for (auto _ : state) {
-    finder.Find(sets[set++ % kSets], static_cast<int>(state.range(1)), index);
-    benchmark::DoNotOptimize(index.data());
-  }
-  state.counters["distinct"] = static_cast<double>(finder.keys().size());
-}
-
-// Arguments: optimizer, draw, threads.
-struct Setup {
-  explicit Setup(const benchmark::State& state)
-      : sets(MakeKeys(static_cast<Draw>(state.range(1)))),
-        comm(std::move(comm::CreateInProcessGroup(1)[0])) {
-    at::set_num_threads(static_cast<int>(state.range(2)));
-    TableConfig config;
-    config.set_optimizer(static_cast<TableConfig::Optimizer>(state.range(0)));
-    group = TableGroup::Create(*comm, {{"t", kRows}}, kDim, config, 1).value();
-  }
-  std::vector<std::vector<int64_t>> sets;
-  std::unique_ptr<comm::Communicator> comm;
-  std::unique_ptr<TableGroup> group;
+struct Times {
+  double best = 0, median = 0;  // seconds
 };
 
-void BM_Find(benchmark::State& state) {
-  Setup setup(state);
-  size_t set = 0;
-  for (auto _ : state) {
-    const Lookup lookup = setup.group->Find(setup.sets[set++ % kSets]).value();
-    benchmark::DoNotOptimize(lookup.rows.data_ptr());
+Times Measure(const std::function<void(size_t)>& run) {
+  for (size_t i = 0; i < kSets; ++i) run(i % kSets);
+  std::vector<double> seconds;
+  for (size_t i = 0; i < kRepeats; ++i) {
+    const Stopwatch watch;
+    run(i % kSets);
+    seconds.push_back(watch.seconds());
   }
+  std::sort(seconds.begin(), seconds.end());
+  return {seconds.front(), seconds[seconds.size() / 2]};
 }
 
-void BM_Update(benchmark::State& state) {
-  Setup setup(state);
-  std::vector<Lookup> lookups;
-  for (const auto& keys : setup.sets) {
-    lookups.push_back(setup.group->Find(keys).value());
-    lookups.back().rows.mutable_grad() = at::randn(lookups.back().rows.sizes());
-  }
+// limit: seconds, 0 for none.
+void Print(const std::string& what, const Times& times, double rows, double limit) {
+  std::printf("  %-34s best %8.3f  median %8.3f ms %8.1f M rows/s", what.c_str(), 1e3 * times.best,
+              1e3 * times.median, rows / times.best / 1e6);
+  if (limit > 0) std::printf("  limit %7.3f ms, %.2f of it", 1e3 * limit, limit / times.best);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+struct Limits {
+  bench::RowRates gradients, table;
+};
+
+struct Rule {
+  TableConfig::Optimizer optimizer;
+  double table_rows;  // k
+};
+
+// One step: rows of a set of keys, their gradients as backward leaves them, the update.
+void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& sets, double distinct,
+                    const Limits& limits) {
+  const std::string name = TableConfig::Optimizer_Name(rule.optimizer);
+  const auto comm = std::move(comm::CreateInProcessGroup(1)[0]);
+  TableConfig config;
+  config.set_optimizer(rule.optimizer);
+  const auto group = TableGroup::Create(*comm, {{"t", rows}}, kDim, config, 1).value();
+  const at::Tensor gradient = at::randn({kKeys, kDim}).mul_(0.01);
+
+  const auto lookup = [&](size_t s) { return group->FindOwned(sets[s]).value(); };
+  const double forward_limit = kKeys / limits.table.copy;
+  const double update_limit =
+      kKeys / limits.gradients.read + rule.table_rows * distinct / limits.table.update;
   int64_t step = 0;
-  for (auto _ : state) {
-    std::vector<Lookup*> one = {&lookups[static_cast<size_t>(step) % kSets]};
-    if (!setup.group->Update(one, 1.0, step++).ok()) state.SkipWithError("update failed");
-  }
+  const auto update = [&](Lookup& found, const at::Tensor& g) {
+    found.rows.mutable_grad() = g;
+    std::vector<Lookup*> one = {&found};
+    TORII_CHECK(group->Update(one, 1.0, step++).ok(), "update");
+  };
+  Print(name + " lookup", Measure([&](size_t s) { (void)lookup(s); }), kKeys, forward_limit);
+  std::vector<Lookup> found;
+  for (size_t s = 0; s < kSets; ++s) found.push_back(lookup(s));
+  Print(name + " update", Measure([&](size_t s) { update(found[s], gradient); }), kKeys,
+        update_limit);
+  found.clear();
+  Print(name + " lookup + update", Measure([&](size_t s) {
+          Lookup one = lookup(s);
+          update(one, gradient);
+        }),
+        kKeys, forward_limit + update_limit);
+
+  std::vector<Keys> few;
+  for (const Keys& keys : sets) few.emplace_back(keys.begin(), keys.begin() + kFewKeys);
+  const at::Tensor few_gradients = gradient.narrow(0, 0, kFewKeys);
+  constexpr int kSteps = 100;
+  Times small = Measure([&](size_t s) {
+    for (int i = 0; i < kSteps; ++i) {
+      Lookup one = group->FindOwned(few[(s + static_cast<size_t>(i)) % kSets]).value();
+      update(one, few_gradients);
+    }
+  });
+  std::printf("  %-34s best %8.3f  median %8.3f us\n", (name + " 256 keys").c_str(),
+              1e6 * small.best / kSteps, 1e6 * small.median / kSteps);
 }
 
-BENCHMARK(BM_FindDistinct)
-    ->ArgNames({"draw", "ranks"})
-    ->ArgsProduct({{0, 1}, {1, 4}})
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(BM_Find)
-    ->ArgNames({"optimizer", "draw", "threads"})
-    ->ArgsProduct({{TableConfig::ROWWISE_ADAGRAD}, {0, 1}, {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-BENCHMARK(BM_Update)
-    ->ArgNames({"optimizer", "draw", "threads"})
-    ->ArgsProduct({{TableConfig::ROWWISE_ADAGRAD, TableConfig::ADAGRAD, TableConfig::SGD,
-                    TableConfig::ADAM},
-                   {0, 1},
-                   {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+// What comes before and between: grouping keys, and finding the distinct ones for an exchange.
+void BenchGrouping(int64_t rows, const std::vector<Keys>& sets) {
+  DistinctFinder finder;
+  Keys index(static_cast<size_t>(kKeys));
+  for (const int ranks : {1, 4}) {
+    Print("distinct keys of " + std::to_string(ranks) + " owners",
+          Measure([&](size_t s) { finder.Find(sets[s], ranks, index); }), kKeys, 0);
+  }
+  TouchedRows touched;
+  const std::vector<float> gradients(1);
+  Print("gradients grouped by row", Measure([&](size_t s) {
+          touched.Clear();
+          touched.Add(sets[s], gradients.data(), 0);
+          touched.Group(rows);
+        }),
+        kKeys, 0);
+}
+
+void BenchTable(int threads, int64_t rows) {
+  at::set_num_threads(threads);
+  const Limits limits{bench::MeasureRowRates(threads, kKeys * kRowBytes),
+                      bench::MeasureRowRates(threads, rows * kRowBytes)};
+  std::printf(
+      "%ld rows x %ld, %ld keys, %d threads; random rows: read %.1f, copy %.1f, update %.1f "
+      "M/s; gradients: read %.1f M/s\n",
+      rows, kDim, kKeys, threads, limits.table.read / 1e6, limits.table.copy / 1e6,
+      limits.table.update / 1e6, limits.gradients.read / 1e6);
+  for (const bool zipf : {true, false}) {
+    const std::vector<Keys> sets = MakeKeys(zipf, rows);
+    DistinctFinder finder;
+    Keys index(static_cast<size_t>(kKeys));
+    double distinct = 0;
+    for (const Keys& keys : sets) {
+      finder.Find(keys, 1, index);
+      distinct += static_cast<double>(finder.keys().size()) / kSets;
+    }
+    std::printf(" %s keys, %.0f distinct rows\n", zipf ? "Zipf 1.05" : "uniform", distinct);
+    BenchGrouping(rows, sets);
+    for (const Rule& rule : {Rule{TableConfig::SGD, 1}, Rule{TableConfig::ROWWISE_ADAGRAD, 1},
+                             Rule{TableConfig::ADAGRAD, 2}, Rule{TableConfig::ADAM, 3}}) {
+      BenchOptimizer(rule, rows, sets, distinct, limits);
+    }
+  }
+}
 
 }  // namespace
 }  // namespace torii::sharding
@@ -128,6 +207,10 @@ BENCHMARK(BM_Update)
 int main(int argc, char** argv) {
   // The first question for the number of threads starts the runtime; a later setting holds.
   (void)at::get_num_threads();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
+  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2;
+  std::vector<int64_t> millions;
+  for (int a = 2; a < argc; ++a) millions.push_back(std::max(1, std::atoi(argv[a])));
+  if (millions.empty()) millions = {1, 16};
+  for (const int64_t m : millions) torii::sharding::BenchTable(threads, m * 1'000'000);
+  return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -10,7 +11,6 @@
 namespace torii::sharding {
 namespace {
 
-constexpr int64_t kNoKey = -1;
 // How many keys ahead the table's entries are fetched; 8 to 32 are equally good.
 constexpr size_t kAhead = 16;
 // 2^64 divided by the golden ratio: multiplicative hashing (Knuth).
@@ -40,9 +40,13 @@ void DistinctFinder::Find(std::span<const int64_t> keys, int world_size, std::sp
 }
 
 void DistinctFinder::FindInOrderOfUse(std::span<const int64_t> keys, std::span<int64_t> index) {
+  TORII_CHECK(keys.size() <= std::numeric_limits<uint32_t>::max(), keys.size(), " keys");
   // At most half full.
   const size_t size = std::bit_ceil(std::max<size_t>(2 * keys.size(), 16));
-  table_.assign(size, {kNoKey, 0});
+  if (table_.size() < size || ++call_ == 0) {
+    table_.assign(std::max(size, table_.size()), {});
+    call_ = 1;
+  }
   const int shift = 64 - std::countr_zero(size);
   const size_t mask = size - 1;
   const auto first_probe = [shift](int64_t key) {
@@ -55,10 +59,10 @@ void DistinctFinder::FindInOrderOfUse(std::span<const int64_t> keys, std::span<i
     const int64_t key = keys[i];
     TORII_CHECK(key >= 0, "key ", key, " at position ", i, " is negative");
     size_t probe = first_probe(key);
-    while (table_[probe].key != key && table_[probe].key != kNoKey) probe = (probe + 1) & mask;
+    while (table_[probe].call == call_ && table_[probe].key != key) probe = (probe + 1) & mask;
     Entry& entry = table_[probe];
-    if (entry.key == kNoKey) {
-      entry = {key, static_cast<int64_t>(keys_.size())};
+    if (entry.call != call_) {
+      entry = {key, static_cast<uint32_t>(keys_.size()), call_};
       keys_.push_back(key);
     }
     index[i] = entry.position;

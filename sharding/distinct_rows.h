@@ -31,9 +31,11 @@ class DistinctFinder {
 
   struct Entry {
     int64_t key;
-    int64_t position;  // in keys_
+    uint32_t position;  // in keys_
+    uint32_t call = 0;  // the call that wrote the entry: others find it empty
   };
-  std::vector<Entry> table_;  // open addressing, a power of two in size; key -1: empty
+  std::vector<Entry> table_;  // open addressing, a power of two in size
+  uint32_t call_ = 0;
   std::vector<int64_t> keys_, per_owner_;
   std::vector<int64_t> grouped_, new_position_;  // scratch of GroupByOwner
 };

@@ -59,8 +59,9 @@ struct TableGroup::Shard {
         first_key(std::move(first_keys)),
         rows(config, first_key.back() / world_size, dim) {}
 
+  void CheckKeys(std::span<const int64_t> keys) const;
   // Distinct keys of `keys`, grouped by owner, checked; fills lookup->index.
-  void FindKeys(std::span<const int64_t> keys, int num_owners, Lookup* lookup);
+  void FindKeys(std::span<const int64_t> keys, Lookup* lookup);
   // Ranks whose lookup l has a gradient: [lookup][rank].
   absl::StatusOr<std::vector<std::vector<bool>>> WhoSends(std::span<Lookup* const> lookups);
   absl::StatusOr<at::Tensor> SendHome(const Lookup& lookup, const std::vector<bool>& sends);
@@ -114,20 +115,38 @@ int64_t TableGroup::Key(int table, int64_t row) const {
   return shard_->first_key[t] + row;
 }
 
-void TableGroup::Shard::FindKeys(std::span<const int64_t> keys, int num_owners, Lookup* lookup) {
-  lookup->index = at::empty({static_cast<int64_t>(keys.size())}, at::kLong);
-  distinct.Find(keys, num_owners, {lookup->index.data_ptr<int64_t>(), keys.size()});
-  for (const int64_t key : distinct.keys()) {
-    TORII_CHECK(key < first_key.back(), "key ", key, " of a key space of ", first_key.back());
+// Every key is that of a row. The keys behind a table that fill up its last slot are not.
+void TableGroup::Shard::CheckKeys(std::span<const int64_t> keys) const {
+  for (const int64_t key : keys) {
+    TORII_CHECK(key >= 0 && key < first_key.back(), "key ", key, " of a key space of ",
+                first_key.back());
+    if (world_size == 1) continue;
+    const auto next = std::upper_bound(first_key.begin(), first_key.end(), key);
+    const auto table = static_cast<size_t>(next - first_key.begin()) - 1;
+    TORII_CHECK(key - first_key[table] < specs[table].rows, "key ", key, " is row ",
+                key - first_key[table], " of table '", specs[table].name, "', which has ",
+                specs[table].rows);
   }
+}
+
+void TableGroup::Shard::FindKeys(std::span<const int64_t> keys, Lookup* lookup) {
+  lookup->index = at::empty({std::ssize(keys)}, at::kLong);
+  distinct.Find(keys, world_size, {lookup->index.data_ptr<int64_t>(), keys.size()});
+  CheckKeys(distinct.keys());
 }
 
 absl::StatusOr<Lookup> TableGroup::Find(std::span<const int64_t> keys) {
   Shard& shard = *shard_;
-  if (shard.world_size == 1) return FindOwned(keys);
   Lookup lookup;
   Route& route = lookup.route;
-  shard.FindKeys(keys, shard.world_size, &lookup);
+  shard.FindKeys(keys, &lookup);
+  if (shard.world_size == 1) {
+    route.owned_only = true;
+    route.served = shard.distinct.keys();
+    lookup.rows = shard.rows.Gather(route.served);
+    lookup.rows.requires_grad_(c10::GradMode::is_enabled());
+    return lookup;
+  }
 
   // Ask each owner for its slots.
   route.send_rows = shard.distinct.per_owner();
@@ -150,20 +169,20 @@ absl::StatusOr<Lookup> TableGroup::Find(std::span<const int64_t> keys) {
 
 absl::StatusOr<Lookup> TableGroup::FindOwned(std::span<const int64_t> keys) {
   Shard& shard = *shard_;
+  shard.CheckKeys(keys);
   Lookup lookup;
   lookup.route.owned_only = true;
-  shard.FindKeys(keys, /*num_owners=*/1, &lookup);
-  lookup.route.served.reserve(shard.distinct.keys().size());
-  if (shard.world_size == 1) {
-    lookup.route.served = shard.distinct.keys();
-  } else {
-    for (const int64_t key : shard.distinct.keys()) {
-      TORII_CHECK(RowOwner(key, shard.world_size) == shard.rank, "key ", key, " on rank ",
-                  shard.rank, " belongs to rank ", RowOwner(key, shard.world_size));
-      lookup.route.served.push_back(RowSlot(key, shard.world_size));
+  lookup.index = at::arange(std::ssize(keys), at::kLong);
+  std::vector<int64_t>& slots = lookup.route.served;
+  slots.assign(keys.begin(), keys.end());
+  if (shard.world_size > 1) {
+    for (int64_t& slot : slots) {
+      TORII_CHECK(RowOwner(slot, shard.world_size) == shard.rank, "key ", slot, " on rank ",
+                  shard.rank, " belongs to rank ", RowOwner(slot, shard.world_size));
+      slot = RowSlot(slot, shard.world_size);
     }
   }
-  lookup.rows = shard.rows.Gather(lookup.route.served);
+  lookup.rows = shard.rows.Gather(slots);
   lookup.rows.requires_grad_(c10::GradMode::is_enabled());
   return lookup;
 }
@@ -232,7 +251,7 @@ absl::Status TableGroup::Update(std::span<Lookup* const> lookups, double learnin
   for (int r = 0; r < shard.world_size; ++r) {
     for (size_t l = 0; l < lookups.size(); ++l) {
       const Route& route = lookups[l]->route;
-      if (route.owned_only ? r != shard.rank : false) continue;
+      if (route.owned_only && r != shard.rank) continue;
       const auto from = static_cast<size_t>(r);
       const int64_t count =
           route.owned_only ? static_cast<int64_t>(route.served.size()) : route.recv_rows[from];

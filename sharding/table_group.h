@@ -31,10 +31,9 @@ struct Route {
   bool owned_only = false;         // no exchange: all keys are mine
 };
 
-// The result of a lookup: the distinct rows once, and where each asked key stands among them.
+// The result of a lookup: rows, and where each asked key stands among them.
 struct Lookup {
-  at::Tensor rows;   // [distinct, dim] float32, ordered by (owner, first use); a leaf that collects
-                     // gradients
+  at::Tensor rows;   // [rows, dim] float32; a leaf that collects gradients
   at::Tensor index;  // [keys] int64 into rows
   Route route;
 };
@@ -44,7 +43,7 @@ struct Lookup {
 struct TableState {
   std::string name;   // "item_id.weight", "item_id.adagrad", "item_id.adam.m", ...
   int64_t rows = 0;   // of the whole table
-  at::Tensor tensor;  // [owned rows, width] float32, a view of the live state
+  at::Tensor tensor;  // [owned rows, width] float32, a view of the live state, not contiguous
 };
 
 class TableGroup {
@@ -60,10 +59,11 @@ class TableGroup {
   int64_t dim() const;
   // Key of row `row` of table number `table`: keys of one table keep the rows' order and owner.
   int64_t Key(int table, int64_t row) const;
-  // Fetches the distinct rows of `keys` (any order, repeats allowed, may be empty). Collective: two
-  // all-to-alls, ids out and rows back.
+  // Fetches the distinct rows of `keys` (any order, repeats allowed, may be empty), ordered by
+  // (owner, first use). Collective: two all-to-alls, ids out and rows back.
   absl::StatusOr<Lookup> Find(std::span<const int64_t> keys);
-  // The same for keys that this rank owns: local, not collective.
+  // The rows of keys that this rank owns, one for each key, in their order (index 0, 1, 2, ...):
+  // local, not collective. Repeats are allowed; each has its own gradient.
   absl::StatusOr<Lookup> FindOwned(std::span<const int64_t> keys);
   // Sends the gradients of all lookups of this step to the owners, sums them per row in a fixed
   // order (rank, then lookup) and updates each touched row once. Lookups whose rows got no gradient

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "kernels/rows_variant.h"
 #include "sharding/row_memory.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/touched_rows.h"
@@ -16,7 +17,8 @@ namespace torii::sharding {
 
 class TableShard {
  public:
-  // Weights are not initialised, optimizer state is.
+  // Weights are not initialised, optimizer state is. State as wide as the row lies behind it: one
+  // place in memory to find for each row.
   TableShard(const TableConfig& config, int64_t slots, int64_t dim);
 
   int64_t slots() const { return slots_; }
@@ -32,11 +34,13 @@ class TableShard {
 
   struct Part {
     std::string suffix;  // "weight", "adagrad", "adam.m", "adam.v"
-    at::Tensor tensor;   // [slots, width]
+    at::Tensor tensor;   // [slots, width]; its rows need not lie one behind the other
   };
   const std::vector<Part>& parts() const { return parts_; }
 
  private:
+  kernels::RowStep StepOf(double learning_rate_factor, int64_t step) const;
+
   TableConfig config_;
   int64_t slots_, dim_;
   std::vector<Part> parts_;  // the weights first

@@ -94,7 +94,7 @@ void CopyRows(const at::Tensor& shard, int old_rank, int old_world, at::Tensor& 
   for (int64_t i = 0; i < shard.size(0); ++i) {
     const int64_t row = old_rank + i * old_world;
     if (RowOwner(row, world) != rank) continue;
-    std::memcpy(to + RowSlot(row, world) * width, from + i * width,
+    std::memcpy(to + RowSlot(row, world) * mine.stride(0), from + i * width,
                 static_cast<size_t>(width) * sizeof(float));
   }
 }
@@ -181,7 +181,6 @@ absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator
                                            const CheckpointInfo& info) {
   const at::NoGradGuard no_grad;
   const bool leads = comm.rank() == 0;
-  for (CheckpointTensor& t : tensors) t.tensor = t.tensor.contiguous();
   const std::string path = StepPath(directory, info.progress.step);
   const std::string beside = path + ".partial";
   const auto save = [&]() -> absl::Status {

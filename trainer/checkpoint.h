@@ -19,7 +19,7 @@ namespace torii::trainer {
 // same copy.
 struct CheckpointTensor {
   std::string name;
-  at::Tensor tensor;  // live view, float32 contiguous: written from, loaded into
+  at::Tensor tensor;  // live view, float32, each row contiguous: written from, loaded into
   bool sharded = false;
   int64_t rows = 0;  // of the whole, if sharded
 };

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxHeader = 100 << 20;  // the format's own limit
+constexpr int64_t kRowsAtATime = 65536;    // of a tensor that is copied to be written
 
 std::string Header(const std::vector<NamedTensor>& tensors) {
   nlohmann::ordered_json header;
@@ -84,7 +86,15 @@ absl::StatusOr<std::string> WriteSafetensors(FileSystem& files, const std::strin
   TORII_RETURN_IF_ERROR(append(&header_size, 8));
   TORII_RETURN_IF_ERROR(append(header.data(), static_cast<int64_t>(header.size())));
   for (const NamedTensor& t : tensors) {
-    TORII_RETURN_IF_ERROR(append(t.tensor.const_data_ptr<float>(), t.tensor.numel() * 4));
+    // A view of rows that lie apart in memory is written piece by piece: no copy of the whole.
+    const bool whole = t.tensor.is_contiguous();
+    const int64_t rows = whole ? 1 : t.tensor.size(0);
+    for (int64_t row = 0; row < rows; row += kRowsAtATime) {
+      const at::Tensor piece =
+          whole ? t.tensor
+                : t.tensor.narrow(0, row, std::min(kRowsAtATime, rows - row)).contiguous();
+      TORII_RETURN_IF_ERROR(append(piece.const_data_ptr<float>(), piece.numel() * 4));
+    }
   }
   TORII_RETURN_IF_ERROR(file->Sync());
   TORII_RETURN_IF_ERROR(file->Close());

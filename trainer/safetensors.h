@@ -16,7 +16,7 @@ namespace torii::trainer {
 
 struct NamedTensor {
   std::string name;
-  at::Tensor tensor;  // float32 contiguous CPU
+  at::Tensor tensor;  // float32 CPU; written as if contiguous
 };
 
 struct SafetensorsEntry {
