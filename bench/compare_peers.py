@@ -13,6 +13,7 @@ import argparse
 import fnmatch
 import json
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -51,16 +52,37 @@ def fast_mkl(peers):
     return {"LD_PRELOAD": library}
 
 
-def run(side, a):
-    """The lines of one run that count, or what went wrong."""
-    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+def read_lines(output):
+    """A dict for each measurement: of the JSON lines, and of lines "NAME best T ms  median T ms ... FRACTION of the limit"."""
+    times = re.compile(r"best +([\d.]+)(?: ms)?(?: +\(([\d.]+)\))? +median +([\d.]+) +ms")
+    result, section = [], ""
+    for line in output.splitlines():
+        found = times.search(line)
+        if line.startswith("{"):
+            result.append(json.loads(line))
+        elif found:
+            best, fraction, median = (float(x) if x else None for x in found.groups())
+            result.append({"text": line.strip(), "section": section, "seconds_median": 1e-3 * median})
+            after = re.search(r"([\d.]+) of (?:it|the limit)", line)
+            if fraction or after:
+                result[-1]["fraction_of_limit"] = (fraction or float(after[1])) * best / median
+        else:
+            section = line.strip()
+    return result
+
+
+def run(side, a, number, outputs):
+    """The lines that count of run `number` of a program, or what went wrong. A command that several cases share runs once for all."""
     # Set after the prefix, which need not bear LD_PRELOAD.
-    command = [*shlex.split(a.prefix), "env", *(f"{k}={v}" for k, v in side.env.items()), *side.command]
-    try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=a.timeout)
-    except (OSError, subprocess.TimeoutExpired) as e:
-        return [], str(e)
-    lines = [json.loads(x) for x in done.stdout.splitlines() if x.startswith("{")]
+    command = (*shlex.split(a.prefix), "env", *(f"{k}={v}" for k, v in side.env.items()), *side.command)
+    if (command, number) not in outputs:
+        env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+        try:
+            outputs[command, number] = subprocess.run(command, env=env, capture_output=True, text=True, timeout=a.timeout)
+        except (OSError, subprocess.TimeoutExpired) as e:
+            outputs[command, number] = subprocess.CompletedProcess(command, 1, "", str(e))
+    done = outputs[command, number]
+    lines = read_lines(done.stdout)
     good = [x for x in lines if "seconds_median" in x and side.lines(x)]
     if good and done.returncode == 0:
         return good, ""
@@ -70,22 +92,22 @@ def run(side, a):
 
 def disagreement(own, peer):
     """Largest relative difference of the losses that both printed; None if one printed none."""
-    a, b = (x.get("losses") or ([x["loss"]] if isinstance(x.get("loss"), float) and "losses" not in x else []) for x in (own, peer))
-    return max((abs(x - y) / abs(y) for x, y in zip(a, b)), default=None)
+    pairs = zip(own.get("losses", []), peer.get("losses", []))
+    return max((abs(x - y) / abs(y) for x, y in pairs), default=None)
 
 
-def measure(case, peers, a):
+def measure(case, peers, a, outputs):
     """Alternates the programs; a program's line is the fastest of those that count, for each run."""
     if case.dump and not os.path.isdir(case.dump[0]):
         os.makedirs(a.dumps, exist_ok=True)
         subprocess.run([*shlex.split(a.prefix), *case.dump[1]], check=True, stdout=subprocess.DEVNULL)
     sides = [case.torii, *peers]
     runs, failed = {s.name: [] for s in sides}, {}
-    for _ in range(a.rounds):
+    for number in range(a.rounds):
         for side in sides:
             if side.name in failed:
                 continue
-            lines, error = run(side, a)
+            lines, error = run(side, a, number, outputs)
             if error:
                 failed[side.name] = error
             else:
@@ -93,8 +115,8 @@ def measure(case, peers, a):
     return runs, failed
 
 
-def compare(case, peers, a):
-    runs, failed = measure(case, peers, a)
+def compare(case, peers, a, outputs):
+    runs, failed = measure(case, peers, a, outputs)
     if "torii" in failed:
         return {"case": case.name, "failed": failed}
     own = runs["torii"]
@@ -141,10 +163,10 @@ def main():
         print("\n".join(c.name for c in cases))
         return 0
     print("| case | Torii, ms | of the limit | peer | peer, ms | ratio | losses differ by |\n|---|---|---|---|---|---|---|", flush=True)
-    wrong = False
+    wrong, outputs = False, {}
     for case in cases:
         peers = [s for s in case.peers if any(fnmatch.fnmatch(s.name, pattern) for pattern in a.peer or ["*"])]
-        result = compare(case, peers, a)
+        result = compare(case, peers, a, outputs)
         print_row(result)
         wrong |= "failed" in result or any(not p.get("losses_agree", True) for p in result["peers"].values())
         if a.json:

@@ -11,7 +11,6 @@ FAST_OPENBLAS = {"OPENBLAS_CORETYPE": "SkylakeX"}
 
 LOSS_SIZES = [(2048, 8192, 64), (2048, 8192, 128), (4096, 4096, 64), (8192, 8192, 64)]
 STEPS = {256: (100, 5), 4096: (6, 5), 16384: (2, 3)}  # batch: steps of a repeat, repeats
-OPTIMIZERS = ["rowwise", "adagrad", "adam"]
 
 
 @dataclasses.dataclass
@@ -67,23 +66,20 @@ def step_cases(p):
                 yield Case(f"step-{batch}-{world}x{max(1, p.threads // world)}-{precision}", Side("torii", own),
                            [Side("torch" + (" DDP" if world > 1 else ""), p.peer("step_torch_ddp.py", *shared), env),
                             Side("TorchRec", p.peer("step_torchrec.py", *shared), env)],
-                           losses_within=1e-2 if suffix else 1e-5, dump=(dump[0], dump[1]))
+                           losses_within=1e-2 if suffix else 1e-5, dump=dump)
 
 
 def loss_cases(p):
     for rows, columns, dim in LOSS_SIZES:
-        folder = os.path.join(p.dumps, f"loss-{rows}-{columns}-{dim}")
         sizes = ["--B", rows, "--N", columns, "--D", dim]
-        dump = p.peer("loss_torch.py", *sizes, "--setting", "eager", "--repeats", 1, "--dump", folder)
         for threads in sorted({1, p.threads}):
             for precision, suffix in (("fp32", ""), ("bf16", "-bf16")):
-                own = p.bench("loss_bench", folder, "--threads", threads, "--precision", precision)
+                own = p.bench("loss_bench", threads, {"fp32": "float32", "bf16": "bfloat16"}[precision], rows, columns, dim)
                 shared = [*sizes, "--threads", threads]
                 env = {**KEEP_MEMORY, **({} if suffix else p.fast_mkl)}
                 yield Case(f"loss-{rows}-{columns}-{dim}-{threads}t-{precision}", Side("torii", own),
                            [Side("plain", p.peer("loss_torch.py", *shared, "--setting", "compile" + suffix), env),
-                            Side("expert", p.peer("loss_torch.py", *shared, "--setting", "blocks-compile" + suffix, "--rows", 128, 256), env)],
-                           losses_within=1e-2 if suffix else 1e-5, dump=(folder, dump))
+                            Side("expert", p.peer("loss_torch.py", *shared, "--setting", "blocks-compile" + suffix, "--rows", 128, 256), env)])
 
 
 def eval_cases(p):
@@ -95,30 +91,32 @@ def eval_cases(p):
         return Side(peer, p.peer("eval_peers.py", "--peers", peer, "--chunks", 64, 256, "--threads", p.threads), KEEP_MEMORY)
 
     for kind, peers in (("count", [torch("torch-count-onednn"), faiss, torch("torch-onednn")]), ("top100", [faiss, torch("torch-onednn")])):
-        own = Side("torii", p.bench("eval_bench", folder, "--threads", p.threads), lines=lambda line, kind=kind: line.get("kind") == kind)
+        text = {"count": "ranks by counting", "top100": "top-100"}[kind]
+        own = Side("torii", p.bench("eval_bench", "--data", folder, "--threads", p.threads, "--k", 100),
+                   lines=lambda line, text=text: line["text"].startswith(text))
         yield Case(f"eval-{kind}", own, peers, dump=dump)
 
 
 def table_cases(p):
-    def counts(optimizer, ids, key="setting"):
-        def is_it(line):
-            if "sizes" in line:  # of a peer
-                return line[key].startswith(optimizer + " ") and "update" in line[key] and line["sizes"]["ids"] == ids
-            return line["optimizer"] == optimizer and line["ids"] == ids
+    names = {"rowwise": "ROWWISE_ADAGRAD", "adagrad": "ADAGRAD", "adam": "ADAM"}
+    keys = {"zipf": "Zipf", "uniform": "uniform"}
 
-        return is_it
+    def own_lines(ids, optimizer):
+        return lambda line: line["section"].startswith(keys[ids]) and line["text"].startswith(names[optimizer] + " lookup + update")
+
+    def peer_lines(ids, optimizer):
+        return lambda line: line["setting"].startswith(optimizer + " ") and "update" in line["setting"] and line["sizes"]["ids"] == ids
 
     for rows in (1_000_000, 16_000_000):
-        for ids in ("zipf", "uniform"):
-            for optimizer in OPTIMIZERS:
-                wanted = counts(optimizer, ids)
-                shared = ["--rows", rows, "--ids", ids, "--threads", p.threads]
-                peers = [Side("torch sparse", p.peer("embedding_peers.py", *shared, "--cases", f"nn:{optimizer}"), KEEP_MEMORY, wanted)]
+        own = p.bench("table_bench", p.threads, rows // 1_000_000)
+        shared = p.peer("embedding_peers.py", "--rows", rows, "--threads", p.threads, "--cases")
+        for ids in keys:
+            for optimizer in names:
+                wanted = peer_lines(ids, optimizer)
+                peers = [Side("torch sparse", [*shared, "nn:rowwise,nn:adagrad,nn:adam"], KEEP_MEMORY, wanted)]
                 if optimizer != "adam":  # FBGEMM has no Adam for CPUs, and its wheel uses one core: its times count half
-                    peers.append(Side("FBGEMM / 2", p.peer("embedding_peers.py", *shared, "--cases", f"tbe:{optimizer}"), KEEP_MEMORY, wanted,
-                                      factor=0.5))
-                own = p.bench("table_bench", "--rows", rows, "--ids", ids, "--optimizer", optimizer, "--threads", p.threads)
-                yield Case(f"table-{rows // 1_000_000}m-{ids}-{optimizer}", Side("torii", own, lines=wanted), peers)
+                    peers.append(Side("FBGEMM / 2", [*shared, "tbe:rowwise,tbe:adagrad"], KEEP_MEMORY, wanted, factor=0.5))
+                yield Case(f"table-{rows // 1_000_000}m-{ids}-{optimizer}", Side("torii", own, lines=own_lines(ids, optimizer)), peers)
 
 
 def all_cases(places):
