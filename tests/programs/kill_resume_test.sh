@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Killed anywhere, stopped by any signal: the same command again ends with the bits of a run that was never
+# disturbed. And a rank that fails ends the whole world with its own message.
+. "$(dirname "$0")/support.bash"
+
+last=step-00000040
+must "$torii" synthesize --out raw --users 60 --items 30 --interactions 12
+options=(--config raw/run.txtpb --set train.global_batch=64 --set train.epochs=4
+  --set train.checkpoint.every_steps=7 --set train.checkpoint.keep=2)
+must "$torii" prepare "${options[@]}"
+# A hanging world is a failure, not a wait for ever.
+alone=(timeout 120 "$torii" train "${options[@]}" --threads 1)
+two_ranks=(timeout 120 mpirun -np 2 --oversubscribe "$torii" train "${options[@]}" --threads 1)
+
+# digest RUN_DIR: of the last checkpoint, with every tensor and the position in the data.
+digest() { "$torii" inspect "$1/checkpoints/$last" --digest | grep '^digest'; }
+
+# finishes RUN_DIR EXPECTED COMMAND...: COMMAND goes on, from a checkpoint if there is one, to the end of the run, with
+# the expected digest.
+finishes() {
+  local run_dir=$1 expected=$2 end saved
+  shift 2
+  saved=$(find "$run_dir" -name 'step-*' -not -name '*.partial')
+  run "$@" --run-dir "$run_dir"
+  [ -z "$saved" ] || check "it goes on from a checkpoint" grep -q 'resumed from' "$err"
+  check "exit code $rc of the same command again: $(tail -n 3 "$err")" test $rc -eq 0
+  end="$(status phase "$run_dir") $(status exit_code "$run_dir") $(status restarts "$run_dir")"
+  check "STATUS.json says: $end" test "$end" = "done 0 1"
+  check "the digest of the undisturbed run" test "$(digest "$run_dir")" = "$expected"
+  no_leftovers "$run_dir"
+  rm -r "$run_dir"
+}
+
+# dies CODE FAULT EXPECTED COMMAND...: with TORII_FAIL=FAULT the run ends with CODE; it can be resumed.
+dies() {
+  local code=$1 fault=$2 expected=$3
+  shift 3
+  run env TORII_FAIL="$fault" "$@" --run-dir killed
+  printf '%s: exit code %d\n' "$fault" $rc
+  check "$fault: exit code $rc, expected $code" test $rc -eq "$code"
+  finishes killed "$expected" "$@"
+}
+
+# stops_at STEP COMMAND...: starts the run in the background, without its `timeout 120`; rank 0 halts before STEP.
+# Sets $pid (of the command) and $rank_zero.
+stops_at() {
+  local step=$1
+  shift
+  rm -f stopped/STATUS.json
+  TORII_FAIL="trainer.step@0#$step=stop" "${@:3}" --run-dir stopped >"$out" 2>"$err" &
+  pid=$!
+  until [ "$(status phase stopped 2>/dev/null)" = train ]; do still_running || return; done
+  rank_zero=$(status pid stopped)
+  until grep -qs '^State:.*T' "/proc/$rank_zero/status"; do still_running || return; done
+}
+
+still_running() {
+  kill -0 "$pid" 2>/dev/null && sleep 0.02 && return
+  fail "the run has ended: $(tail -n 3 "$err")"
+  return 1
+}
+
+# interrupted SIGNAL EXPECTED COMMAND...: the signal in the middle of step 12 makes a checkpoint of it, and 75.
+interrupted() {
+  local signal=$1 expected=$2
+  shift 2
+  stops_at 12 "$@"
+  kill "-$signal" "$pid"
+  kill -CONT "$rank_zero"
+  wait "$pid"
+  rc=$?
+  expect_error 75 'stopped by a signal at step 12; the checkpoint is good, run the same command again'
+  check "STATUS.json" test "$(status phase stopped) $(status step stopped)" = "interrupted 12"
+  finishes stopped "$expected" "$@"
+}
+
+must "${alone[@]}" --run-dir alone
+must "${two_ranks[@]}" --run-dir two_ranks
+of_one=$(digest alone)
+of_two=$(digest two_ranks)
+check "the digest has its parts" test "$(wc -l <<<"$of_one")" -gt 5
+
+# One process: before, between and after steps, and at every point of writing a checkpoint.
+for fault in run_folder.status#2 trainer.step#1 trainer.step#23 trainer.evaluate#2 metrics.write#2 \
+  checkpoint.write#3 checkpoint.before_manifest#2 file.atomic.before_rename#9 checkpoint.before_rename#2 \
+  checkpoint.after_rename#3; do
+  dies 137 "$fault=kill" "$of_one" "${alone[@]}"
+done
+
+# One of two ranks: mpirun ends the other.
+for fault in trainer.step@1#23 trainer.step@0#23 checkpoint.write@1#2 checkpoint.before_rename@0#2; do
+  dies 137 "$fault=kill" "$of_two" "${two_ranks[@]}"
+done
+
+# Killed again while it goes on.
+run env TORII_FAIL=trainer.step#31=kill "${alone[@]}" --run-dir killed
+run env TORII_FAIL=checkpoint.load=kill "${alone[@]}" --run-dir killed
+check "killed while it loads" test $rc -eq 137
+run env TORII_FAIL=checkpoint.write#1=kill "${alone[@]}" --run-dir killed
+check "killed while it saves again" test $rc -eq 137
+run "${alone[@]}" --run-dir killed
+check "the fourth start ends well" test $rc -eq 0
+check "the digest after three deaths" test "$(digest killed)" = "$of_one"
+check "three restarts" test "$(status restarts killed)" = 3
+rm -r killed
+
+for signal in TERM INT USR1; do interrupted $signal "$of_one" "${alone[@]}"; done
+interrupted USR1 "$of_two" "${two_ranks[@]}"
+
+# mpirun answers Ctrl-C and SIGTERM itself, with 1, and gives the ranks a second.
+for signal in INT TERM; do
+  stops_at 12 "${two_ranks[@]}"
+  kill -$signal "$pid"
+  wait "$pid"
+  rc=$?
+  check "SIG$signal to mpirun: exit code $rc" test $rc -eq 1
+  finishes stopped "$of_two" "${two_ranks[@]}"
+done
+
+# A rank that fails says why; its code is the world's, and STATUS.json holds both.
+run env TORII_FAIL=trainer.step@1#23=eio "${two_ranks[@]}" --run-dir failed
+expect_error 74 'failpoint trainer.step, pass 23: Input/output error \(injected\) \(rank 1\)'
+end="$(status phase failed) $(status exit_code failed)"
+check "STATUS.json says: $end" test "$end" = "failed 74"
+check "STATUS.json names the cause" grep -q '"error": ".*pass 23: Input/output error' failed/STATUS.json
+finishes failed "$of_two" "${two_ranks[@]}"
+finish
