@@ -91,13 +91,12 @@ struct Bfloat16Terms {
   }
   // To the nearest, ties to even; what is not a number stays so.
   [[gnu::always_inline]] static Ints Rounded(Floats x) {
-    const Ints bits = reinterpret_cast<Ints>(x);
-    const Ints rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    return x == x ? rounded : bits;
+    const Bits bits = reinterpret_cast<Bits>(x);
+    const Bits rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return reinterpret_cast<Ints>(x == x ? rounded : bits);
   }
   [[gnu::always_inline]] static Ints Join(Ints first, Ints second) {
-    using Unsigned = uint32_t __attribute__((vector_size(4 * kLanes)));
-    return reinterpret_cast<Ints>(reinterpret_cast<Unsigned>(first) >> 16) | (second & -65536);
+    return reinterpret_cast<Ints>(reinterpret_cast<Bits>(first) >> 16) | (second & -65536);
   }
   [[gnu::always_inline]] static Words Pack(const Floats (&terms)[kTerms]) {
     return Join(Rounded(terms[0]), Rounded(terms[1]));

@@ -152,8 +152,8 @@ struct SoftmaxKernels {
     p = p * r + 0.240221197F;
     p = p * r + 0.693146967F;
     p = p * r + 1.00000007F;
-    const Ints exponent = (reinterpret_cast<Ints>(rounded) - reinterpret_cast<Ints>(round)) << 23;
-    const Floats power = reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
+    const Bits exponent = (reinterpret_cast<Bits>(rounded) - reinterpret_cast<Bits>(round)) << 23;
+    const Floats power = reinterpret_cast<Floats>(reinterpret_cast<Bits>(p) + exponent);
     const Floats known = x < Broadcast(-125.0F) ? Floats{} : power;
     return x == x ? known : x;
   }
