@@ -10,7 +10,7 @@ namespace {
 
 class OutputOverWritableFile final : public arrow::io::OutputStream {
  public:
-  explicit OutputOverWritableFile(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {}
+  explicit OutputOverWritableFile(std::shared_ptr<WritableFile> file) : file_(std::move(file)) {}
 
   arrow::Status Write(const void* data, int64_t size) override {
     if (closed_) return arrow::Status::Invalid("write to a closed file");
@@ -28,14 +28,14 @@ class OutputOverWritableFile final : public arrow::io::OutputStream {
   bool closed() const override { return closed_; }
 
  private:
-  std::unique_ptr<WritableFile> file_;
+  std::shared_ptr<WritableFile> file_;
   int64_t position_ = 0;
   bool closed_ = false;
 };
 
 }  // namespace
 
-std::shared_ptr<arrow::io::OutputStream> ToArrowOutput(std::unique_ptr<WritableFile> file) {
+std::shared_ptr<arrow::io::OutputStream> ToArrowOutput(std::shared_ptr<WritableFile> file) {
   return std::make_shared<OutputOverWritableFile>(std::move(file));
 }
 

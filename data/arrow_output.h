@@ -10,6 +10,6 @@ namespace torii::data {
 
 // Close() makes the file durable and closes it. Single-threaded. Errors keep their exit code
 // (FromArrow).
-std::shared_ptr<arrow::io::OutputStream> ToArrowOutput(std::unique_ptr<WritableFile> file);
+std::shared_ptr<arrow::io::OutputStream> ToArrowOutput(std::shared_ptr<WritableFile> file);
 
 }  // namespace torii::data

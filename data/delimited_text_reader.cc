@@ -101,24 +101,12 @@ class DelimitedTextReader final : public TableReader {
         return std::nullopt;
       }
       if (batch->num_rows() > 0) {
-        return ToChunk(*batch);
+        return TakeChunk(path_, *batch, columns_, &next_row_);
       }
     }
   }
 
  private:
-  TableChunk ToChunk(const arrow::RecordBatch& batch) {
-    TableChunk chunk;
-    chunk.file = path_;
-    for (const std::string& column : columns_) {
-      chunk.columns.push_back(batch.GetColumnByName(column));
-    }
-    chunk.rows = batch.num_rows();
-    chunk.first_row = next_row_;
-    next_row_ += chunk.rows;
-    return chunk;
-  }
-
   std::shared_ptr<const std::string> path_;
   std::shared_ptr<arrow::csv::StreamingReader> reader_;
   std::vector<std::string> columns_;

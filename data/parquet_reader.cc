@@ -60,7 +60,7 @@ class ParquetReader final : public TableReader {
       if (batch == nullptr) {
         group_.reset();
       } else if (batch->num_rows() > 0) {
-        return ToChunk(*batch);
+        return TakeChunk(path_, *batch, columns_, &next_row_);
       }
     }
   }
@@ -69,18 +69,6 @@ class ParquetReader final : public TableReader {
   std::string Place(int group) const {
     return absl::StrCat(*path_, ": row group ", group, " (from row ", next_row_,
                         ") cannot be read: damaged or truncated Parquet file");
-  }
-
-  TableChunk ToChunk(const arrow::RecordBatch& batch) {
-    TableChunk chunk;
-    chunk.file = path_;
-    for (const std::string& column : columns_) {
-      chunk.columns.push_back(batch.GetColumnByName(column));
-    }
-    chunk.rows = batch.num_rows();
-    chunk.first_row = next_row_;
-    next_row_ += chunk.rows;
-    return chunk;
   }
 
   std::shared_ptr<const std::string> path_;

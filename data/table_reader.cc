@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "arrow/array.h"
+#include "arrow/record_batch.h"
 #include "base/closest_name.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
@@ -70,6 +72,18 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenTable(FileSystem& files, const 
                                                        std::span<const std::string> columns) {
   return input.format == PARQUET ? OpenParquet(files, input, columns)
                                  : OpenDelimitedText(files, input, columns);
+}
+
+TableChunk TakeChunk(std::shared_ptr<const std::string> file, const arrow::RecordBatch& batch,
+                     std::span<const std::string> columns, int64_t* next_row) {
+  TableChunk chunk;
+  chunk.file = std::move(file);
+  for (const std::string& column : columns) {
+    chunk.columns.push_back(batch.GetColumnByName(column));
+  }
+  chunk.rows = batch.num_rows();
+  chunk.first_row = std::exchange(*next_row, *next_row + chunk.rows);
+  return chunk;
 }
 
 std::unique_ptr<TableReader> ConcatenateTables(FileSystem& files, std::vector<InputFile> inputs,

@@ -44,6 +44,10 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, cons
 absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
     FileSystem& files, const InputFile& input, std::span<const std::string> columns);
 
+// The `columns` of a batch that was read from `file`, whose first row is *next_row; moves that on.
+TableChunk TakeChunk(std::shared_ptr<const std::string> file, const arrow::RecordBatch& batch,
+                     std::span<const std::string> columns, int64_t* next_row);
+
 // All of `inputs` one after the other. Nothing is opened before the first Next().
 std::unique_ptr<TableReader> ConcatenateTables(FileSystem& files, std::vector<InputFile> inputs,
                                                std::vector<std::string> columns);

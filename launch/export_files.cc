@@ -9,10 +9,10 @@
 
 namespace torii::launch {
 
-absl::StatusOr<std::unique_ptr<DigestedFile>> DigestedFile::Create(FileSystem& files,
+absl::StatusOr<std::shared_ptr<DigestedFile>> DigestedFile::Create(FileSystem& files,
                                                                    const std::string& folder,
                                                                    const std::string& name) {
-  auto file = std::make_unique<DigestedFile>();
+  auto file = std::make_shared<DigestedFile>();
   file->result_.name = name;
   TORII_ASSIGN_OR_RETURN(file->file_, files.Create(JoinPath(folder, name)));
   return file;
@@ -26,9 +26,9 @@ absl::Status DigestedFile::Append(const void* data, int64_t size) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ExportedFile> DigestedFile::Close() {
-  TORII_RETURN_IF_ERROR(file_->Sync());
-  TORII_RETURN_IF_ERROR(file_->Close());
+absl::StatusOr<ExportedFile> DigestedFile::Finish() {
+  TORII_RETURN_IF_ERROR(Sync());
+  TORII_RETURN_IF_ERROR(Close());
   result_.digest = digest_.Hex();
   return result_;
 }
@@ -50,13 +50,13 @@ std::string NpyHeader(const std::string& type, std::span<const int64_t> shape) {
 absl::StatusOr<ExportedFile> WriteIntegerIds(FileSystem& files, const std::string& folder,
                                              const std::string& name,
                                              std::span<const int64_t> ids) {
-  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<DigestedFile> file,
+  TORII_ASSIGN_OR_RETURN(const std::shared_ptr<DigestedFile> file,
                          DigestedFile::Create(files, folder, name));
   const int64_t shape[] = {static_cast<int64_t>(ids.size())};
   const std::string header = NpyHeader("<i8", shape);
-  TORII_RETURN_IF_ERROR(file->Append(header.data(), static_cast<int64_t>(header.size())));
+  TORII_RETURN_IF_ERROR(file->Append(header));
   TORII_RETURN_IF_ERROR(file->Append(ids.data(), static_cast<int64_t>(ids.size_bytes())));
-  return file->Close();
+  return file->Finish();
 }
 
 absl::StatusOr<ExportedFile> WriteTextIds(FileSystem& files, const std::string& folder,
@@ -64,16 +64,16 @@ absl::StatusOr<ExportedFile> WriteTextIds(FileSystem& files, const std::string& 
                                           const std::vector<std::string>& ids) {
   size_t width = 1;
   for (const std::string& id : ids) width = std::max(width, id.size());
-  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<DigestedFile> file,
+  TORII_ASSIGN_OR_RETURN(const std::shared_ptr<DigestedFile> file,
                          DigestedFile::Create(files, folder, name));
   const int64_t shape[] = {static_cast<int64_t>(ids.size())};
   const std::string header = NpyHeader(absl::StrCat("|S", width), shape);
-  TORII_RETURN_IF_ERROR(file->Append(header.data(), static_cast<int64_t>(header.size())));
+  TORII_RETURN_IF_ERROR(file->Append(header));
   for (std::string id : ids) {
     id.resize(width, '\0');
-    TORII_RETURN_IF_ERROR(file->Append(id.data(), static_cast<int64_t>(id.size())));
+    TORII_RETURN_IF_ERROR(file->Append(id));
   }
-  return file->Close();
+  return file->Finish();
 }
 
 }  // namespace torii::launch

@@ -22,15 +22,17 @@ struct ExportedFile {
 };
 
 // A file that knows its size and digest.
-class DigestedFile {
+class DigestedFile final : public WritableFile {
  public:
-  static absl::StatusOr<std::unique_ptr<DigestedFile>> Create(FileSystem& files,
+  static absl::StatusOr<std::shared_ptr<DigestedFile>> Create(FileSystem& files,
                                                               const std::string& folder,
                                                               const std::string& name);
-  absl::Status Append(const void* data, int64_t size);
-  int64_t size() const { return result_.size; }
-  // Syncs and closes.
-  absl::StatusOr<ExportedFile> Close();
+  using WritableFile::Append;
+  absl::Status Append(const void* data, int64_t size) override;
+  absl::Status Sync() override { return file_->Sync(); }
+  absl::Status Close() override { return file_->Close(); }
+  // Syncs, closes and tells.
+  absl::StatusOr<ExportedFile> Finish();
 
  private:
   std::unique_ptr<WritableFile> file_;

@@ -45,7 +45,7 @@ class SideFiles {
     TORII_ASSIGN_OR_RETURN(vectors_, DigestedFile::Create(files_, folder_, name_ + "_vectors.npy"));
     const int64_t shape[] = {side_.rows(), shape_.dim};
     const std::string header = NpyHeader("<f4", shape);
-    TORII_RETURN_IF_ERROR(vectors_->Append(header.data(), static_cast<int64_t>(header.size())));
+    TORII_RETURN_IF_ERROR(vectors_->Append(header));
     TORII_ASSIGN_OR_RETURN(table_,
                            VectorTable::Create(files_, folder_, name_ + "s.parquet", shape_));
     return absl::OkStatus();
@@ -77,7 +77,7 @@ class SideFiles {
   }
 
   absl::Status Close(std::vector<ExportedFile>* written) {
-    TORII_ASSIGN_OR_RETURN(written->emplace_back(), vectors_->Close());
+    TORII_ASSIGN_OR_RETURN(written->emplace_back(), vectors_->Finish());
     const std::string ids = name_ + "_ids.npy";
     TORII_ASSIGN_OR_RETURN(written->emplace_back(),
                            shape_.integer_ids ? WriteIntegerIds(files_, folder_, ids, integers_)
@@ -91,7 +91,7 @@ class SideFiles {
   std::string folder_, name_;
   const data::Features& side_;
   VectorTableShape shape_;
-  std::unique_ptr<DigestedFile> vectors_;
+  std::shared_ptr<DigestedFile> vectors_;
   std::unique_ptr<VectorTable> table_;
   std::vector<int64_t> integers_;
   std::vector<std::string> texts_;

@@ -1,41 +1,14 @@
 // Vectors as Parquet, through Arrow.
 #include <arrow/api.h>
-#include <arrow/io/interfaces.h>
 #include <parquet/arrow/writer.h>
 
-#include "absl/strings/str_cat.h"
-#include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "data/arrow_file.h"
+#include "data/arrow_output.h"
 #include "launch/export_files.h"
 
 namespace torii::launch {
 namespace {
-
-// Arrow writes into a file of ours; our error is kept for the caller, whose message names the path.
-class FileOfOurs final : public arrow::io::OutputStream {
- public:
-  explicit FileOfOurs(std::unique_ptr<DigestedFile> file) : file_(std::move(file)) {}
-  using arrow::io::OutputStream::Write;
-  arrow::Status Write(const void* data, int64_t size) final {
-    if (error_.ok()) error_ = file_->Append(data, size);
-    return error_.ok() ? arrow::Status::OK()
-                       : arrow::Status::IOError(std::string(error_.message()));
-  }
-  arrow::Status Close() final {
-    closed_ = true;
-    return arrow::Status::OK();
-  }
-  arrow::Result<int64_t> Tell() const final { return file_->size(); }
-  bool closed() const final { return closed_; }
-
-  const absl::Status& error() const { return error_; }
-  absl::StatusOr<ExportedFile> Finish() { return file_->Close(); }
-
- private:
-  std::unique_ptr<DigestedFile> file_;
-  absl::Status error_;
-  bool closed_ = false;
-};
 
 arrow::Result<std::shared_ptr<arrow::Array>> TextArray(const std::vector<std::string>& texts) {
   arrow::LargeStringBuilder builder;
@@ -46,8 +19,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> TextArray(const std::vector<std::st
 class ParquetVectorTable final : public VectorTable {
  public:
   ParquetVectorTable(const std::string& path, const VectorTableShape& shape,
-                     std::unique_ptr<DigestedFile> file)
-      : path_(path), shape_(shape), sink_(std::make_shared<FileOfOurs>(std::move(file))) {}
+                     std::shared_ptr<DigestedFile> file)
+      : path_(path), shape_(shape), file_(std::move(file)) {}
 
   absl::Status Open() {
     arrow::FieldVector fields;
@@ -63,8 +36,9 @@ class ParquetVectorTable final : public VectorTable {
     // Random floats do not compress; the schema is kept so that the list's length comes back.
     auto properties = parquet::WriterProperties::Builder().disable_dictionary()->build();
     auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
-    auto writer = parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), sink_,
-                                                   properties, arrow_properties);
+    auto writer =
+        parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(),
+                                         data::ToArrowOutput(file_), properties, arrow_properties);
     if (writer.ok()) writer_ = std::move(writer).ValueOrDie();
     return Ours(writer.status());
   }
@@ -79,7 +53,7 @@ class ParquetVectorTable final : public VectorTable {
 
   absl::StatusOr<ExportedFile> Close() final {
     TORII_RETURN_IF_ERROR(Ours(writer_->Close()));
-    return sink_->Finish();
+    return file_->Finish();
   }
 
  private:
@@ -106,15 +80,11 @@ class ParquetVectorTable final : public VectorTable {
   }
 
   // Our own error if the file failed, else Arrow's.
-  absl::Status Ours(const arrow::Status& status) const {
-    if (!sink_->error().ok()) return sink_->error();
-    if (status.ok()) return absl::OkStatus();
-    return InternalError(absl::StrCat(path_, ": ", status.ToString()));
-  }
+  absl::Status Ours(const arrow::Status& status) const { return data::FromArrow(status, path_); }
 
   std::string path_;
   VectorTableShape shape_;
-  std::shared_ptr<FileOfOurs> sink_;
+  std::shared_ptr<DigestedFile> file_;
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };
@@ -125,7 +95,7 @@ absl::StatusOr<std::unique_ptr<VectorTable>> VectorTable::Create(FileSystem& fil
                                                                  const std::string& folder,
                                                                  const std::string& name,
                                                                  const VectorTableShape& shape) {
-  TORII_ASSIGN_OR_RETURN(std::unique_ptr<DigestedFile> file,
+  TORII_ASSIGN_OR_RETURN(std::shared_ptr<DigestedFile> file,
                          DigestedFile::Create(files, folder, name));
   auto table = std::make_unique<ParquetVectorTable>(JoinPath(folder, name), shape, std::move(file));
   TORII_RETURN_IF_ERROR(table->Open());

@@ -1,6 +1,6 @@
 // Known data sets, prepared: counts and digests that were computed elsewhere. Data that is not on
-// this machine is skipped with a message. MovieLens-100K is looked for in $TORII_MOVIELENS
-// (tools/quickstart.sh downloads it).
+// this machine is skipped with a message. MovieLens-100K is looked for in $TORII_MOVIELENS, with
+// the names of the wheel it comes in, else where tools/quickstart.sh puts it.
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/digest.h"
 #include "base/file_system.h"
 #include "data/dataset.h"
@@ -67,26 +68,43 @@ struct MovieLensCase {
   const char* digest_of_test_pairs;
 };
 
+struct MovieLensFiles {
+  std::string interactions, users, items;
+};
+
+MovieLensFiles FindMovieLens() {
+  const char* const folder = std::getenv("TORII_MOVIELENS");
+  if (folder == nullptr) {
+    const std::string raw = absl::StrCat(TORII_SOURCE_DIR, "/quickstart/movielens-100k/raw/");
+    return {raw + "interactions.parquet", raw + "users.parquet", raw + "items.parquet"};
+  }
+  const std::string raw = absl::StrCat(folder, "/MovieLens100k_");
+  return {raw + "data.parquet.brotli", raw + "users.parquet.brotli", raw + "items.parquet.brotli"};
+}
+
 class MovieLensTest : public ::testing::TestWithParam<MovieLensCase> {};
 
 TEST_P(MovieLensTest, GivesTheKnownSplit) {
-  const char* folder = std::getenv("TORII_MOVIELENS");
-  if (folder == nullptr || !Exists(folder)) {
-    GTEST_SKIP() << "TORII_MOVIELENS does not name a folder with MovieLens-100K";
+  const MovieLensFiles files = FindMovieLens();
+  if (!Exists(files.interactions)) {
+    GTEST_SKIP() << files.interactions << " is not on this machine";
   }
   const MovieLensCase& expected = GetParam();
 
-  const auto dataset = PrepareAndOpen("movielens", folder,
-                                      absl::StrCat(R"(
-      interactions { path: "$D/MovieLens100k_data.parquet.brotli" item: "movie_id" time: "timestamp" }
-      users { path: "$D/MovieLens100k_users.parquet.brotli" id: "user_id"
+  const auto dataset = PrepareAndOpen("movielens", "",
+                                      absl::StrReplaceAll(R"(
+      interactions { path: "$INTERACTIONS" item: "movie_id" time: "timestamp" }
+      users { path: "$USERS" id: "user_id"
         feature { column: "age" numeric { transform: QUANTILE } }
         feature { column: "gender" categorical {} }
         feature { column: "occupation" categorical {} } }
-      items { path: "$D/MovieLens100k_items.parquet.brotli" id: "movie_id" title: "movie_title"
+      items { path: "$ITEMS" id: "movie_id" title: "movie_title"
         feature { column: "movie_title" text {} } }
-      split { )",
-                                                   expected.split, " }"));
+      split { $SPLIT })",
+                                                          {{"$INTERACTIONS", files.interactions},
+                                                           {"$USERS", files.users},
+                                                           {"$ITEMS", files.items},
+                                                           {"$SPLIT", expected.split}}));
 
   ASSERT_NE(dataset, nullptr);
   EXPECT_EQ(dataset->users().rows(), 943);
