@@ -20,7 +20,8 @@ enum class ReduceOp { kSum, kMin, kMax };
 // reductions), on the device that the back end serves. "Rows" are slices of the first dimension;
 // all ranks agree on dtype and on the other dimensions. Any count may be 0, on some ranks or on
 // all. Sizes are 64-bit. Sums are taken in rank order (in_process) or in a fixed order for a fixed
-// W (mpi): repeated runs at the same W give the same bits.
+// W (mpi): repeated runs at the same W give the same bits. A single rank gets `in` itself back, not
+// a copy.
 //
 // Not thread-safe. A call returns when its result is ready. Every wait ends: with the result, with
 // kPeerLost after the deadline given at creation, or with the reason of an Abort anywhere in the

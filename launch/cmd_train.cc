@@ -118,8 +118,9 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
   SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
   if (comm.rank() == 0) {
     TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
-               comm.world_size() == 1 ? " rank" : " ranks", ", host ", HostName(), ", ",
-               AllowedCores().size(), " cores)");
+               comm.world_size() == 1 ? " rank of " : " ranks of ", IntraOpThreads(),
+               IntraOpThreads() == 1 ? " thread" : " threads", ", host ", HostName(), ", ",
+               AllowedCores().size(), " cores for this one)");
   }
   const absl::Status trained =
       CatchExceptions([&] { return Train(files, comm, job, folder.get()); });

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 
 #include "absl/strings/str_cat.h"
@@ -72,7 +73,9 @@ void SetIntraOpThreads(int threads) {
   at::set_num_threads(threads);
 }
 
-absl::StatusOr<int> AgreeOnThreads(comm::Communicator& comm) {
+int IntraOpThreads() { return at::get_num_threads(); }
+
+absl::StatusOr<NodeCores> CompareCores(comm::Communicator& comm) {
   at::Tensor mine = at::zeros({1, kMaskWords + 1}, at::kLong);
   auto* words = mine.data_ptr<int64_t>();
   for (const int core : AllowedCores()) {
@@ -89,7 +92,11 @@ absl::StatusOr<int> AgreeOnThreads(comm::Communicator& comm) {
     if (rank == comm.rank()) me = masks.size();
     masks.push_back(CoresOf(row));
   }
-  return FairThreads(masks, me);
+  std::set<int> cores;
+  for (const std::vector<int>& mask : masks) cores.insert(mask.begin(), mask.end());
+  return NodeCores{.ranks = std::ssize(masks),
+                   .cores = std::ssize(cores),
+                   .fair_threads = FairThreads(masks, me)};
 }
 
 }  // namespace torii::launch

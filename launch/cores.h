@@ -22,9 +22,15 @@ std::string OversubscriptionWarning(int64_t ranks, int64_t threads, int64_t core
 
 // Sets the intra-op threads of LibTorch for this thread and those it starts.
 void SetIntraOpThreads(int threads);
+int IntraOpThreads();
 
-// FairThreads over the ranks of this node (those with the same host name). Collective.
-absl::StatusOr<int> AgreeOnThreads(comm::Communicator& comm);
+// The ranks of this node (those with the same host name) and the cores that they may use together.
+struct NodeCores {
+  int64_t ranks = 1, cores = 1;
+  int fair_threads = 1;  // FairThreads of this rank
+};
+// Collective.
+absl::StatusOr<NodeCores> CompareCores(comm::Communicator& comm);
 
 std::string HostName();
 

@@ -149,13 +149,11 @@ absl::Status Runtime::RunOnMpi(const RankOptions& options,
                                    processes(), " ranks: leave --ranks out, or the launcher"));
   }
   if (WantsChecks(options)) world_ = comm::MakeChecked(std::move(world_));
-  TORII_ASSIGN_OR_RETURN(const int fair, AgreeOnThreads(*world_));
+  TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(*world_));
   const int asked = ThreadsAsked(options);
-  SetIntraOpThreads(asked > 0 ? asked : fair);
-  if (mpi_->local_rank() == 0) {
-    const auto cores = static_cast<int64_t>(AllowedCores().size());
-    WarnIfOversubscribed(1, asked, std::max<int64_t>(fair, cores / mpi_->local_size()));
-  }
+  const int threads = asked > 0 ? asked : node.fair_threads;
+  SetIntraOpThreads(threads);
+  if (mpi_->local_rank() == 0) WarnIfOversubscribed(node.ranks, threads, node.cores);
   return CatchExceptions([&] { return body(*world_); });
 }
 

@@ -52,7 +52,8 @@ int DenseParameters::Add(std::string name, std::vector<int64_t> shape, Init init
 void DenseParameters::Allocate(uint64_t seed) {
   TORII_CHECK(!flat_.defined(), "Allocate called twice");
   flat_ = at::zeros({size_}, at::kFloat);
-  grad_ = at::zeros({size_}, at::kFloat);
+  bucket_ = at::zeros({size_ + 1}, at::kFloat);
+  grad_ = bucket_.narrow(0, 0, size_);
   decay_mask_ = at::zeros({size_}, at::kFloat);
   for (const ParameterInfo& info : info_) {
     Fill(info, seed,

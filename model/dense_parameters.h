@@ -37,6 +37,8 @@ class DenseParameters {
   const at::Tensor& Get(int index) const { return leaves_[static_cast<size_t>(index)]; }
   at::Tensor& flat() { return flat_; }  // [P]
   at::Tensor& grad() { return grad_; }  // [P], accumulated by backward; zeroed by ZeroGrad
+  // [P + 1]: grad() and the place of one more number, so that one all-reduce sums both.
+  at::Tensor& bucket() { return bucket_; }
   const at::Tensor& decay_mask() const { return decay_mask_; }  // [P] float, 1 where decay applies
   void ZeroGrad();
   const std::vector<ParameterInfo>& info() const { return info_; }
@@ -45,7 +47,7 @@ class DenseParameters {
  private:
   std::vector<ParameterInfo> info_;
   std::vector<at::Tensor> leaves_;
-  at::Tensor flat_, grad_, decay_mask_;
+  at::Tensor flat_, bucket_, grad_, decay_mask_;
   int64_t size_ = 0;
 };
 

@@ -1,13 +1,41 @@
 #include "trainer/dense_optimizer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 namespace torii::trainer {
+namespace {
+
+// Weights below which a second thread does not pay.
+constexpr int64_t kGrain = int64_t{1} << 17;
+
+// One pass over all weights: weight decay, then w = rule(i, w, gradient).
+struct FlatWeights {
+  int64_t size;
+  float* weight;
+  const float* gradient;
+  const float* decays;  // 1 where decay applies
+  float coupled = 0;    // decay times w is added to the gradient
+  float decoupled = 0;  // decay times w is taken from w
+
+  template <typename Rule>
+  void Update(const Rule& rule) const {
+    at::parallel_for(0, size, kGrain, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) {
+        const float w = weight[i];
+        const float g = gradient[i] + coupled * decays[i] * w;
+        weight[i] = rule(i, w - decoupled * decays[i] * w, g);
+      }
+    });
+  }
+};
+
+}  // namespace
 
 double ScheduleFactor(const Schedule& schedule, int64_t step, int64_t total_steps) {
   const auto warmup = static_cast<double>(schedule.warmup_steps());
@@ -51,42 +79,48 @@ DenseOptimizer::DenseOptimizer(const DenseOptimizerConfig& config,
 }
 
 void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
-  const at::NoGradGuard no_grad;
-  at::Tensor weight = parameters_.flat();
-  at::Tensor gradient = parameters_.grad();
   const double lr = config_.learning_rate() * learning_rate_factor;
   const bool decoupled = config_.kind() == DenseOptimizerConfig::ADAMW;
-  if (config_.weight_decay() != 0) {
-    const at::Tensor decayed = weight * parameters_.decay_mask();
-    if (decoupled) {
-      weight.add_(decayed, -lr * config_.weight_decay());
-    } else {
-      gradient.add_(decayed, config_.weight_decay());
-    }
-  }
+  const FlatWeights weights = {
+      .size = parameters_.flat().numel(),
+      .weight = parameters_.flat().data_ptr<float>(),
+      .gradient = parameters_.grad().const_data_ptr<float>(),
+      .decays = parameters_.decay_mask().const_data_ptr<float>(),
+      .coupled = decoupled ? 0.0F : static_cast<float>(config_.weight_decay()),
+      .decoupled = decoupled ? static_cast<float>(lr * config_.weight_decay()) : 0.0F};
+  float* const first = first_.defined() ? first_.data_ptr<float>() : nullptr;
+  float* const second = second_.defined() ? second_.data_ptr<float>() : nullptr;
+  const auto rate = static_cast<float>(lr), epsilon = static_cast<float>(config_.epsilon());
   switch (config_.kind()) {
     case DenseOptimizerConfig::ADAM:
     case DenseOptimizerConfig::ADAMW: {
-      const double b1 = config_.beta1(), b2 = config_.beta2();
       const auto t = static_cast<double>(step + 1);
-      first_.mul_(b1).add_(gradient, 1 - b1);
-      second_.mul_(b2).addcmul_(gradient, gradient, 1 - b2);
-      const double correction1 = 1 - std::pow(b1, t), correction2 = 1 - std::pow(b2, t);
-      const at::Tensor scale = second_.sqrt().div_(std::sqrt(correction2)).add_(config_.epsilon());
-      weight.addcdiv_(first_, scale, -lr / correction1);
-      break;
+      const auto b1 = static_cast<float>(config_.beta1()), b2 = static_cast<float>(config_.beta2());
+      const auto rest1 = static_cast<float>(1 - config_.beta1());
+      const auto rest2 = static_cast<float>(1 - config_.beta2());
+      const auto scaled_rate = static_cast<float>(lr / (1 - std::pow(config_.beta1(), t)));
+      const auto root = static_cast<float>(1 / std::sqrt(1 - std::pow(config_.beta2(), t)));
+      return weights.Update([=](int64_t i, float w, float g) {
+        first[i] = b1 * first[i] + rest1 * g;
+        second[i] = b2 * second[i] + rest2 * g * g;
+        return w - scaled_rate * first[i] / (std::sqrt(second[i]) * root + epsilon);
+      });
     }
     case DenseOptimizerConfig::ADAGRAD:
-      second_.addcmul_(gradient, gradient, 1);
-      weight.addcdiv_(gradient, second_.sqrt().add_(config_.epsilon()), -lr);
-      break;
-    case DenseOptimizerConfig::SGD:
-      if (first_.defined()) {
-        first_.mul_(config_.momentum()).add_(gradient);
-        gradient = first_;
+      return weights.Update([=](int64_t i, float w, float g) {
+        second[i] += g * g;
+        return w - rate * g / (std::sqrt(second[i]) + epsilon);
+      });
+    case DenseOptimizerConfig::SGD: {
+      if (first == nullptr) {
+        return weights.Update([=](int64_t, float w, float g) { return w - rate * g; });
       }
-      weight.add_(gradient, -lr);
-      break;
+      const auto momentum = static_cast<float>(config_.momentum());
+      return weights.Update([=](int64_t i, float w, float g) {
+        first[i] = momentum * first[i] + g;
+        return w - rate * first[i];
+      });
+    }
   }
 }
 

@@ -54,6 +54,17 @@ void Backward(const at::Tensor& vectors, const at::Tensor& gradient) {
   if (vectors.requires_grad()) vectors.backward(gradient);
 }
 
+// Sums the dense gradient and the loss over the ranks, in one all-reduce. The loss of several ranks
+// is thereby rounded to float32.
+absl::StatusOr<double> SumOverRanks(comm::Communicator& comm, double loss,
+                                    model::DenseParameters& dense) {
+  if (comm.world_size() == 1) return loss;
+  float* const place = dense.bucket().data_ptr<float>() + dense.size();
+  *place = static_cast<float>(loss);
+  TORII_RETURN_IF_ERROR(comm.AllReduce(dense.bucket(), comm::ReduceOp::kSum));
+  return static_cast<double>(*place);
+}
+
 // Clips the dense gradient to a global norm; returns the norm before.
 double ClipGradient(at::Tensor& gradient, double clip_norm) {
   if (gradient.numel() == 0) return 0;
@@ -105,9 +116,9 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
 
   // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
   clock.Begin(&StepTime::loss, "loss");
-  TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
-                         LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates,
-                                         batch, options));
+  TORII_ASSIGN_OR_RETURN(
+      const model::SoftmaxResult loss,
+      LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates, batch, options));
   clock.Begin(&StepTime::exchange, "reduce-scatter");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
                          comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));
@@ -121,10 +132,8 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");
   StepResult result{.weight_sum = candidates.weight_sum, .columns = candidates.rows.size(0)};
-  at::Tensor& dense_grad = towers.dense().grad();
-  TORII_RETURN_IF_ERROR(comm.AllReduce(dense_grad, comm::ReduceOp::kSum));
-  TORII_ASSIGN_OR_RETURN(result.loss, comm::AllReduceValue(comm, loss.loss, comm::ReduceOp::kSum));
-  result.gradient_norm = ClipGradient(dense_grad, options.clip_norm);
+  TORII_ASSIGN_OR_RETURN(result.loss, SumOverRanks(comm, loss.loss, towers.dense()));
+  result.gradient_norm = ClipGradient(towers.dense().grad(), options.clip_norm);
   if (options.check_finite) TORII_RETURN_IF_ERROR(CheckFinite(result, step));
 
   // Every touched table row and every dense weight is updated once.

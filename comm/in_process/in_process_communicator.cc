@@ -75,6 +75,7 @@ absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
         for (const Offer& peer : offers) {
           tensors.push_back(peer.out);
         }
+        if (tensors.size() == 1) return;
         const std::vector<const void*> inputs(tensors.begin(), tensors.end());
         ReduceInRankOrder(tensor.scalar_type(), op, inputs, tensors, part.begin, part.end);
       });
@@ -83,7 +84,7 @@ absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& in,
                                                              std::span<const int64_t> rows) {
   TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kAllGatherV, in, 0, rows));
-  at::Tensor out = EmptyRows(in, SumOfRows(rows));
+  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(rows));
   void* to = out.mutable_data_ptr();
   TORII_RETURN_IF_ERROR(
       Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
@@ -101,11 +102,12 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tenso
                                                                  std::span<const int64_t> rows) {
   TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kReduceScatterV, in, 0, rows));
   const size_t self = static_cast<size_t>(rank_);
-  at::Tensor out = EmptyRows(in, rows[self]);
+  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, rows[self]);
   void* to = out.mutable_data_ptr();
   const size_t offset = static_cast<size_t>(SumOfRows(rows.first(self))) * RowBytes(in);
   TORII_RETURN_IF_ERROR(
       Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
+        if (offers.size() == 1) return;
         std::vector<const void*> inputs;
         for (const Offer& peer : offers) {
           inputs.push_back(At(peer.in, offset));
@@ -130,7 +132,7 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in
                                                             std::span<const int64_t> send_rows,
                                                             std::span<const int64_t> recv_rows) {
   TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
-  at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
+  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(recv_rows));
   void* to = out.mutable_data_ptr();
   TORII_RETURN_IF_ERROR(
       Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {

@@ -145,6 +145,7 @@ int MpiCommunicator::Tag() const {
 
 absl::Status MpiCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllReduce, tensor, static_cast<int64_t>(op)));
+  if (world_size_ == 1) return absl::OkStatus();
   const int64_t bytes = static_cast<int64_t>(tensor.nbytes());
   if (bytes <= kSmallReduceBytes && bytes <= options_.chunk_bytes / world_size_) {
     return ReduceByGathering(tensor, op);
@@ -262,6 +263,7 @@ absl::Status MpiCommunicator::BroadcastElements(at::Tensor& tensor, int64_t begi
 absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
                                                        std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllGatherV, in, 0, rows));
+  if (world_size_ == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(rows));
   const Slices slices = Slices::OfRows(rows, RowElements(in));
   if (in.numel() > 0) {
@@ -275,6 +277,7 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
 absl::StatusOr<at::Tensor> MpiCommunicator::ReduceScatterV(const at::Tensor& in,
                                                            std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kReduceScatterV, in, 0, rows));
+  if (world_size_ == 1) return in;
   at::Tensor out = EmptyRows(in, rows[static_cast<size_t>(rank_)]);
   TORII_RETURN_IF_ERROR(ReduceSlices(in, ReduceOp::kSum, Slices::OfRows(rows, RowElements(in)),
                                      out.mutable_data_ptr()));
@@ -291,6 +294,7 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllToAllV(const at::Tensor& in,
                                                       std::span<const int64_t> send_rows,
                                                       std::span<const int64_t> recv_rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
+  if (world_size_ == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
   const Slices sent = Slices::OfRows(send_rows, RowElements(in));
   const Slices received = Slices::OfRows(recv_rows, RowElements(in));

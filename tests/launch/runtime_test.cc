@@ -140,15 +140,17 @@ TEST(OversubscriptionWarningTest, WarnsOnlyAboveTheCores) {
 
 TEST(AllowedCoresTest, ThereIsOne) { EXPECT_GE(AllowedCores().size(), 1u); }
 
-TEST(AgreeOnThreadsTest, RanksOfOneProcessShareItsCores) {
+TEST(CompareCoresTest, RanksOfOneProcessShareItsCores) {
   const std::unique_ptr<Runtime> runtime = Started();
   RankOptions options;
   options.ranks = 3;
   options.threads = 1;
   const absl::Status status =
       runtime->RunOnRanks(options, [](comm::Communicator& comm) -> absl::Status {
-        TORII_ASSIGN_OR_RETURN(const int threads, AgreeOnThreads(comm));
-        EXPECT_EQ(threads, std::max(1, static_cast<int>(AllowedCores().size()) / 3));
+        TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(comm));
+        EXPECT_EQ(node.ranks, 3);
+        EXPECT_EQ(node.cores, std::ssize(AllowedCores()));
+        EXPECT_EQ(node.fair_threads, std::max(1, static_cast<int>(AllowedCores().size()) / 3));
         return absl::OkStatus();
       });
   EXPECT_TRUE(status.ok()) << status;
