@@ -117,7 +117,7 @@ void SoftmaxKernel::PackColumns() {
 
 // Panel by panel, each as soon as the block before has added to it. That block was taken by a
 // thread that is running, so the wait ends.
-void SoftmaxKernel::AddToVGrad(int64_t block, SoftmaxBlock& rows) {
+void SoftmaxKernel::AddToVGrad(int64_t block, const SoftmaxBlock& rows) {
   const int64_t size = kernels_.panel_width * padded_dim_;
   auto& done = progress_[static_cast<size_t>(block)].panels;
   for (int64_t panel = 0; panel < panels_; ++panel) {

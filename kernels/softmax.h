@@ -70,7 +70,7 @@ class SoftmaxKernel {
     std::atomic<int64_t> panels;
   };
   void PackColumns();
-  void AddToVGrad(int64_t block, SoftmaxBlock& rows);
+  void AddToVGrad(int64_t block, const SoftmaxBlock& rows);
   void CopyVGrad(int64_t panel) const;
 
   friend class SoftmaxBlock;

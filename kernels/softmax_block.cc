@@ -9,8 +9,8 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Of a chunk. Partial sums of exponentials in float are this short; then they go into doubles.
-constexpr int64_t kChunkColumns = 1024;
+// Partial sums of exponentials in float are short: this many panels, then they go into doubles.
+constexpr int64_t kPanelsOfASum = 32;
 
 }  // namespace
 
@@ -18,8 +18,6 @@ void SoftmaxBlock::Prepare() {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t rows = kernel_.block_rows_, dim = kernel_.padded_dim_;
   panel_size_ = rows * k.panel_width;
-  chunk_panels_ = kChunkColumns / k.panel_width;
-  const int64_t chunks = (kernel_.panels_ + chunk_panels_ - 1) / chunk_panels_;
   logits_.Reserve(kernel_.panels_ * panel_size_);
   if (k.terms > 1) by_row_.Reserve(panel_size_ / k.terms);
   q_.Reserve(rows * dim / k.terms);
@@ -27,10 +25,9 @@ void SoftmaxBlock::Prepare() {
   scaled_q_.Reserve(rows * dim / k.terms);
   lanes_.Reserve(rows * k.lanes);
   const auto size = static_cast<size_t>(rows);
-  for (std::vector<float>* x : {&shift_, &scale_, &slope_, &q_scale_}) x->resize(size);
+  for (std::vector<float>* x : {&shift_, &scale_, &slope_}) x->resize(size);
   own_.resize(size);
   others_.resize(size);
-  chunk_shift_.resize(static_cast<size_t>(chunks) * size);
 }
 
 int64_t SoftmaxBlock::ColumnsOf(int64_t panel) const {
@@ -38,8 +35,6 @@ int64_t SoftmaxBlock::ColumnsOf(int64_t panel) const {
   return std::min(width, args().u - panel * width);
 }
 
-// The positive is kept apart from the other columns: with sum = e_p + others its loss is
-// log1p(others / e_p) and its gradient P - 1 is -others / sum, both exact however close P is to 1.
 void SoftmaxBlock::Compute(int64_t begin, int64_t rows) {
   const SoftmaxVariant& k = kernel_.kernels_;
   begin_ = begin;
@@ -48,16 +43,11 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t rows) {
   k.pack_rows(q, rows, args().dim, static_cast<float>(args().inverse_temperature * kLog2E),
               q_.get());
   CollectHidden();
-  ComputeOwnLogits();
-  std::fill(others_.begin(), others_.end(), 0.0);
-  std::fill(q_sums_.get(), q_sums_.get() + kernel_.block_rows_ * kernel_.padded_dim_, 0.0F);
-  for (int64_t first = 0; first < kernel_.panels_; first += chunk_panels_) {
-    const int64_t end = std::min(first + chunk_panels_, kernel_.panels_);
-    ComputeLogits(first, end);
-    RaiseShifts(first / chunk_panels_);
-    ComputeExponentials(first, end);
-  }
+  ComputeLogits();
+  ComputeShifts();
+  ComputeExponentials();
   for (int64_t r = 0; r < rows; ++r) FinishRow(r);
+  k.scale_rows(q, rows, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
 }
 
 // Entries of each panel to be hidden: those of the positives and of the excluded columns.
@@ -94,24 +84,12 @@ std::span<const SoftmaxBlock::Hidden> SoftmaxBlock::HiddenOf(int64_t panel) cons
   return {hidden_.data() + begin[0], hidden_.data() + begin[1]};
 }
 
-void SoftmaxBlock::ComputeOwnLogits() {
-  const int64_t words = kernel_.padded_dim_ / kernel_.kernels_.terms;
-  for (int64_t r = 0; r < rows_; ++r) {
-    const int64_t row = begin_ + r;
-    const float* v = args().v + args().positive[row] * args().dim;
-    const double own = kernel_.kernels_.logit(q_.get() + r * words, v, args().dim) +
-                       static_cast<double>(args().positive_offset[row]) * kLog2E;
-    own_[static_cast<size_t>(r)] = own;
-    shift_[static_cast<size_t>(r)] = static_cast<float>(own);
-  }
-}
-
 // Logits of all columns that the rows see, -inf for the others, and their maxima in lanes_.
-void SoftmaxBlock::ComputeLogits(int64_t first_panel, int64_t end_panel) {
+void SoftmaxBlock::ComputeLogits() {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
   std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, -kInfinity);
-  for (int64_t p = first_panel; p < end_panel; ++p) {
+  for (int64_t p = 0; p < kernel_.panels_; ++p) {
     float* panel = Panel(p);
     k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
              kernel_.offset_.get() + p * k.panel_width, panel);
@@ -120,36 +98,43 @@ void SoftmaxBlock::ComputeLogits(int64_t first_panel, int64_t end_panel) {
   }
 }
 
-void SoftmaxBlock::RaiseShifts(int64_t chunk) {
+// The exact maximum of each row, its positive included.
+void SoftmaxBlock::ComputeShifts() {
   const SoftmaxVariant& k = kernel_.kernels_;
-  float* shift = ChunkShift(chunk);
-  k.largest_lanes(lanes_.get(), rows_, shift);
+  k.largest_lanes(lanes_.get(), rows_, shift_.data());
   for (int64_t r = 0; r < rows_; ++r) {
-    float& so_far = shift_[static_cast<size_t>(r)];
-    if (shift[r] > so_far) {
-      const float factor = std::exp2(so_far - shift[r]);
-      others_[static_cast<size_t>(r)] *= static_cast<double>(factor);
-      k.scale_sums(q_sums_.get(), r, kernel_.block_rows_, args().dim, factor);
-      so_far = shift[r];
-    }
-    shift[r] = so_far;
+    const auto place = static_cast<size_t>(r);
+    const int64_t row = begin_ + r;
+    const double dot = k.logit(q_.get() + r * kernel_.padded_dim_ / k.terms,
+                               args().v + args().positive[row] * args().dim, args().dim);
+    own_[place] = dot + static_cast<double>(args().positive_offset[row]) * kLog2E;
+    shift_[place] = std::max(shift_[place], static_cast<float>(own_[place]));
   }
 }
 
 // Exponentials in place of the logits, their row sums, and their products with the columns.
-void SoftmaxBlock::ComputeExponentials(int64_t first_panel, int64_t end_panel) {
+void SoftmaxBlock::ComputeExponentials() {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
-  std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, 0.0F);
-  for (int64_t p = first_panel; p < end_panel; ++p) {
+  const auto reset = [](const ScratchFloats& x, int64_t n) {
+    std::fill(x.get(), x.get() + n, 0.0F);
+  };
+  reset(q_sums_, kernel_.block_rows_ * kernel_.padded_dim_);
+  std::fill(others_.begin(), others_.end(), 0.0);
+  for (int64_t p = 0; p < kernel_.panels_; ++p) {
+    if (p % kPanelsOfASum == 0) reset(lanes_, rows_ * k.lanes);
     k.exponentials(Panel(p), rows_, shift_.data(), lanes_.get(), by_row_.get());
     k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), rows_, kernel_.slabs_of_v_.get() + p * size,
                ColumnsOf(p), args().dim, kernel_.block_rows_, q_sums_.get());
+    if ((p + 1) % kPanelsOfASum == 0 || p + 1 == kernel_.panels_) {
+      k.add_lanes(lanes_.get(), rows_, others_.data());
+    }
   }
-  k.add_lanes(lanes_.get(), rows_, others_.data());
 }
 
-// Loss and gradient of the row at place r.
+// Loss and gradient of the row at place r. The positive is kept apart from the other columns: with
+// sum = e_p + others its loss is log1p(others / e_p) and its gradient P - 1 is -others / sum, both
+// exact however close P is to 1.
 void SoftmaxBlock::FinishRow(int64_t r) {
   const auto place = static_cast<size_t>(r);
   const int64_t row = begin_ + r;
@@ -170,25 +155,8 @@ void SoftmaxBlock::FinishRow(int64_t r) {
                               scale_[place], args().dim, args().q_grad + row * args().dim);
 }
 
-// The queries for the gradients of the chunk's columns, if they differ from the chunk before.
-void SoftmaxBlock::ScaleQueries(int64_t chunk) {
-  const float* shift = ChunkShift(chunk);
-  bool same = chunk > 0;
-  for (int64_t r = 0; r < rows_; ++r) {
-    const auto place = static_cast<size_t>(r);
-    const float behind = shift[r] - shift_[place];
-    const float scale = behind == 0 ? scale_[place] : scale_[place] * std::exp2(behind);
-    same = same && scale == q_scale_[place];
-    q_scale_[place] = scale;
-  }
-  if (same) return;
-  kernel_.kernels_.scale_rows(args().q + begin_ * args().dim, rows_, args().dim, q_scale_.data(),
-                              kernel_.block_rows_, scaled_q_.get());
-}
-
-void SoftmaxBlock::AddColumns(int64_t panel, float* v_sums) {
+void SoftmaxBlock::AddColumns(int64_t panel, float* v_sums) const {
   const SoftmaxVariant& k = kernel_.kernels_;
-  if (panel % chunk_panels_ == 0) ScaleQueries(panel / chunk_panels_);
   k.add_columns(Panel(panel), rows_, scaled_q_.get(), ColumnsOf(panel), args().dim,
                 kernel_.block_rows_, v_sums);
   for (const Hidden& h : HiddenOf(panel)) {

@@ -112,14 +112,6 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
     return slab * kLanes * places + row * width + (k - slab) * kLanes;
   }
 
-  static void ScaleSums(float* sums, int64_t row, int64_t block_rows, int64_t dim, float factor) {
-    const int64_t vectors = Kernels::DimVectors(dim);
-    for (int64_t k = 0; k < vectors; ++k) {
-      float* at = sums + PlaceOf(k, vectors, row, block_rows);
-      Store(at, Load(at) * factor);
-    }
-  }
-
   static void FinishRow(const float* sums, int64_t row, int64_t block_rows, const float* v,
                         float slope, float scale, int64_t dim, float* q_grad) {
     const int64_t vectors = Kernels::DimVectors(dim);
@@ -175,7 +167,6 @@ constexpr SoftmaxVariant MakeSoftmaxVariant(const char* name) {
           .add_lanes = K::AddLanes,
           .exponentials = K::Exponentials,
           .add_rows = K::AddRows,
-          .scale_sums = K::ScaleSums,
           .finish_row = K::FinishRow,
           .scale_rows = K::ScaleRows,
           .add_columns = K::AddColumns,

@@ -44,9 +44,7 @@ struct SoftmaxVariant {
   // out [rows, slab] += e . v for each slab of [block_rows, slab]; e: the panel, or by_row.
   void (*add_rows)(const float* e, int64_t rows, const float* slabs, int64_t columns, int64_t dim,
                    int64_t block_rows, float* out);
-  // The sums of one row of out of add_rows times `factor`.
-  void (*scale_sums)(float* sums, int64_t row, int64_t block_rows, int64_t dim, float factor);
-  // One row: q_grad [dim] = its sums * scale + slope * v.
+  // One row: q_grad [dim] = its sums of add_rows * scale + slope * v.
   void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, const float* v,
                      float slope, float scale, int64_t dim, float* q_grad);
   // q [rows, dim] times scale[row] -> slabs [slab][block_rows / terms, slab], for add_columns.
