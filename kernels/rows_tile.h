@@ -54,24 +54,38 @@ constexpr int64_t kSquareLanes = 16;
 #endif
 }
 
-void Gather(const float* rows, int64_t stride, const int64_t* slots, int64_t count, int64_t dim,
-            float* out, bool past_cache) {
-  const auto ahead = [&](int64_t i) {
-    Prefetch(rows + slots[Least(i + kGatherAhead, count - 1)] * stride, dim);
-  };
+template <int64_t kDim>
+void GatherDim(const float* rows, int64_t stride, const int64_t* slots, int64_t count,
+               int64_t any_dim, float* out, bool past_cache) {
+  const int64_t dim = kDim > 0 ? kDim : any_dim;
+  const auto row = [&](int64_t i) { return rows + slots[i] * stride; };
   const bool aligned = dim % kLineFloats == 0 &&
                        reinterpret_cast<uintptr_t>(out) % (kLineFloats * sizeof(float)) == 0;
   if (past_cache && aligned) {
     for (int64_t i = 0; i < count; ++i) {
-      ahead(i);
-      CopyRowPastCache(rows + slots[i] * stride, dim, out + i * dim);
+      Prefetch(row(Least(i + kGatherAhead, count - 1)), dim);
+      CopyRowPastCache(row(i), dim, out + i * dim);
     }
     FinishStoresPastCache();
     return;
   }
   for (int64_t i = 0; i < count; ++i) {
-    ahead(i);
-    CopyRow(rows + slots[i] * stride, dim, out + i * dim);
+    Prefetch(row(Least(i + kGatherAhead, count - 1)), dim);
+    CopyRow(row(i), dim, out + i * dim);
+  }
+}
+
+void Gather(const float* rows, int64_t stride, const int64_t* slots, int64_t count, int64_t dim,
+            float* out, bool past_cache) {
+  switch (dim) {
+    case 32:
+      return GatherDim<32>(rows, stride, slots, count, dim, out, past_cache);
+    case 64:
+      return GatherDim<64>(rows, stride, slots, count, dim, out, past_cache);
+    case 128:
+      return GatherDim<128>(rows, stride, slots, count, dim, out, past_cache);
+    default:
+      return GatherDim<0>(rows, stride, slots, count, dim, out, past_cache);
   }
 }
 
@@ -116,16 +130,22 @@ template <int kVectors>
 }
 
 [[gnu::always_inline]] inline float SumOfSquares(const float* g, int64_t dim) {
-  float lanes[kSquareLanes] = {};
+  Floats lanes[kSquareLanes / kLanes] = {};
   int64_t d = 0;
   for (; d + kSquareLanes <= dim; d += kSquareLanes) {
-    for (int64_t k = 0; k < kSquareLanes; ++k) lanes[k] += g[d + k] * g[d + k];
+    for (int64_t k = 0; k < kSquareLanes / kLanes; ++k) {
+      const Floats x = Load(g + d + k * kLanes);
+      lanes[k] += x * x;
+    }
   }
-  for (int64_t k = 0; d + k < dim; ++k) lanes[k] += g[d + k] * g[d + k];
+  float sums[kSquareLanes];
+  for (int64_t k = 0; k < kSquareLanes / kLanes; ++k) Store(sums + k * kLanes, lanes[k]);
+  for (int64_t k = 0; d + k < dim; ++k) sums[k] += g[d + k] * g[d + k];
+#pragma GCC unroll 4
   for (int64_t half = kSquareLanes / 2; half > 0; half /= 2) {
-    for (int64_t k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+    for (int64_t k = 0; k < half; ++k) sums[k] += sums[k + half];
   }
-  return lanes[0];
+  return sums[0];
 }
 
 // The smallest normal float keeps 0 / 0 out of a row without any gradient so far. It lies below any
@@ -136,27 +156,28 @@ template <int kVectors>
 
 // The arrays of a row are distinct: ivdep.
 template <RowRule kRule>
-[[gnu::always_inline]] inline void Apply(const RowStep& step, const float* __restrict g,
-                                         float* __restrict weight, float* __restrict state) {
+[[gnu::always_inline]] inline void Apply(const RowStep& step, int64_t dim,
+                                         const float* __restrict g, float* __restrict weight,
+                                         float* __restrict state) {
   if constexpr (kRule == RowRule::kSgd) {
 #pragma GCC ivdep
-    for (int64_t d = 0; d < step.dim; ++d) weight[d] -= step.learning_rate * g[d];
+    for (int64_t d = 0; d < dim; ++d) weight[d] -= step.learning_rate * g[d];
   } else if constexpr (kRule == RowRule::kRowwiseAdagrad) {
-    *state += SumOfSquares(g, step.dim) / static_cast<float>(step.dim);
+    *state += SumOfSquares(g, dim) / static_cast<float>(dim);
     const float scale = step.learning_rate / Denominator(*state, step.epsilon);
 #pragma GCC ivdep
-    for (int64_t d = 0; d < step.dim; ++d) weight[d] -= scale * g[d];
+    for (int64_t d = 0; d < dim; ++d) weight[d] -= scale * g[d];
   } else if constexpr (kRule == RowRule::kAdagrad) {
 #pragma GCC ivdep
-    for (int64_t d = 0; d < step.dim; ++d) {
+    for (int64_t d = 0; d < dim; ++d) {
       const float h = state[d] + g[d] * g[d];
       state[d] = h;
       weight[d] -= step.learning_rate * g[d] / Denominator(h, step.epsilon);
     }
   } else {
-    float* __restrict second = state + step.dim;
+    float* __restrict second = state + dim;
 #pragma GCC ivdep
-    for (int64_t d = 0; d < step.dim; ++d) {
+    for (int64_t d = 0; d < dim; ++d) {
       const float m = step.beta1 * state[d] + (1 - step.beta1) * g[d];
       const float v = step.beta2 * second[d] + (1 - step.beta2) * g[d] * g[d];
       state[d] = m;
@@ -168,42 +189,68 @@ template <RowRule kRule>
 }
 
 template <RowRule kRule>
-[[gnu::always_inline]] inline void PrefetchRow(const RowStep& step, int64_t slot) {
-  Prefetch(step.weights + slot * step.stride, step.dim);
+[[gnu::always_inline]] inline void PrefetchRow(const RowStep& step, int64_t dim, int64_t slot) {
+  Prefetch(step.weights + slot * step.stride, dim);
   const float* state = step.state + slot * step.state_stride;
   if constexpr (kRule == RowRule::kRowwiseAdagrad) __builtin_prefetch(state);
-  if constexpr (kRule == RowRule::kAdagrad) Prefetch(state, step.dim);
-  if constexpr (kRule == RowRule::kAdam) Prefetch(state, 2 * step.dim);
+  if constexpr (kRule == RowRule::kAdagrad) Prefetch(state, dim);
+  if constexpr (kRule == RowRule::kAdam) Prefetch(state, 2 * dim);
 }
 
-// A copy of the step, which stores to rows cannot change, stays in registers.
-template <RowRule kRule>
+// kDim: the width, 0 for any. A copy of the step, which stores to rows cannot change, stays in
+// registers.
+template <RowRule kRule, int64_t kDim>
 void UpdateBy(const RowStep step, const TouchedRowList touched, int64_t begin, int64_t end,
               float* sum) {
+  const int64_t dim = kDim > 0 ? kDim : step.dim;
   const int64_t last = static_cast<int64_t>(touched.begin[end]) - 1;
+  const bool decays = step.twice_weight_decay != 0;
   for (int64_t i = begin; i < end; ++i) {
-    PrefetchRow<kRule>(step, touched.slots[Least(i + kUpdateAhead, end - 1)]);
-    SumGradients(touched, touched.begin[i], touched.begin[i + 1], last, step.dim, sum);
+    PrefetchRow<kRule>(step, dim, touched.slots[Least(i + kUpdateAhead, end - 1)]);
+    const int64_t first = touched.begin[i], next = touched.begin[i + 1];
     const int64_t slot = touched.slots[i];
     float* weight = step.weights + slot * step.stride;
-    if (step.twice_weight_decay != 0) {
-      for (int64_t d = 0; d < step.dim; ++d) sum[d] += step.twice_weight_decay * weight[d];
+    float* state = step.state + slot * step.state_stride;
+    if (next == first + 1 && !decays) {  // where it lies
+      Prefetch(touched.gradients[Least(first + kUpdateAhead, last)], dim);
+      Apply<kRule>(step, dim, touched.gradients[first], weight, state);
+      continue;
     }
-    Apply<kRule>(step, sum, weight, step.state + slot * step.state_stride);
+    SumGradients(touched, first, next, last, dim, sum);
+    if (decays) {
+      for (int64_t d = 0; d < dim; ++d) sum[d] += step.twice_weight_decay * weight[d];
+    }
+    Apply<kRule>(step, dim, sum, weight, state);
   }
 }
 
-void Update(const RowStep& step, const TouchedRowList& touched, int64_t begin, int64_t end,
-            float* sum) {
+template <int64_t kDim>
+void UpdateDim(const RowStep& step, const TouchedRowList& touched, int64_t begin, int64_t end,
+               float* sum) {
   switch (step.rule) {
     case RowRule::kSgd:
-      return UpdateBy<RowRule::kSgd>(step, touched, begin, end, sum);
+      return UpdateBy<RowRule::kSgd, kDim>(step, touched, begin, end, sum);
     case RowRule::kRowwiseAdagrad:
-      return UpdateBy<RowRule::kRowwiseAdagrad>(step, touched, begin, end, sum);
+      return UpdateBy<RowRule::kRowwiseAdagrad, kDim>(step, touched, begin, end, sum);
     case RowRule::kAdagrad:
-      return UpdateBy<RowRule::kAdagrad>(step, touched, begin, end, sum);
+      return UpdateBy<RowRule::kAdagrad, kDim>(step, touched, begin, end, sum);
     case RowRule::kAdam:
-      return UpdateBy<RowRule::kAdam>(step, touched, begin, end, sum);
+      return UpdateBy<RowRule::kAdam, kDim>(step, touched, begin, end, sum);
+  }
+}
+
+// The usual widths have code of their own: without counters, loops over a row take half the time.
+void Update(const RowStep& step, const TouchedRowList& touched, int64_t begin, int64_t end,
+            float* sum) {
+  switch (step.dim) {
+    case 32:
+      return UpdateDim<32>(step, touched, begin, end, sum);
+    case 64:
+      return UpdateDim<64>(step, touched, begin, end, sum);
+    case 128:
+      return UpdateDim<128>(step, touched, begin, end, sum);
+    default:
+      return UpdateDim<0>(step, touched, begin, end, sum);
   }
 }
 

@@ -112,7 +112,7 @@ constexpr RowRule kRules[] = {RowRule::kSgd, RowRule::kRowwiseAdagrad, RowRule::
 TEST(RowsTest, UpdatesFollowTheFloat64Reference) {
   for (const RowsVariant* variant : RunnableRowsVariants()) {
     for (const RowRule rule : kRules) {
-      for (const int64_t dim : {1, 5, 16, 31, 64, 67, 128}) {
+      for (const int64_t dim : {1, 5, 16, 31, 32, 64, 67, 128}) {
         for (const double decay : {0.0, 0.01}) {
           Case c(rule, dim, decay);
           const std::vector<float> before = c.table, rowwise_before = c.rowwise;
@@ -177,7 +177,7 @@ TEST(RowsTest, ANaNStaysInItsRow) {
 
 TEST(RowsTest, GathersRowsOfAnyStride) {
   for (const RowsVariant* variant : RunnableRowsVariants()) {
-    for (const int64_t dim : {1, 5, 16, 48, 64, 67}) {
+    for (const int64_t dim : {1, 5, 16, 32, 48, 64, 67, 128}) {
       for (const int64_t stride : {dim, 3 * dim + 1}) {
         const std::vector<float> rows = Normals(50 * stride, "rows");
         for (const int64_t count : {0, 1, 7, 200}) {
