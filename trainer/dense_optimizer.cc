@@ -22,16 +22,20 @@ struct FlatWeights {
   float coupled = 0;    // decay times w is added to the gradient
   float decoupled = 0;  // decay times w is taken from w
 
+  // Copies, which no store to a weight can change, let the compiler make vectors of the loop.
+  template <typename Rule>
+  static void UpdateRange(const FlatWeights f, const Rule rule, int64_t begin, int64_t end) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) {
+      const float w = f.weight[i];
+      const float g = f.gradient[i] + f.coupled * f.decays[i] * w;
+      f.weight[i] = rule(i, w - f.decoupled * f.decays[i] * w, g);
+    }
+  }
   template <typename Rule>
   void Update(const Rule& rule) const {
-    at::parallel_for(0, size, kGrain, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i) {
-        const float w = weight[i];
-        const float g = gradient[i] + coupled * decays[i] * w;
-        weight[i] = rule(i, w - decoupled * decays[i] * w, g);
-      }
-    });
+    at::parallel_for(0, size, kGrain,
+                     [&](int64_t begin, int64_t end) { UpdateRange(*this, rule, begin, end); });
   }
 };
 

@@ -227,6 +227,19 @@ inline absl::Status CheckConveniences(Communicator& comm) {
   return comm.Barrier();
 }
 
+inline absl::Status CheckASingleRankCopiesNothing(Communicator& comm) {
+  if (comm.world_size() > 1) return absl::OkStatus();
+  const at::Tensor in = at::ones({3, 2});
+  const Rows rows = {3};
+  TORII_ASSIGN_OR_RETURN(const at::Tensor gathered, comm.AllGatherV(in, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor reduced, comm.ReduceScatterV(in, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor exchanged, comm.AllToAllV(in, rows, rows));
+  for (const at::Tensor& out : {gathered, reduced, exchanged}) {
+    TORII_EXPECT_OR_RETURN(out.is_same(in));
+  }
+  return absl::OkStatus();
+}
+
 inline absl::Status CheckConformance(Communicator& comm) {
   for (const at::ScalarType dtype : kDtypes) {
     if (dtype != at::kBFloat16) {
@@ -245,6 +258,7 @@ inline absl::Status CheckConformance(Communicator& comm) {
   }
   TORII_RETURN_IF_ERROR(CheckSumsInRankOrder(comm));
   TORII_RETURN_IF_ERROR(CheckNanReachesAll(comm));
+  TORII_RETURN_IF_ERROR(CheckASingleRankCopiesNothing(comm));
   return CheckConveniences(comm);
 }
 
