@@ -61,7 +61,8 @@ inline SmallRun SumRun(sharding::TableConfig::Optimizer tables) {
   return run;
 }
 
-inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
+// With the optimizers' stock settings.
+inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
   using sharding::TableConfig;
   using trainer::DenseOptimizerConfig;
   std::vector<std::pair<std::string, SmallRun>> runs;
@@ -84,11 +85,22 @@ inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
   full.sampler.set_full_corpus(true);
   runs.emplace_back("sum, SGD, full corpus", full);
   for (auto& [name, run] : runs) {
-    // The first steps of Adam and Adagrad divide by the size of one gradient: where that is near
-    // zero they blow rounding up to a whole learning rate. A floor under the divisor keeps the
-    // comparison meaningful.
+    run.model.tables.clear_learning_rate();
+    run.dense.clear_learning_rate();
+  }
+  return runs;
+}
+
+// With a floor under the divisors of Adam and Adagrad. Their first steps divide by the size of one
+// gradient: where that is near zero they blow rounding up to a whole learning rate, and two paths
+// of many steps part. Single steps of stock runs are compared in step_equality_test.cc.
+inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
+  auto runs = StockRuns();
+  for (auto& [name, run] : runs) {
+    run.model.tables.set_learning_rate(0.02);
     run.model.tables.set_epsilon(1e-2);
     run.model.tables.set_initial_accumulator(0.01);
+    run.dense.set_learning_rate(0.003);
     run.dense.set_epsilon(1e-2);
   }
   return runs;

@@ -6,8 +6,9 @@
 #include <ATen/ATen.h>
 
 #include <map>
-#include <mutex>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/split_evenly.h"
@@ -33,46 +34,105 @@ struct SmallRun {
   uint64_t seed = 5;
 };
 
+using TensorMap = std::map<std::string, at::Tensor>;
+
 struct TrainedState {
   std::vector<double> losses;
-  std::map<std::string, at::Tensor> tensors;  // whole tables, not shards
+  TensorMap tensors;  // whole tables, not shards
+};
+
+// One rank of a small training; all ranks of `comm` call the same.
+class SmallTraining {
+ public:
+  static absl::StatusOr<std::unique_ptr<SmallTraining>> Create(comm::Communicator& comm,
+                                                               const data::Dataset& dataset,
+                                                               const SmallRun& run) {
+    TORII_ASSIGN_OR_RETURN(auto towers, trainer::TwoTower::Create(comm, dataset, run.model));
+    TORII_ASSIGN_OR_RETURN(auto sampler, sampler::NegativeSampler::Create(
+                                             run.sampler, dataset.item_counts(), run.seed));
+    return std::unique_ptr<SmallTraining>(
+        new SmallTraining(comm, dataset, run, std::move(towers), std::move(sampler)));
+  }
+
+  // The loss of a step, which may be any: it depends on nothing but the state.
+  absl::StatusOr<double> Step(int64_t step) {
+    const int64_t steps_per_epoch = batches_.steps_per_epoch();
+    const data::Batch batch = batches_.Make(step / steps_per_epoch, step % steps_per_epoch);
+    trainer::StepTime time;
+    TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
+                           trainer::TrainStep(*towers_, *sampler_, dense_, batch, run_.step, step,
+                                              /*learning_rate_factor=*/1.0, &time));
+    return result.loss;
+  }
+
+  // Everything that training changes, on every rank.
+  absl::StatusOr<TensorMap> State() {
+    TensorMap state;
+    for (auto& [name, tensor] : ReplicatedTensors()) state[name] = tensor.clone();
+    for (const sharding::TableState& table : towers_->TableStates()) {
+      std::vector<int64_t> shape = table.tensor.sizes().vec();
+      shape[0] = table.rows;
+      at::Tensor whole = at::zeros(shape, at::kFloat);
+      for (int64_t row = comm_.rank(); row < table.rows; row += comm_.world_size()) {
+        whole[row].copy_(table.tensor[RowSlot(row, comm_.world_size())]);
+      }
+      TORII_RETURN_IF_ERROR(comm_.AllReduce(whole, comm::ReduceOp::kSum));
+      state[table.name] = whole;
+    }
+    return state;
+  }
+
+  // Goes on from a state that any number of ranks had.
+  void Load(const TensorMap& state) {
+    for (auto& [name, tensor] : ReplicatedTensors()) tensor.copy_(state.at(name));
+    for (const sharding::TableState& table : towers_->TableStates()) {
+      const at::Tensor& whole = state.at(table.name);
+      for (int64_t row = comm_.rank(); row < table.rows; row += comm_.world_size()) {
+        table.tensor[RowSlot(row, comm_.world_size())].copy_(whole[row]);
+      }
+    }
+  }
+
+ private:
+  SmallTraining(comm::Communicator& comm, const data::Dataset& dataset, const SmallRun& run,
+                std::unique_ptr<trainer::TwoTower> towers,
+                std::unique_ptr<sampler::NegativeSampler> sampler)
+      : comm_(comm),
+        run_(run),
+        towers_(std::move(towers)),
+        sampler_(std::move(sampler)),
+        dense_(run.dense, towers_->dense()),
+        batches_(dataset, {.global_batch = run.global_batch,
+                           .rank = comm.rank(),
+                           .world_size = comm.world_size(),
+                           .seed = run.seed,
+                           .history = towers_->history_length()}) {}
+
+  std::vector<std::pair<std::string, at::Tensor>> ReplicatedTensors() {
+    auto tensors = dense_.State();
+    tensors.emplace_back("dense", towers_->dense().flat().detach());
+    return tensors;
+  }
+
+  comm::Communicator& comm_;
+  const SmallRun run_;
+  std::unique_ptr<trainer::TwoTower> towers_;
+  std::unique_ptr<sampler::NegativeSampler> sampler_;
+  trainer::DenseOptimizer dense_;
+  const data::BatchMaker batches_;
 };
 
 // This rank's part of the training; call it on all ranks of `comm`. Every rank gets the whole
 // state.
 inline absl::StatusOr<TrainedState> TrainSmall(comm::Communicator& comm,
                                                const data::Dataset& dataset, const SmallRun& run) {
-  TORII_ASSIGN_OR_RETURN(auto towers, trainer::TwoTower::Create(comm, dataset, run.model));
-  TORII_ASSIGN_OR_RETURN(
-      auto sampler, sampler::NegativeSampler::Create(run.sampler, dataset.item_counts(), run.seed));
-  trainer::DenseOptimizer dense(run.dense, towers->dense());
-  const data::BatchMaker batches(dataset, {.global_batch = run.global_batch,
-                                           .rank = comm.rank(),
-                                           .world_size = comm.world_size(),
-                                           .seed = run.seed,
-                                           .history = towers->history_length()});
+  TORII_ASSIGN_OR_RETURN(const auto training, SmallTraining::Create(comm, dataset, run));
   TrainedState state;
-  trainer::StepTime time;
   for (int64_t step = 0; step < run.steps; ++step) {
-    const data::Batch batch =
-        batches.Make(step / batches.steps_per_epoch(), step % batches.steps_per_epoch());
-    TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
-                           trainer::TrainStep(*towers, *sampler, dense, batch, run.step, step,
-                                              /*learning_rate_factor=*/1.0, &time));
-    state.losses.push_back(result.loss);
+    TORII_ASSIGN_OR_RETURN(const double loss, training->Step(step));
+    state.losses.push_back(loss);
   }
-  state.tensors["dense"] = towers->dense().flat().detach().clone();
-  for (auto& [name, tensor] : dense.State()) state.tensors[name] = tensor.clone();
-  for (const sharding::TableState& table : towers->TableStates()) {
-    std::vector<int64_t> shape = table.tensor.sizes().vec();
-    shape[0] = table.rows;
-    at::Tensor whole = at::zeros(shape, at::kFloat);
-    for (int64_t row = comm.rank(); row < table.rows; row += comm.world_size()) {
-      whole[row].copy_(table.tensor[RowSlot(row, comm.world_size())]);
-    }
-    TORII_RETURN_IF_ERROR(comm.AllReduce(whole, comm::ReduceOp::kSum));
-    state.tensors[table.name] = whole;
-  }
+  TORII_ASSIGN_OR_RETURN(state.tensors, training->State());
   return state;
 }
 
