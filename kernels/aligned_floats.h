@@ -13,9 +13,14 @@ struct ReleaseAlignedFloats {
 };
 using AlignedFloats = std::unique_ptr<float[], ReleaseAlignedFloats>;
 
-inline AlignedFloats MakeAlignedFloats(int64_t size, float value) {
-  AlignedFloats floats(static_cast<float*>(
+// Not initialised.
+inline AlignedFloats MakeAlignedFloats(int64_t size) {
+  return AlignedFloats(static_cast<float*>(
       ::operator new[](static_cast<size_t>(size) * sizeof(float), std::align_val_t{64})));
+}
+
+inline AlignedFloats MakeAlignedFloats(int64_t size, float value) {
+  AlignedFloats floats = MakeAlignedFloats(size);
   std::fill(floats.get(), floats.get() + size, value);
   return floats;
 }
