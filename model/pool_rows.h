@@ -1,4 +1,6 @@
-// Lists of embedding rows pooled to one row each. An empty list pools to zeros.
+// Lists of embedding rows pooled to one row each, or picked one by one. An empty list pools to
+// zeros. Sums are taken in the order of the lists, gradients in the order of the places where a row
+// is used: the same bits on any number of threads.
 #pragma once
 
 #include "ATen/core/Tensor.h"
@@ -7,8 +9,13 @@ namespace torii::model {
 
 enum class BagPooling { kMean, kSum };
 
-// rows [distinct, E], index [nnz] int64 into rows, offsets [n + 1] int64 with offsets[0] = 0 -> [n,
-// E]. Differentiable with respect to rows.
+// All of them: rows [distinct, E] float32 on the CPU, index int64 into rows; differentiable with
+// respect to rows (once).
+
+// index [n] -> [n, E]; `rows` itself where the index is 0, 1, ..., distinct - 1.
+at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index);
+
+// index [nnz], offsets [n + 1] int64 with offsets[0] = 0 and offsets[n] = nnz -> [n, E].
 at::Tensor PoolRows(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
                     BagPooling pooling);
 

@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "model/dropout.h"
+#include "model/linear_layers.h"
 #include "model/pool_rows.h"
 
 namespace torii::model {
@@ -14,8 +16,6 @@ namespace {
 
 // Added to the variance in LayerNorm.
 constexpr double kNormEpsilon = 1e-5;
-// Vectors shorter than this are divided by it instead of by their length.
-constexpr double kMinLength = 1e-12;
 constexpr double kLeakySlope = 0.01;
 
 bool IsEmbedded(const TowerSource& source) {
@@ -49,7 +49,7 @@ at::Tensor Embed(const TowerSource& source, const TowerConfig& config, const Emb
   switch (source.kind) {
     case TowerSource::kId:
     case TowerSource::kSingle:
-      return at::embedding(input.rows, input.index);
+      return PickRows(input.rows, input.index);
     case TowerSource::kBag:
       return PoolRows(
           input.rows, input.index, input.offsets,
@@ -63,14 +63,6 @@ at::Tensor Embed(const TowerSource& source, const TowerConfig& config, const Emb
       break;
   }
   TORII_CHECK(false, source.name, " is not embedded");
-}
-
-// Each row scaled to length 1. A row of zeros stays one and passes no gradient on: its direction is
-// unknown, and 1 / kMinLength times the gradient would wreck the weights behind it.
-at::Tensor Normalize(const at::Tensor& x) {
-  const at::Tensor length = x.norm(2, {1}, /*keepdim=*/true);
-  const at::Tensor safe = at::where(length.detach() > kMinLength, x, x.detach());
-  return safe / length.clamp_min(kMinLength);
 }
 
 }  // namespace
@@ -107,8 +99,8 @@ Tower::Linear Tower::AddLinear(const std::string& name, int64_t in, int64_t out,
           parameters_->Add(name + ".bias", {out}, Init::kZero, /*decay=*/false)};
 }
 
-at::Tensor Tower::Apply(const Linear& linear, const at::Tensor& x) const {
-  return at::linear(x, parameters_->Get(linear.weight), parameters_->Get(linear.bias));
+LinearWeights Tower::Weights(const Linear& linear) const {
+  return {parameters_->Get(linear.weight), parameters_->Get(linear.bias)};
 }
 
 at::Tensor Tower::Join(const TowerInput& input) const {
@@ -122,7 +114,9 @@ at::Tensor Tower::Join(const TowerInput& input) const {
       TORII_CHECK(dense < input.dense.size(), "no floats for ", source.name);
       parts.push_back(input.dense[dense++]);
     }
-    if (HasLinear(source, config_)) parts.back() = Apply(inputs_[linear++], parts.back());
+    if (HasLinear(source, config_)) {
+      parts.back() = LinearLayers(parts.back(), {Weights(inputs_[linear++])}, false);
+    }
     TORII_CHECK(parts.back().size(0) == input.n, source.name, " has ", parts.back().size(0),
                 " rows, the input ", input.n);
   }
@@ -136,28 +130,46 @@ at::Tensor Tower::Join(const TowerInput& input) const {
   return sum;
 }
 
-at::Tensor Tower::Hidden(at::Tensor x, const TowerInput& input, const DropoutStep& dropout) const {
-  const bool drop = dropout.training && config_.dropout() > 0 && input.dropout_key.defined();
+bool Tower::Drops(const TowerInput& input, const DropoutStep& dropout) const {
+  return dropout.training && config_.dropout() > 0 && input.dropout_key.defined();
+}
+
+at::Tensor Tower::Layers(at::Tensor x, const TowerInput& input, const DropoutStep& dropout) const {
+  const bool drops = Drops(input, dropout);
+  const bool is_plain =
+      config_.activation() == TowerConfig::RELU && !config_.layer_norm() && !drops;
+  std::vector<LinearWeights> stack;  // layers with nothing but ReLU between them
   for (size_t l = 0; l < hidden_.size(); ++l) {
-    x = Apply(hidden_[l].linear, x);
+    stack.push_back(Weights(hidden_[l].linear));
+    if (is_plain) continue;  // the final layer follows
+    x = LinearLayers(x, stack, /*normalize=*/false);
+    stack.clear();
     if (hidden_[l].norm_weight >= 0) {
       x = at::layer_norm(x, {x.size(1)}, parameters_->Get(hidden_[l].norm_weight),
                          parameters_->Get(hidden_[l].norm_bias), kNormEpsilon);
     }
     x = Activate(x, config_.activation());
-    if (drop) {
+    if (drops) {
       const RandomStream stream(dropout.seed, absl::StrCat("dropout:", plan_.side, ".", l),
                                 static_cast<uint64_t>(dropout.step));
       x = x * DropoutMask(stream, input.dropout_key, x.size(1), config_.dropout());
     }
   }
-  return x;
+  if (plan_.has_final_linear) stack.push_back(Weights(final_));
+  return LinearLayers(x, stack, normalize_);
 }
 
 at::Tensor Tower::Forward(const TowerInput& input, const DropoutStep& dropout) const {
-  at::Tensor x = Hidden(Join(input), input, dropout);
-  if (plan_.has_final_linear) x = Apply(final_, x);
-  return normalize_ ? Normalize(x) : x;
+  const bool is_single_row = plan_.sources.size() == 1 && IsEmbedded(plan_.sources[0]) &&
+                             input.embedded.size() == 1 && !input.embedded[0].offsets.defined();
+  if (is_single_row && !Drops(input, dropout) && input.embedded[0].rows.size(0) <= input.n) {
+    // A function of the picked row alone: each distinct one goes through the layers once.
+    const EmbeddedInput& only = input.embedded[0];
+    TORII_CHECK(only.index.numel() == input.n, plan_.sources[0].name, " has ", only.index.numel(),
+                " rows, the input ", input.n);
+    return PickRows(Layers(only.rows, input, dropout), only.index);
+  }
+  return Layers(Join(input), input, dropout);
 }
 
 }  // namespace torii::model

@@ -8,6 +8,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "model/dense_parameters.h"
+#include "model/linear_layers.h"
 #include "model/model.pb.h"
 #include "model/model_plan.h"
 
@@ -58,9 +59,11 @@ class Tower {
     int norm_weight = -1, norm_bias = -1;  // -1: no LayerNorm
   };
   Linear AddLinear(const std::string& name, int64_t in, int64_t out, Init init);
-  at::Tensor Apply(const Linear& linear, const at::Tensor& x) const;
+  LinearWeights Weights(const Linear& linear) const;
   at::Tensor Join(const TowerInput& input) const;  // [n, joined_width]
-  at::Tensor Hidden(at::Tensor x, const TowerInput& input, const DropoutStep& dropout) const;
+  bool Drops(const TowerInput& input, const DropoutStep& dropout) const;
+  // [n, D] from the joined inputs.
+  at::Tensor Layers(at::Tensor x, const TowerInput& input, const DropoutStep& dropout) const;
 
   TowerPlan plan_;
   TowerConfig config_;

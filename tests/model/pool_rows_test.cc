@@ -1,8 +1,11 @@
 #include "model/pool_rows.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
+#include <random>
+#include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -71,6 +74,56 @@ TEST(PoolRowsTest, WorksWithoutListsAndWithoutRows) {
         EXPECT_TRUE(at::equal(rows.grad(), at::zeros({distinct, 3})));
       }
     }
+  }
+}
+
+TEST(PoolRowsTest, PicksRowsAndSumsTheirGradients) {
+  const at::Tensor rows = Rows(), index = at::tensor({3, 1, 3, 3, 0}, at::kLong);
+  const at::Tensor picked = PickRows(rows, index);
+  EXPECT_TRUE(at::equal(picked.detach(), at::embedding(rows.detach(), index)));
+  picked.backward(at::arange(15, at::kFloat).view({5, 3}));
+  EXPECT_TRUE(at::equal(
+      rows.grad(),
+      at::tensor({12., 13., 14., 3., 4., 5., 0., 0., 0., 15., 18., 21.}, at::kFloat).view({4, 3})));
+}
+
+TEST(PoolRowsTest, PickingAllRowsInOrderCopiesNothing) {
+  const at::Tensor rows = Rows();
+  EXPECT_TRUE(PickRows(rows, at::arange(4, at::kLong)).is_same(rows));
+  EXPECT_FALSE(PickRows(rows, at::arange(3, at::kLong)).is_same(rows));
+  EXPECT_FALSE(PickRows(rows, at::tensor({0, 1, 3, 2}, at::kLong)).is_same(rows));
+}
+
+TEST(PoolRowsTest, EqualsEmbeddingBagOnManyListsAndAnyNumberOfThreads) {
+  const int64_t n = 500, distinct = 90, width = 64;
+  std::mt19937_64 random(7);
+  const at::Tensor offsets = at::zeros({n + 1}, at::kLong);
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < n; ++i) {
+    for (uint64_t k = random() % 9; k > 0; --k)
+      places.push_back(static_cast<int64_t>(random() % distinct));
+    offsets[i + 1] = static_cast<int64_t>(places.size());
+  }
+  const at::Tensor index = at::tensor(places, at::kLong);
+  const at::Tensor values =
+      at::sin(at::arange(distinct * width, at::kFloat)).view({distinct, width});
+  const at::Tensor toward = at::cos(at::arange(n * width, at::kFloat)).view({n, width});
+  const at::Tensor expected_rows = values.clone().requires_grad_();
+  const at::Tensor expected =
+      std::get<0>(at::embedding_bag(expected_rows, index, offsets, false, /*mode=*/1, false,
+                                    std::nullopt, /*include_last_offset=*/true));
+  expected.backward(toward);
+  at::Tensor first, first_grad;
+  for (const int threads : {1, 3}) {
+    at::set_num_threads(threads);
+    const at::Tensor rows = values.clone().requires_grad_();
+    const at::Tensor pooled = PoolRows(rows, index, offsets, BagPooling::kMean);
+    pooled.backward(toward);
+    at::set_num_threads(1);
+    EXPECT_TRUE(at::allclose(pooled.detach(), expected.detach(), 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(rows.grad(), expected_rows.grad(), 1e-5, 1e-5));
+    if (!first.defined()) first = pooled.detach(), first_grad = rows.grad();
+    EXPECT_TRUE(at::equal(pooled.detach(), first) && at::equal(rows.grad(), first_grad));
   }
 }
 

@@ -256,6 +256,33 @@ TEST(TowerTest, SharedRowsCollectTheGradientsOfAllTheirInputs) {
   EXPECT_EQ(input.embedded[0].rows.grad()[0][0].item<float>(), 0);
 }
 
+// A tower of one picked row alone, which computes each distinct row once.
+TEST(TowerTest, RepeatedRowsGetEqualVectorsAndTheSumOfTheirGradients) {
+  Fixture f("combine: CONCAT no_features: true");
+  f.config.mutable_item()->add_hidden(8);
+  DenseParameters parameters;
+  const Tower tower(f.plan.item, f.config.item(), 6, /*normalize=*/true, parameters);
+  parameters.Allocate(3);
+  ASSERT_EQ(f.plan.item.sources.size(), 1U);
+  const at::Tensor rows = f.Normal(4, f.plan.item.sources[0].width).requires_grad_();
+  const at::Tensor index = at::tensor({2, 0, 2, 3, 2, 0}, at::kLong), toward = f.Normal(6, 6);
+  const at::Tensor out = tower.Forward({6, {{rows, index, {}}}, {}, {}}, kNoDropout);
+  ASSERT_EQ(out.sizes(), at::IntArrayRef({6, 6}));
+  EXPECT_TRUE(at::equal(out[0], out[2]) && at::equal(out[0], out[4]) && at::equal(out[1], out[5]));
+  out.backward(toward);
+  const at::Tensor grad = parameters.grad().clone();
+  // More distinct rows than asked for: the rows are picked first.
+  parameters.ZeroGrad();
+  const at::Tensor more = at::cat({rows.detach(), f.Normal(5, rows.size(1))}).requires_grad_();
+  const at::Tensor again = tower.Forward({6, {{more, index, {}}}, {}, {}}, kNoDropout);
+  EXPECT_TRUE(at::equal(again.detach(), out.detach()));
+  again.backward(toward);
+  EXPECT_TRUE(at::allclose(parameters.grad(), grad, 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(more.grad().narrow(0, 0, 4), rows.grad(), 1e-4, 1e-5));
+  EXPECT_EQ(more.grad().narrow(0, 4, 5).abs().sum().item<float>(), 0);
+  EXPECT_EQ(rows.grad()[1].abs().sum().item<float>(), 0);
+}
+
 TEST(TowerTest, DropoutDependsOnSeedStepAndKeyOnlyAndKeepsTheMean) {
   Fixture f("combine: CONCAT hidden: 4000 activation: TANH dropout: 0.25");
   // With a final layer that adds up, the output is the sum of what dropout left.

@@ -1,0 +1,29 @@
+// Linear layers with ReLU between them, and the scaling of rows to length 1: one pass forward, one
+// backward.
+#pragma once
+
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+
+namespace torii::model {
+
+struct LinearWeights {
+  at::Tensor weight, bias;  // [out, in], [out] float32; leaves whose gradients are in place
+};
+
+// x [n, in] -> [n, out]: the layers with ReLU after all but the last; no layers: x. With
+// `normalize` each row is scaled to length 1; a row of zeros stays one and passes no gradient on:
+// its direction is unknown, and 1 / 1e-12 times the gradient would wreck the weights behind it. Row
+// i of the result depends on row i of x alone. Differentiable (once) with respect to x; backward
+// adds the gradients of the weights to their grad(). Uses the threads of at::parallel_for, and no
+// result depends on their number.
+at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& layers,
+                        bool normalize);
+
+// The same as a composition of LibTorch's operations, for any type and device: where this CPU has
+// no kernels of its own.
+at::Tensor ComposedLinearLayers(at::Tensor x, const std::vector<LinearWeights>& layers,
+                                bool normalize);
+
+}  // namespace torii::model
