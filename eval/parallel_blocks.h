@@ -12,7 +12,7 @@
 namespace torii::eval {
 
 // Users of a block: a few dozen tiles of the kernels, and whole ones for every instruction set.
-constexpr int64_t kBlockUsers = 192;
+constexpr int64_t kBlockUsers = 384;
 constexpr int64_t kTileUsers = 24;
 
 // Calls run(block) for blocks that cover `users`, in any order, from several threads. Blocks are of

@@ -1,8 +1,10 @@
 #include "eval/query_batch.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -15,16 +17,16 @@
 namespace torii::eval {
 namespace {
 
-// The greatest magnitude of n numbers; infinity if one of them is not finite.
+// The greatest magnitude of n numbers; infinity if one of them is not finite. Magnitudes are in the
+// order of their bits, with those that are not finite last.
 double LargestMagnitude(const float* x, int64_t n) {
-  float largest = 0;
-  bool finite = true;
+  uint32_t largest[4] = {};
   for (int64_t i = 0; i < n; ++i) {
-    const float magnitude = std::fabs(x[i]);
-    finite &= magnitude <= std::numeric_limits<float>::max();
-    largest = std::max(largest, magnitude);
+    const uint32_t magnitude = std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFU;
+    largest[i % 4] = std::max(largest[i % 4], magnitude);
   }
-  return finite ? static_cast<double>(largest) : std::numeric_limits<double>::infinity();
+  const auto all = std::bit_cast<float>(*std::max_element(largest, largest + 4));
+  return std::isfinite(all) ? static_cast<double>(all) : std::numeric_limits<double>::infinity();
 }
 
 absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const char* what) {
@@ -83,7 +85,10 @@ absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedI
       comm::AgreeOnStatus(comm, CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
   TORII_ASSIGN_OR_RETURN(largest, comm::AllReduceValue(comm, largest, comm::ReduceOp::kMax));
   at::Tensor vectors = items.vectors.contiguous();
-  kernels::PackedVectors packed(vectors.const_data_ptr<float>(), vectors.size(0), vectors.size(1));
+  kernels::PackedVectors packed(vectors.size(0), vectors.size(1));
+  at::parallel_for(0, packed.num_panels(), /*grain_size=*/16, [&](int64_t begin, int64_t end) {
+    packed.Pack(vectors.const_data_ptr<float>(), begin, end);
+  });
   return ScoringItems{std::move(vectors), std::move(packed), largest, items.total_items};
 }
 

@@ -101,6 +101,7 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> MergeLists(comm::Communicat
   ParallelBlocks({0, users}, [&](Range block) {
     for (int64_t u = block.begin; u < block.end; ++u) {
       std::vector<ScoredItem>& list = merged[static_cast<size_t>(u)];
+      list.reserve(static_cast<size_t>(std::min(k + width, comm.world_size() * width)));
       for (int64_t r = 0; r < comm.world_size(); ++r) {
         const auto middle = static_cast<std::ptrdiff_t>(list.size());
         const int64_t begin = (r * users + u) * width;

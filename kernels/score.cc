@@ -37,16 +37,24 @@ int64_t PackedVectors::panel_items(int64_t p) const {
   return std::min(panel_width(), n_ - p * panel_width());
 }
 
-PackedVectors::PackedVectors(const float* v, int64_t n, int64_t dim) : n_(n), dim_(dim) {
+PackedVectors::PackedVectors(int64_t n, int64_t dim) : n_(n), dim_(dim) {
   TORII_CHECK(n >= 0 && dim >= 0, "n ", n, ", dim ", dim);
+  panels_ = MakeAlignedFloats(num_panels() * panel_width() * dim);
+}
+
+PackedVectors::PackedVectors(const float* v, int64_t n, int64_t dim) : PackedVectors(n, dim) {
+  Pack(v, 0, num_panels());
+}
+
+void PackedVectors::Pack(const float* v, int64_t first_panel, int64_t end_panel) {
   const int64_t width = panel_width();
-  const int64_t size = CeilDivide(n, width) * width * dim;
-  panels_ = MakeAlignedFloats(size, 0.0F);
-  for (int64_t first = 0; first < n; first += width) {
-    float* panel = panels_.get() + first * dim;
-    const int64_t items = std::min(width, n - first);
+  for (int64_t p = first_panel; p < end_panel; ++p) {
+    float* panel = panels_.get() + p * width * dim_;
+    const int64_t items = panel_items(p);
+    if (items < width) std::fill_n(panel, width * dim_, 0.0F);
     for (int64_t j = 0; j < items; ++j) {
-      for (int64_t d = 0; d < dim; ++d) panel[d * width + j] = v[(first + j) * dim + d];
+      const float* from = v + (p * width + j) * dim_;
+      for (int64_t d = 0; d < dim_; ++d) panel[d * width + j] = from[d];
     }
   }
 }

@@ -16,6 +16,9 @@ class PackedVectors {
  public:
   // v: [n, dim] row-major. n may be 0.
   PackedVectors(const float* v, int64_t n, int64_t dim);
+  // Not filled: Pack must be called for all panels, by any threads.
+  PackedVectors(int64_t n, int64_t dim);
+  void Pack(const float* v, int64_t first_panel, int64_t end_panel);
   int64_t n() const { return n_; }
   int64_t dim() const { return dim_; }
   int64_t num_panels() const;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -26,13 +27,39 @@ float ScoreOf(uint64_t key) {
   return std::bit_cast<float>((ordered >> 31) != 0 ? ordered ^ 0x80000000U : ~ordered);
 }
 
+// Moves the k greatest of n distinct keys to the front, the smallest of them to place k - 1.
+// Quickselect that swaps without branches: which keys are greater cannot be foreseen.
+void SelectGreatest(uint64_t* keys, int64_t n, int64_t k) {
+  int64_t begin = 0;
+  int64_t end = n;
+  for (int round = 0; round < 64; ++round) {
+    if (end - begin < 2) return;
+    const int64_t last = end - 1;
+    const uint64_t a = keys[begin], b = keys[begin + (end - begin) / 2], c = keys[last];
+    const uint64_t pivot = std::max(std::min(a, b), std::min(std::max(a, b), c));  // the median
+    std::swap(keys[pivot == a ? begin : pivot == b ? begin + (end - begin) / 2 : last], keys[last]);
+    int64_t greater = begin;
+    for (int64_t i = begin; i < last; ++i) {
+      const uint64_t key = keys[i];
+      keys[i] = keys[greater];
+      keys[greater] = key;
+      greater += key > pivot ? 1 : 0;
+    }
+    std::swap(keys[greater], keys[last]);
+    if (greater == k - 1) return;
+    (greater < k - 1 ? begin : end) = greater < k - 1 ? greater + 1 : greater;
+  }
+  std::nth_element(keys, keys + k - 1, keys + n, std::greater<>());  // unlucky pivots
+}
+
 // The best items of one row among those that were offered, in ascending order of items.
 class BestItems {
  public:
   BestItems(int64_t k, const int64_t* hidden_begin, const int64_t* hidden_end)
-      : k_(static_cast<size_t>(k)), hidden_(hidden_begin), hidden_end_(hidden_end) {
-    keys_.reserve(2 * k_ + 64);
-  }
+      : k_(k),
+        hidden_(hidden_begin),
+        hidden_end_(hidden_end),
+        keys_(static_cast<size_t>(2 * k + 64)) {}
 
   // Offers the items first + j < end for the bits j of `above`, with scores[j]. Returns the limit:
   // an item that is not above it comes after k better ones.
@@ -40,38 +67,40 @@ class BestItems {
     for (; hidden_ < hidden_end_ && *hidden_ < end; ++hidden_) {
       if (*hidden_ >= first) above &= ~(uint64_t{1} << (*hidden_ - first));
     }
+    uint64_t* next = keys_.data() + size_;
     for (; above != 0; above &= above - 1) {
       const int j = std::countr_zero(above);
-      keys_.push_back(KeyOf(scores[j], first + j));
+      *next++ = KeyOf(scores[j], first + j);
     }
-    if (keys_.size() >= 2 * k_) Shrink();
+    size_ = next - keys_.data();
+    if (size_ >= 2 * k_) Shrink();
     return limit_;
   }
 
   // Writes the list, best first, and returns its length.
   int64_t Take(int64_t* items, float* scores) {
-    if (keys_.size() > k_) Shrink();
-    std::sort(keys_.begin(), keys_.end(), std::greater<>());
-    for (size_t i = 0; i < keys_.size(); ++i) {
-      items[i] = ItemOf(keys_[i]);
-      scores[i] = ScoreOf(keys_[i]);
+    if (size_ > k_) Shrink();
+    std::sort(keys_.begin(), keys_.begin() + size_, std::greater<>());
+    for (int64_t i = 0; i < size_; ++i) {
+      items[i] = ItemOf(keys_[static_cast<size_t>(i)]);
+      scores[i] = ScoreOf(keys_[static_cast<size_t>(i)]);
     }
-    return static_cast<int64_t>(keys_.size());
+    return size_;
   }
 
  private:
   void Shrink() {
-    const auto kth = keys_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
-    std::nth_element(keys_.begin(), kth, keys_.end(), std::greater<>());
-    limit_ = ScoreOf(*kth);
-    keys_.resize(k_);
+    SelectGreatest(keys_.data(), size_, k_);
+    size_ = k_;
+    limit_ = ScoreOf(keys_[static_cast<size_t>(k_) - 1]);
   }
 
-  size_t k_;
+  int64_t k_;
   const int64_t* hidden_;  // the next hidden item
   const int64_t* hidden_end_;
   float limit_ = -std::numeric_limits<float>::infinity();
-  std::vector<uint64_t> keys_;
+  int64_t size_ = 0;            // keys held, below 2 k between calls
+  std::vector<uint64_t> keys_;  // room for the items of one more panel
 };
 
 // The panels pass by one block of rows.
