@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/parallel_for.h"
 #include "base/split_evenly.h"
 
 namespace torii::eval {
@@ -24,7 +25,7 @@ void ParallelBlocks(Range users, const Run& run) {
   const int64_t tiles = (users.size() + kTileUsers - 1) / kTileUsers;
   const int blocks = static_cast<int>(std::min(tiles, rounds * threads));
   std::atomic<int> next = 0;
-  at::parallel_for(0, std::min(threads, blocks), 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, std::min(threads, blocks), 1, [&](int64_t begin, int64_t end) {
     for (int64_t worker = begin; worker < end; ++worker) {
       for (int block = next++; block < blocks; block = next++) {
         const Range part = SplitEvenly(tiles, blocks, block);

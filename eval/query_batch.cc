@@ -1,7 +1,6 @@
 #include "eval/query_batch.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/parallel_for.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 
@@ -86,7 +86,7 @@ absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedI
   TORII_ASSIGN_OR_RETURN(largest, comm::AllReduceValue(comm, largest, comm::ReduceOp::kMax));
   at::Tensor vectors = items.vectors.contiguous();
   kernels::PackedVectors packed(vectors.size(0), vectors.size(1));
-  at::parallel_for(0, packed.num_panels(), /*grain_size=*/16, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, packed.num_panels(), /*grain_size=*/16, [&](int64_t begin, int64_t end) {
     packed.Pack(vectors.const_data_ptr<float>(), begin, end);
   });
   return ScoringItems{std::move(vectors), std::move(packed), largest, items.total_items};

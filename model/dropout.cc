@@ -1,12 +1,12 @@
 #include "model/dropout.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <cstdint>
 #include <span>
 
 #include "base/check.h"
+#include "base/parallel_for.h"
 
 namespace torii::model {
 
@@ -18,7 +18,7 @@ at::Tensor DropoutMask(const RandomStream& stream, const at::Tensor& key, int64_
   const int64_t* row_key = keys.const_data_ptr<int64_t>();
   float* out = mask.mutable_data_ptr<float>();
   const auto threshold = static_cast<float>(drop), kept = static_cast<float>(1 / (1 - drop));
-  at::parallel_for(0, key.numel(), /*grain_size=*/64, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, key.numel(), /*grain_size=*/64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const std::span<float> row(out + i * width, static_cast<size_t>(width));
       stream.UniformRow(static_cast<uint64_t>(row_key[i]), row);

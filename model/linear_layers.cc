@@ -1,7 +1,6 @@
 #include "model/linear_layers.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parallel_for.h"
 #include "base/split_evenly.h"
 #include "kernels/linear.h"
 #include "kernels/linear_variants.h"
@@ -71,8 +71,8 @@ at::Tensor LayersPass::Forward(bool backward) {
     y = result.detach();  // without the graph, which holds this object
   }
   const int64_t grain = kGrainProducts / std::max<int64_t>(1, stack.sums_size());
-  at::parallel_for(0, n, std::max<int64_t>(1, grain),
-                   [&](int64_t begin, int64_t end) { stack.Forward(args, begin, end); });
+  ParallelFor(0, n, std::max<int64_t>(1, grain),
+              [&](int64_t begin, int64_t end) { stack.Forward(args, begin, end); });
   return result;
 }
 
@@ -89,7 +89,7 @@ at::Tensor LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) con
       .y_grad = y_grad.const_data_ptr<float>(),
       .x_grad = wants_x_grad ? x_grad.mutable_data_ptr<float>() : nullptr,
       .sums = sums.mutable_data_ptr<float>()};
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       kernels::LinearBackwardArgs args = all;
       args.sums += part * stack.sums_size();
@@ -112,10 +112,9 @@ void LayersPass::AddWeightGradients(const at::Tensor& sums) const {
     float* const weight_grad = weight.mutable_data_ptr<float>();
     float* const bias_grad = bias.mutable_data_ptr<float>();
     const int64_t grain = kGrainProducts / (weight.size(1) * sums.size(0));
-    at::parallel_for(0, weight.size(0), std::max<int64_t>(1, grain),
-                     [&](int64_t begin, int64_t end) {
-                       stack.AddSums(l, parts, begin, end, weight_grad, bias_grad);
-                     });
+    ParallelFor(0, weight.size(0), std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+      stack.AddSums(l, parts, begin, end, weight_grad, bias_grad);
+    });
   }
 }
 

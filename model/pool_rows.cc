@@ -1,7 +1,6 @@
 #include "model/pool_rows.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/parallel_for.h"
 #include "kernels/pool_rows.h"
 
 namespace torii::model {
@@ -30,9 +30,8 @@ at::Tensor Pool(const at::Tensor& rows, const kernels::RowLists& lists, int64_t 
   float* to = out.mutable_data_ptr<float>();
   const int64_t floats_of_a_list =
       width * std::max<int64_t>(1, places / std::max<int64_t>(1, count));
-  at::parallel_for(
-      0, count, std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(1, floats_of_a_list)),
-      [&](int64_t begin, int64_t end) { kernels::PoolRows(table, lists, begin, end, to); });
+  ParallelFor(0, count, std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(1, floats_of_a_list)),
+              [&](int64_t begin, int64_t end) { kernels::PoolRows(table, lists, begin, end, to); });
   return out;
 }
 

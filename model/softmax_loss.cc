@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/exit_code.h"
+#include "base/parallel_for.h"
 
 namespace torii::model {
 namespace {
@@ -136,7 +137,7 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem
   const int64_t threads =
       std::min<int64_t>(useful, at::in_parallel_region() ? 1 : at::get_num_threads());
   kernel_.Start(args, static_cast<int>(threads));
-  at::parallel_for(0, threads, 1, [this](int64_t begin, int64_t end) {
+  ParallelFor(0, threads, 1, [this](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) kernel_.Run(static_cast<int>(k));
   });
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/parallel_for.h"
 #include "base/random.h"
 #include "kernels/rows.h"
 
@@ -62,7 +63,7 @@ void TableShard::Initialise(const std::string& name, uint64_t seed, int64_t rows
   const int64_t row_stride = parts_[0].tensor.stride(0);
   float* weights = parts_[0].tensor.data_ptr<float>() + first_slot * row_stride;
   const int64_t count = first_row < rows ? (rows - first_row + stride - 1) / stride : 0;
-  at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const std::span<float> row(weights + i * row_stride, static_cast<size_t>(dim_));
       stream.NormalRow(static_cast<uint64_t>(first_row + i * stride), row);
@@ -78,7 +79,7 @@ at::Tensor TableShard::Gather(std::span<const int64_t> slots) {
   const float* weights = parts_[0].tensor.data_ptr<float>();
   const int64_t stride = parts_[0].tensor.stride(0);
   const bool past_cache = static_cast<int64_t>(out.nbytes()) >= kPastCacheBytes;
-  at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, count, kGrain, [&](int64_t begin, int64_t end) {
     kernels::GatherRows(weights, stride,
                         slots.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
                         dim_, rows + begin * dim_, past_cache);
@@ -125,7 +126,7 @@ void TableShard::Update(const TouchedRows& touched, double learning_rate_factor,
   const kernels::TouchedRowList rows = touched.list();
   const int64_t threads = at::get_num_threads();
   const int64_t pieces = std::clamp<int64_t>(rows.begin[rows.rows] / kGrain, 1, threads);
-  at::parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
       kernels::UpdateRows(row_step, rows, PieceBegin(rows, pieces, piece),
                           PieceBegin(rows, pieces, piece + 1));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parallel_for.h"
 
 namespace torii::sharding {
 namespace {
@@ -24,7 +25,7 @@ int64_t PieceBegin(int64_t size, int64_t pieces, int64_t piece) { return size * 
 template <class Work>
 void ForPieces(int64_t pieces, const Work& work) {
   if (pieces == 1) return work(0);
-  at::parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) work(piece);
   });
 }

@@ -1,11 +1,12 @@
 #include "trainer/dense_optimizer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+
+#include "base/parallel_for.h"
 
 namespace torii::trainer {
 namespace {
@@ -34,8 +35,8 @@ struct FlatWeights {
   }
   template <typename Rule>
   void Update(const Rule& rule) const {
-    at::parallel_for(0, size, kGrain,
-                     [&](int64_t begin, int64_t end) { UpdateRange(*this, rule, begin, end); });
+    ParallelFor(0, size, kGrain,
+                [&](int64_t begin, int64_t end) { UpdateRange(*this, rule, begin, end); });
   }
 };
 
