@@ -41,10 +41,7 @@ model::SideShape ShapeOf(const data::Features& features) {
 
 TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset,
                    const TwoTowerConfig& config)
-    : comm_(comm),
-      dataset_(dataset),
-      config_(config),
-      loss_(config.model.loss_precision()) {}
+    : comm_(comm), dataset_(dataset), config_(config), loss_(config.model.loss_precision()) {}
 
 absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& comm,
                                                            const data::Dataset& dataset,
