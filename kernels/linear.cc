@@ -8,7 +8,7 @@
 namespace torii::kernels {
 namespace {
 
-// Rows that go through all layers together: 48 to 192 are equal within 3 %.
+// Rows that go through all layers together.
 constexpr int64_t kBlockRows = 96;
 
 // Rows with zeros behind them up to the padded width.
