@@ -66,7 +66,7 @@ def read_lines(output):
             after = re.search(r"([\d.]+) of (?:it|the limit)", line)
             if fraction or after:
                 result[-1]["fraction_of_limit"] = (fraction or float(after[1])) * best / median
-        else:
+        elif " best " not in line:  # a heading; times in microseconds are not compared
             section = line.strip()
     return result
 
