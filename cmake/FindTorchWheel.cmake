@@ -1,10 +1,10 @@
 # LibTorch and Arrow from pip wheels, by looking at files only: no Python runs, and torch's own CMake
 # package (which wants a CUDA toolkit) is not used. tools/setup.sh makes the environment.
 #
-# Looks in -DTORII_VENV=<venv>, then $VIRTUAL_ENV, then <source>/.venv.
+# Looks in -DTORII_VENV=<venv>, then $TORII_VENV, $VIRTUAL_ENV, then <source>/.venv.
 # Defines Torch::C10, Torch::CPU, PyArrow::arrow, PyArrow::parquet and TORII_SITE_PACKAGES.
 
-foreach(_venv "${TORII_VENV}" "$ENV{VIRTUAL_ENV}" "${CMAKE_SOURCE_DIR}/.venv")
+foreach(_venv "${TORII_VENV}" "$ENV{TORII_VENV}" "$ENV{VIRTUAL_ENV}" "${CMAKE_SOURCE_DIR}/.venv")
   if(_venv AND NOT TORII_SITE_PACKAGES)
     file(GLOB _site LIST_DIRECTORIES true "${_venv}/lib/python3.*/site-packages")
     foreach(_s ${_site})
