@@ -95,10 +95,11 @@ void BM_CountAbove(benchmark::State& state) {
   const std::vector<int64_t> tie_before(threshold.size(), size.columns / 2);
   std::vector<int64_t> begin(threshold.size() + 1);
   std::iota(begin.begin(), begin.end(), int64_t{0});
+  const std::vector<int64_t> none(begin.size(), 0);
   std::vector<int64_t> counts(threshold.size());
   for (auto _ : state) {
     CountAbove(q.data(), size.rows, v, {begin.data(), threshold.data(), tie_before.data()},
-               counts.data());
+               {none.data(), nullptr}, counts.data());
     benchmark::ClobberMemory();
   }
   Report(state, size, 2);

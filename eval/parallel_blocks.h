@@ -12,9 +12,10 @@
 
 namespace torii::eval {
 
-// Users of a block: a few dozen tiles of the kernels, and whole ones for every instruction set.
+// Users of a block: a few dozen tiles of the kernels. Blocks end where a tile of 8 rows does; the last
+// tile of a block is not full where an instruction set has tiles of 6.
 constexpr int64_t kBlockUsers = 384;
-constexpr int64_t kTileUsers = 24;
+constexpr int64_t kTileUsers = 8;
 
 // Calls run(block) for blocks that cover `users`, in any order, from several threads. Blocks are of
 // like size and as many for each thread, so that the threads end together.

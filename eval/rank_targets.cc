@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
+#include "eval/seen_slots.h"
 #include "kernels/score.h"
 #include "kernels/score_count.h"
 
@@ -70,7 +71,6 @@ class BatchRanker {
     int64_t* count = counts.mutable_data_ptr<int64_t>();
     ParallelBlocks(batch_.users, [&](Range users) {
       CountItems(users, score, count);
-      for (int64_t u = users.begin; u < users.end; ++u) TakeSeenAway(u, score, count);
     });
     TORII_RETURN_IF_ERROR(comm_.AllReduce(counts, comm::ReduceOp::kSum));
     for (int64_t t = 0; t < n; ++t) ranks[t] = 1 + count[t];
@@ -108,7 +108,7 @@ class BatchRanker {
     return scores;
   }
 
-  // Adds the number of own items, seen or not, before each target of `users`.
+  // Adds the number of own unseen items before each target of `users`.
   void CountItems(Range users, const float* score, int64_t* count) const {
     std::vector<int64_t> target_begin;
     std::vector<int64_t> tie_before;
@@ -122,31 +122,11 @@ class BatchRanker {
       }
     }
     target_begin.push_back(static_cast<int64_t>(tie_before.size()));
+    const SeenSlots seen({held_out_.seen_begin, held_out_.seen}, users, comm_.rank(),
+                         comm_.world_size());
     kernels::CountAbove(Query(users.begin), users.size(), items_.packed,
-                        {target_begin.data(), score + first, tie_before.data()}, count + first);
-  }
-
-  // Subtracts the own items that user `u` has seen from the counts of its targets.
-  void TakeSeenAway(int64_t u, const float* score, int64_t* count) const {
-    std::vector<int64_t> items;
-    std::vector<int64_t> slots;
-    for (int64_t i = held_out_.seen_begin[static_cast<size_t>(u)];
-         i < held_out_.seen_begin[static_cast<size_t>(u + 1)]; ++i) {
-      const int64_t item = held_out_.seen[static_cast<size_t>(i)];
-      if (!Owns(item)) continue;
-      items.push_back(item);
-      slots.push_back(Slot(item));
-    }
-    std::vector<float> scores(slots.size());
-    kernels::ScoresOfList(Query(u), items_.slot(0), dim_, slots.data(),
-                          static_cast<int64_t>(slots.size()), scores.data());
-    const Range targets = TargetsOf(u);
-    for (int64_t t = targets.begin; t < targets.end; ++t) {
-      const int64_t target = Target(t);
-      for (size_t i = 0; i < items.size(); ++i) {
-        count[t] -= scores[i] > score[t] || (scores[i] == score[t] && items[i] < target);
-      }
-    }
+                        {target_begin.data(), score + first, tie_before.data()}, seen.hidden(),
+                        count + first);
   }
 
   comm::Communicator& comm_;

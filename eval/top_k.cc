@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
+#include "eval/seen_slots.h"
 #include "kernels/score_top_k.h"
 
 namespace torii::eval {
@@ -50,28 +51,13 @@ class OwnLists {
   }
 
  private:
-  // Appends the slots of this rank that the user has seen, ascending. `u` counts from the batch's
-  // first user.
-  void AddSeenSlots(int64_t u, std::vector<int64_t>& slots) const {
-    const auto user = static_cast<size_t>(users_.begin + u);
-    const auto first = static_cast<std::ptrdiff_t>(slots.size());
-    for (int64_t i = request_.seen_begin[user]; i < request_.seen_begin[user + 1]; ++i) {
-      const int64_t item = request_.seen[static_cast<size_t>(i)];
-      if (RowOwner(item, world_size_) == rank_) slots.push_back(RowSlot(item, world_size_));
-    }
-    std::sort(slots.begin() + first, slots.end());
-  }
-
   void ComputeUsers(Range users, int64_t width, int64_t* items, float* scores) const {
-    std::vector<int64_t> seen_begin = {0};
-    std::vector<int64_t> seen;
-    for (int64_t u = users.begin; u < users.end; ++u) {
-      AddSeenSlots(u, seen);
-      seen_begin.push_back(static_cast<int64_t>(seen.size()));
-    }
+    const SeenSlots seen({request_.seen_begin, request_.seen},
+                         {users_.begin + users.begin, users_.begin + users.end}, rank_,
+                         world_size_);
     std::vector<int64_t> length(static_cast<size_t>(users.size()));
     kernels::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
-                        {seen_begin.data(), seen.data()}, {width, items, scores, length.data()});
+                        seen.hidden(), {width, items, scores, length.data()});
     for (int64_t i = 0; i < users.size(); ++i) {
       for (int64_t j = 0; j < length[static_cast<size_t>(i)]; ++j) {
         items[i * width + j] = rank_ + items[i * width + j] * world_size_;

@@ -84,16 +84,8 @@ void Scores(const float* q, int64_t rows, const PackedVectors& v, float* out) {
   }
 }
 
-void ScoresOfList(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
-                  float* out) {
-  g_variant->score_list(q, v, dim, rows, n, out);
-}
-
 float Score(const float* q, const float* v, int64_t dim) {
-  const int64_t row = 0;
-  float score = 0;
-  ScoresOfList(q, v, dim, &row, 1, &score);
-  return score;
+  return g_variant->score_pair(q, v, dim);
 }
 
 const char* ChosenVariant() { return g_variant->name; }

@@ -35,12 +35,14 @@ class PackedVectors {
 // out[i * n + j] = q_i . v_j for q [rows, dim].
 void Scores(const float* q, int64_t rows, const PackedVectors& v, float* out);
 
-// out[i] = the score of q [dim] and row rows[i] of v [*, dim], bit-equal to the corresponding entry
-// of Scores.
-void ScoresOfList(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
-                  float* out);
-// The same for one pair.
+// The score of one pair of vectors [dim], bit-equal to the corresponding entry of Scores.
 float Score(const float* q, const float* v, int64_t dim);
+
+// Items that each row leaves out: items[begin[i]] .. items[begin[i + 1] - 1], ascending.
+struct HiddenItems {
+  const int64_t* begin;  // [rows + 1]
+  const int64_t* items;
+};
 
 // "avx512", "avx2" or "baseline": what this CPU runs.
 const char* ChosenVariant();

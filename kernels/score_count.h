@@ -14,10 +14,10 @@ struct Thresholds {
   const int64_t* tie_before;
 };
 
-// Adds to counts[t], for each threshold t of a row of q [rows, dim]: how many items j have a score
-// > score[t], or == score[t] with j < tie_before[t]. Scores must be finite. The products of a row
-// are computed once, whatever the number of its thresholds.
+// Adds to counts[t], for each threshold t of a row of q [rows, dim]: how many items j that the row
+// does not hide have a score > score[t], or == score[t] with j < tie_before[t]. Scores must be
+// finite. The products of a row are computed once, whatever the number of its thresholds.
 void CountAbove(const float* q, int64_t rows, const PackedVectors& v, const Thresholds& thresholds,
-                int64_t* counts);
+                const HiddenItems& hidden, int64_t* counts);
 
 }  // namespace torii::kernels

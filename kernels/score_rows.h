@@ -28,22 +28,11 @@ class TiledRows {
 // The kernels in use.
 const ScoreVariant& CurrentScoreVariant();
 
-// Calls visit(p, t) for every panel and every tile of rows, panel by panel, and fetches the next
-// panel from memory meanwhile.
+// Calls visit(p, t) for every panel and every tile of rows, panel by panel.
 template <typename Visit>
 void ForEachPanelAndTile(const PackedVectors& v, int64_t num_tiles, const Visit& visit) {
-  constexpr int64_t kFloatsOfLine = 16;
-  const int64_t panel_size = PackedVectors::panel_width() * v.dim();
-  const int64_t lines_of_tile = panel_size / kFloatsOfLine / (num_tiles > 0 ? num_tiles : 1) + 1;
   for (int64_t p = 0; p < v.num_panels(); ++p) {
-    const float* next = v.panel(p + 1 < v.num_panels() ? p + 1 : p);
-    const float* const end = next + panel_size;
-    for (int64_t t = 0; t < num_tiles; ++t) {
-      for (int64_t i = 0; i < lines_of_tile && next < end; ++i, next += kFloatsOfLine) {
-        __builtin_prefetch(next, 0, 2);
-      }
-      visit(p, t);
-    }
+    for (int64_t t = 0; t < num_tiles; ++t) visit(p, t);
   }
 }
 

@@ -29,38 +29,6 @@ void ScoreTileRows(const ScoreTile& tile, int64_t vectors, float* out, int64_t s
   StoreScores<kPanelVectors>(tile, out, stride);
 }
 
-void ScoreRow(const ScoreTile& tile, float* out) {
-  Floats sums[kPanelVectors] = {};
-  for (int64_t d = 0; d < tile.dim; ++d) {
-#pragma GCC unroll 8
-    for (int k = 0; k < kPanelVectors; ++k) {
-      sums[k] += tile.q[d * kTileRows] * Load(tile.panel + d * kPanelWidth + k * kLanes);
-    }
-  }
-#pragma GCC unroll 8
-  for (int k = 0; k < kPanelVectors; ++k) Store(out + k * kLanes, sums[k]);
-}
-
-void CountTileScores(const ScoreTile& tile, const CountTile& count) {
-  Floats sums[kTileRows][kPanelVectors];
-  DotProducts<kPanelVectors>(tile.q, tile.panel, tile.dim, sums);
-  const float* limit = count.limit;
-  int32_t* counters = count.counters;
-  for (int64_t round = 0; round < count.rounds; ++round) {
-#pragma GCC unroll 8
-    for (int r = 0; r < kTileRows; ++r) {
-      const Floats row_limit = Broadcast(limit[r]);
-      IntsInMemory* row_counters = reinterpret_cast<IntsInMemory*>(counters + r * kLanes);
-      Ints n = *row_counters;
-#pragma GCC unroll 8
-      for (int k = 0; k < kPanelVectors; ++k) n -= sums[r][k] > row_limit;
-      *row_counters = n;
-    }
-    limit += kTileRows;
-    counters += kTileRows * kLanes;
-  }
-}
-
 // Bit l is set where a > b in lane l.
 [[gnu::always_inline]] inline uint64_t LanesAbove(Floats a, Floats b) {
 #if defined(__AVX512F__)
@@ -76,18 +44,46 @@ void CountTileScores(const ScoreTile& tile, const CountTile& count) {
 #endif
 }
 
-void FilterTileScores(const ScoreTile& tile, const FilterTile& filter) {
+// Bit j is set where the score of item j of a panel is above the limit.
+[[gnu::always_inline]] inline uint64_t ItemsAbove(const Floats (&scores)[kPanelVectors],
+                                                  Floats limit) {
   static_assert(kPanelWidth <= 64);
+  uint64_t above = 0;
+#pragma GCC unroll 8
+  for (int k = 0; k < kPanelVectors; ++k) above |= LanesAbove(scores[k], limit) << (k * kLanes);
+  return above;
+}
+
+void CountTileScores(const ScoreTile& tile, const CountTile& count) {
+  Floats sums[kTileRows][kPanelVectors];
+  DotProducts<kPanelVectors>(tile.q, tile.panel, tile.dim, sums);
+  const float* limit = count.limit;
+  int32_t* counters = count.counters;
+  for (int64_t round = 0; round < count.rounds; ++round) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kTileRows; ++r) {
+      counters[r] += __builtin_popcountll(ItemsAbove(sums[r], Broadcast(limit[r])));
+    }
+    limit += kTileRows;
+    counters += kTileRows;
+  }
+  if (count.scores == nullptr) return;
+#pragma GCC unroll 8
+  for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kPanelVectors; ++k) {
+      Store(count.scores + r * kPanelWidth + k * kLanes, sums[r][k]);
+    }
+  }
+}
+
+void FilterTileScores(const ScoreTile& tile, const FilterTile& filter) {
   Floats sums[kTileRows][kPanelVectors];
   DotProducts<kPanelVectors>(tile.q, tile.panel, tile.dim, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < kTileRows; ++r) {
-    const Floats limit = Broadcast(filter.limit[r]);
-    uint64_t above = 0;
-#pragma GCC unroll 8
-    for (int k = 0; k < kPanelVectors; ++k) above |= LanesAbove(sums[r][k], limit) << (k * kLanes);
-    filter.above[r] = above;
-    if (above == 0) continue;
+    filter.above[r] = ItemsAbove(sums[r], Broadcast(filter.limit[r]));
+    if (filter.above[r] == 0) continue;
 #pragma GCC unroll 8
     for (int k = 0; k < kPanelVectors; ++k) {
       Store(filter.scores + r * kPanelWidth + k * kLanes, sums[r][k]);
@@ -95,73 +91,17 @@ void FilterTileScores(const ScoreTile& tile, const FilterTile& filter) {
   }
 }
 
-// Where lane l of a mixture of two vectors comes from (b's lanes count from kLanes): with `stride`
-// a power of two, every other run of `stride` lanes is exchanged between the two.
-constexpr int FromFirst(int l, int stride) { return (l & stride) == 0 ? l : kLanes + l - stride; }
-constexpr int FromSecond(int l, int stride) { return (l & stride) == 0 ? l + stride : kLanes + l; }
-
-// x[i][j] <-> x[j][i].
-[[gnu::always_inline]] inline void Transpose(Floats (&x)[kLanes]) {
-#pragma GCC unroll 4
-  for (int stride = kLanes / 2; stride > 0; stride /= 2) {
-    Ints first, second;
-#pragma GCC unroll 16
-    for (int l = 0; l < kLanes; ++l) {
-      first[l] = FromFirst(l, stride);
-      second[l] = FromSecond(l, stride);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & stride) != 0) continue;
-      const Floats a = x[i], b = x[i + stride];
-      x[i] = __builtin_shuffle(a, b, first);
-      x[i + stride] = __builtin_shuffle(a, b, second);
-    }
-  }
-}
-
-// The next multiply-add of a score's sum, on lanes and alone: fused where the tiles fuse theirs.
-float AddProduct(float sum, float a, float b) {
+// The multiply-adds of a tile for one score, fused where the tiles fuse theirs.
+float ScorePair(const float* q, const float* v, int64_t dim) {
+  float sum = 0;
+  for (int64_t d = 0; d < dim; ++d) {
 #if defined(__FMA__)
-  return __builtin_fmaf(a, b, sum);
+    sum = __builtin_fmaf(q[d], v[d], sum);
 #else
-  return sum + a * b;
+    sum += q[d] * v[d];
 #endif
-}
-
-// The scores of kLanes rows of v, a row in each lane: blocks of kLanes dimensions are transposed.
-void ScoreLanes(const float* q, const float* const (&v)[kLanes], int64_t dim, float* out) {
-  Floats sums = {};
-  int64_t d = 0;
-  for (; d + kLanes <= dim; d += kLanes) {
-    Floats x[kLanes];
-#pragma GCC unroll 16
-    for (int l = 0; l < kLanes; ++l) x[l] = Load(v[l] + d);
-    Transpose(x);
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) sums += q[d + i] * x[i];
   }
-  Store(out, sums);
-  for (; d < dim; ++d) {
-    for (int l = 0; l < kLanes; ++l) out[l] = AddProduct(out[l], q[d], v[l][d]);
-  }
-}
-
-void ScoreList(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
-               float* out) {
-  constexpr int64_t kFloatsOfLine = 16;
-  const float* lane_rows[kLanes];
-  float scores[kLanes];
-  for (int64_t first = 0; first < n; first += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) {
-      lane_rows[l] = v + rows[first + l < n ? first + l : n - 1] * dim;
-      if (first + kLanes + l >= n) continue;
-      const float* later = v + rows[first + kLanes + l] * dim;
-      for (int64_t d = 0; d < dim; d += kFloatsOfLine) __builtin_prefetch(later + d);
-    }
-    ScoreLanes(q, lane_rows, dim, scores);
-    for (int64_t l = 0; l < kLanes && first + l < n; ++l) out[first + l] = scores[l];
-  }
+  return sum;
 }
 
 void MultiplyAdd(int64_t steps, float factor, float* out) {
@@ -179,8 +119,8 @@ void MultiplyAdd(int64_t steps, float factor, float* out) {
 }
 
 constexpr ScoreVariant MakeScoreVariant(const char* name) {
-  return {name,     kTileRows,       kPanelWidth,      kLanes,    ScoreTileRows,
-          ScoreRow, CountTileScores, FilterTileScores, ScoreList, MultiplyAdd};
+  return {name,          kTileRows,       kPanelWidth,      kLanes,
+          ScoreTileRows, CountTileScores, FilterTileScores, ScorePair, MultiplyAdd};
 }
 
 }  // namespace

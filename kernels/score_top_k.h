@@ -17,12 +17,6 @@ struct TopKLists {
   int64_t* length;  // [rows]
 };
 
-// Items that a row leaves out: hidden[begin[i]] .. hidden[begin[i + 1] - 1], ascending.
-struct HiddenItems {
-  const int64_t* begin;  // [rows + 1]
-  const int64_t* items;
-};
-
 // The k best of v.n() items for each row of q [rows, dim]; v.n() < 2^32, k >= 1. Scores must be
 // finite.
 void TopKOfRows(const float* q, int64_t rows, const PackedVectors& v, const HiddenItems& hidden,

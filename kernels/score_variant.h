@@ -18,7 +18,8 @@ struct ScoreTile {
 struct CountTile {
   int64_t rounds;
   const float* limit;  // [rounds, tile_rows]
-  int32_t* counters;   // [rounds, tile_rows, lanes], increased
+  int32_t* counters;   // [rounds, tile_rows], increased
+  float* scores;       // [tile_rows, panel_width]: written; null: not wanted
 };
 
 // The work of filter_tile: which scores of a row are above its limit.
@@ -32,17 +33,13 @@ struct ScoreVariant {
   const char* name;
   int64_t tile_rows;    // query rows of one tile
   int64_t panel_width;  // items of one panel, at most 64
-  int64_t lanes;        // counters of one row
+  int64_t lanes;        // floats of a vector
   // out[r * stride + j] for all rows of the tile and the first `vectors` * lanes items of the
   // panel.
   void (*score_tile)(const ScoreTile& tile, int64_t vectors, float* out, int64_t stride);
-  // out[j] for all items of the panel and the row of the tile that tile.q points to.
-  void (*score_row)(const ScoreTile& tile, float* out);
   void (*count_tile)(const ScoreTile& tile, const CountTile& count);
   void (*filter_tile)(const ScoreTile& tile, const FilterTile& filter);
-  // out[i] = the score of q [dim] and row rows[i] of v [*, dim].
-  void (*score_list)(const float* q, const float* v, int64_t dim, const int64_t* rows, int64_t n,
-                     float* out);
+  float (*score_pair)(const float* q, const float* v, int64_t dim);
   // `steps` multiply-adds in each accumulator of a tile, without memory: what the machine can do,
   // for benchmarks.
   void (*multiply_add)(int64_t steps, float factor, float* out);

@@ -11,6 +11,9 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Partial sums of exponentials in float are short: this many panels, then they go into doubles.
 constexpr int64_t kPanelsOfASum = 32;
+// How far a logit may be above its row's shift, in base 2: sums of exponentials stay far from the
+// largest float32, and the scales of the gradients, their inverse, far from the smallest.
+constexpr float kHeadroom = 40;
 
 }  // namespace
 
@@ -18,14 +21,14 @@ void SoftmaxBlock::Prepare() {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t rows = kernel_.block_rows_, dim = kernel_.padded_dim_;
   panel_size_ = rows * k.panel_width;
-  logits_.Reserve(kernel_.panels_ * panel_size_);
+  panels_.Reserve(kernel_.panels_ * panel_size_);
   if (k.terms > 1) by_row_.Reserve(panel_size_ / k.terms);
   q_.Reserve(rows * dim / k.terms);
   q_sums_.Reserve(rows * dim);
   scaled_q_.Reserve(rows * dim / k.terms);
   lanes_.Reserve(rows * k.lanes);
   const auto size = static_cast<size_t>(rows);
-  for (std::vector<float>* x : {&shift_, &scale_, &slope_}) x->resize(size);
+  for (std::vector<float>* x : {&shift_, &limit_, &scale_, &slope_}) x->resize(size);
   own_.resize(size);
   others_.resize(size);
 }
@@ -43,9 +46,18 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t rows) {
   k.pack_rows(q, rows, args().dim, static_cast<float>(args().inverse_temperature * kLog2E),
               q_.get());
   CollectHidden();
-  ComputeLogits();
-  ComputeShifts();
-  ComputeExponentials();
+  StartShifts();
+  // The shift need not be the largest logit: close to it and not above it is as exact, and that a
+  // look at the first columns finds. Where it does not, all columns are looked at.
+  for (int64_t seen = 1;; seen = kernel_.panels_) {
+    for (int64_t p = 0; p < seen; ++p) {
+      ComputeLogits(p);
+      k.maximum(Panel(p), rows, lanes_.get());
+    }
+    RaiseShifts();
+    if (ComputeExponentials(seen)) break;
+    std::fill(lanes_.get(), lanes_.get() + rows * k.lanes, -kInfinity);
+  }
   for (int64_t r = 0; r < rows; ++r) FinishRow(r);
   k.scale_rows(q, rows, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
 }
@@ -84,36 +96,44 @@ std::span<const SoftmaxBlock::Hidden> SoftmaxBlock::HiddenOf(int64_t panel) cons
   return {hidden_.data() + begin[0], hidden_.data() + begin[1]};
 }
 
-// Logits of all columns that the rows see, -inf for the others, and their maxima in lanes_.
-void SoftmaxBlock::ComputeLogits() {
+// Logits of a panel's columns, -inf for those that the rows do not see.
+void SoftmaxBlock::ComputeLogits(int64_t p) {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
-  std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, -kInfinity);
-  for (int64_t p = 0; p < kernel_.panels_; ++p) {
-    float* panel = Panel(p);
-    k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
-             kernel_.offset_.get() + p * k.panel_width, panel);
-    for (const Hidden& h : HiddenOf(p)) panel[h.row * k.panel_width + h.column] = -kInfinity;
-    k.maximum(panel, rows_, lanes_.get());
-  }
+  float* panel = Panel(p);
+  k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
+           kernel_.offset_.get() + p * k.panel_width, panel);
+  for (const Hidden& h : HiddenOf(p)) panel[h.row * k.panel_width + h.column] = -kInfinity;
 }
 
-// The exact maximum of each row, its positive included.
-void SoftmaxBlock::ComputeShifts() {
+// The logits of the positives: the first shifts.
+void SoftmaxBlock::StartShifts() {
   const SoftmaxVariant& k = kernel_.kernels_;
-  k.largest_lanes(lanes_.get(), rows_, shift_.data());
   for (int64_t r = 0; r < rows_; ++r) {
     const auto place = static_cast<size_t>(r);
     const int64_t row = begin_ + r;
     const double dot = k.logit(q_.get() + r * kernel_.padded_dim_ / k.terms,
                                args().v + args().positive[row] * args().dim, args().dim);
     own_[place] = dot + static_cast<double>(args().positive_offset[row]) * kLog2E;
-    shift_[place] = std::max(shift_[place], static_cast<float>(own_[place]));
+    shift_[place] = static_cast<float>(own_[place]);
+  }
+  std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, -kInfinity);
+}
+
+// Shifts not below the maxima that lanes_ holds.
+void SoftmaxBlock::RaiseShifts() {
+  const SoftmaxVariant& k = kernel_.kernels_;
+  k.largest_lanes(lanes_.get(), rows_, limit_.data());
+  for (size_t r = 0; r < static_cast<size_t>(rows_); ++r) {
+    shift_[r] = std::max(shift_[r], limit_[r]);
+    limit_[r] = shift_[r] + kHeadroom;
   }
 }
 
-// Exponentials in place of the logits, their row sums, and their products with the columns.
-void SoftmaxBlock::ComputeExponentials() {
+// One panel after the other while it is in the cache: logits, exponentials, their row sums and their
+// products with the columns. The first `known` panels hold their logits already. False if a logit of
+// another one is above its row's limit.
+bool SoftmaxBlock::ComputeExponentials(int64_t known) {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
   const auto reset = [](const ScratchFloats& x, int64_t n) {
@@ -123,6 +143,10 @@ void SoftmaxBlock::ComputeExponentials() {
   std::fill(others_.begin(), others_.end(), 0.0);
   for (int64_t p = 0; p < kernel_.panels_; ++p) {
     if (p % kPanelsOfASum == 0) reset(lanes_, rows_ * k.lanes);
+    if (p >= known) {
+      ComputeLogits(p);
+      if (k.any_above(Panel(p), rows_, limit_.data())) return false;
+    }
     k.exponentials(Panel(p), rows_, shift_.data(), lanes_.get(), by_row_.get());
     k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), rows_, kernel_.slabs_of_v_.get() + p * size,
                ColumnsOf(p), args().dim, kernel_.block_rows_, q_sums_.get());
@@ -130,6 +154,7 @@ void SoftmaxBlock::ComputeExponentials() {
       k.add_lanes(lanes_.get(), rows_, others_.data());
     }
   }
+  return true;
 }
 
 // Loss and gradient of the row at place r. The positive is kept apart from the other columns: with

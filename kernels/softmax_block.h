@@ -28,25 +28,27 @@ class SoftmaxBlock {
   };
   void CollectHidden();
   std::span<const Hidden> HiddenOf(int64_t panel) const;
-  void ComputeLogits();
-  void ComputeShifts();
-  void ComputeExponentials();
+  void ComputeLogits(int64_t panel);
+  void StartShifts();
+  void RaiseShifts();
+  bool ComputeExponentials(int64_t known);
   void FinishRow(int64_t r);
-  float* Panel(int64_t p) const { return logits_.get() + p * panel_size_; }
+  float* Panel(int64_t p) const { return panels_.get() + p * panel_size_; }
   const SoftmaxKernelArgs& args() const { return kernel_.args_; }
   int64_t ColumnsOf(int64_t panel) const;
 
   const SoftmaxKernel& kernel_;
   int64_t begin_ = 0, rows_ = 0;
   int64_t panel_size_ = 0;  // block_rows * panel_width
-  ScratchFloats logits_;    // [panels, block_rows, panel_width]: then exponentials
+  ScratchFloats panels_;    // [panels, block_rows, panel_width]: logits, then exponentials
   ScratchFloats by_row_;    // [block_rows, panel_width / 2]: exponentials in bfloat16
   ScratchFloats q_;         // [block_rows, words of dim]: packed for logits in base 2
   ScratchFloats q_sums_;    // [slab][block_rows, slab]: sums of exponentials times columns
   ScratchFloats scaled_q_;  // [slab][block_rows / terms, slab]: queries times weight / sum
   ScratchFloats lanes_;     // [block_rows, lanes]: row maxima, then row sums
   // [block_rows] each:
-  std::vector<float> shift_;           // the largest logit, base 2
+  std::vector<float> shift_;           // taken from the logits, base 2: not below the positive's
+  std::vector<float> limit_;           // of the logits: shift and what exponentials may reach
   std::vector<float> scale_;           // weight / (tau * sum of exponentials)
   std::vector<float> slope_;           // weight / tau * (P - 1) of the positive
   std::vector<double> own_;            // logit of the positive, base 2

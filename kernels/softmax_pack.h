@@ -130,21 +130,19 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
   }
 
   static double Logit(const float* row, const float* v, int64_t dim) {
-    constexpr int kSums = 8;
-    double sums[kSums] = {};
+    Doubles sums{};
     for (int64_t g = 0; g < Kernels::WordVectors(dim); ++g) {
       Floats x[kTerms], y[kTerms];
       Terms::Unpack(Terms::LoadWords(row + g * kLanes), x);
       Terms::Unpack(RowWords(v, dim, g, 1.0F), y);
       for (int t = 0; t < kTerms; ++t) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) {
-          sums[i % kSums] += static_cast<double>(x[t][i]) * static_cast<double>(y[t][i]);
-        }
+        sums += __builtin_convertvector(x[t], Doubles) * __builtin_convertvector(y[t], Doubles);
       }
     }
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-           ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    double parts[4] = {};
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) parts[i % 4] += sums[i];
+    return (parts[0] + parts[1]) + (parts[2] + parts[3]);
   }
 };
 
@@ -163,6 +161,7 @@ constexpr SoftmaxVariant MakeSoftmaxVariant(const char* name) {
           .logit = K::Logit,
           .logits = K::template Logits<>,
           .maximum = K::Maximum,
+          .any_above = K::AnyAbove,
           .largest_lanes = K::LargestLanes,
           .add_lanes = K::AddLanes,
           .exponentials = K::Exponentials,

@@ -117,6 +117,20 @@ struct SoftmaxKernels {
     }
   }
 
+  static bool AnyAbove(const float* panel, int64_t rows, const float* limit) {
+    Ints above{};
+    for (int64_t r = 0; r < rows; ++r) {
+      const Floats most = Broadcast(limit[r]);
+#pragma GCC unroll 8
+      for (int k = 0; k < kPanelVectors; ++k) {
+        above |= Load(panel + r * kPanelWidth + k * kLanes) > most;
+      }
+    }
+    int32_t any = 0;
+    for (int lane = 0; lane < kLanes; ++lane) any |= above[lane];
+    return any != 0;
+  }
+
   static void LargestLanes(const float* lanes, int64_t rows, float* largest) {
     for (int64_t r = 0; r < rows; ++r) {
       Floats x = Load(lanes + r * kLanes);
@@ -140,7 +154,7 @@ struct SoftmaxKernels {
     }
   }
 
-  // 2^x for x <= 0 with a relative error below 3e-7: x = n + r with n whole and |r| <= 1/2, a
+  // 2^x for x below 127 with a relative error below 3e-7: x = n + r with n whole and |r| <= 1/2, a
   // polynomial for 2^r (minimax of degree 5), n added to the exponent. 0 below 2^-125; NaN stays
   // NaN.
   [[gnu::always_inline]] static Floats Exp2(Floats x) {

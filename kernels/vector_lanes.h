@@ -19,6 +19,7 @@ constexpr int kLanes = 4;
 
 using Floats = float __attribute__((vector_size(4 * kLanes)));
 using Ints = int32_t __attribute__((vector_size(4 * kLanes)));
+using Doubles = double __attribute__((vector_size(8 * kLanes)));
 // For arithmetic on the bits of floats, which may wrap around.
 using Bits = uint32_t __attribute__((vector_size(4 * kLanes)));
 // The same in memory: at any address of a float.

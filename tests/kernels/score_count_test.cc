@@ -23,6 +23,7 @@ struct CountProblem {
   std::vector<int64_t> begin = {0};
   std::vector<float> score = {};
   std::vector<int64_t> tie_before = {};
+  std::vector<int64_t> hidden_begin = {}, hidden = {};  // empty: no row hides anything
 
   void AddThreshold(float limit, int64_t ties) {
     score.push_back(limit);
@@ -33,9 +34,18 @@ struct CountProblem {
   // Counts on top of 1000 in each place.
   std::vector<int64_t> Count() const {
     std::vector<int64_t> counts(score.size(), 1000);
+    std::vector<int64_t> first = hidden_begin;
+    first.resize(static_cast<size_t>(rows) + 1, first.empty() ? 0 : first.back());
     CountAbove(q.data(), rows, PackedVectors(v.data(), n, dim),
-               {begin.data(), score.data(), tie_before.data()}, counts.data());
+               {begin.data(), score.data(), tie_before.data()}, {first.data(), hidden.data()},
+               counts.data());
     return counts;
+  }
+  bool Hides(int64_t i, int64_t j) const {
+    if (hidden_begin.empty()) return false;
+    const auto row = static_cast<size_t>(i);
+    return std::binary_search(hidden.begin() + hidden_begin[row],
+                              hidden.begin() + hidden_begin[row + 1], j);
   }
   // The same, by comparing single scores.
   std::vector<int64_t> CountOneByOne() const {
@@ -46,6 +56,7 @@ struct CountProblem {
         for (int64_t t = begin[static_cast<size_t>(i)]; t < begin[static_cast<size_t>(i + 1)];
              ++t) {
           const auto at = static_cast<size_t>(t);
+          if (Hides(i, j)) continue;
           counts[at] += s > score[at] || (s == score[at] && j < tie_before[at]);
         }
       }
@@ -78,6 +89,26 @@ TEST_P(ScoreCountTest, EqualsCountingOneByOneWithTies) {
         ASSERT_EQ(problem.Count(), problem.CountOneByOne())
             << n << " items, " << rows << " rows, up to " << most << " thresholds";
       }
+    }
+  }
+}
+
+TEST_P(ScoreCountTest, HiddenItemsDoNotCount) {
+  for (const int64_t n : {1, 48, 97, 251}) {
+    for (const int64_t most : {1, 4}) {
+      CountProblem p = ProblemWithTies(53, n, most);
+      const RandomStream random(5, "hidden");
+      uint64_t next = 0;
+      p.hidden_begin = {0};
+      for (int64_t i = 0; i < p.rows; ++i) {
+        // Of some rows nothing, of some everything, of the others a part.
+        const int64_t of_four = i % 5 == 0 ? 0 : i % 7 == 0 ? 4 : 1;
+        for (int64_t j = 0; j < n; ++j) {
+          if (random.Below(next++, 4) < of_four) p.hidden.push_back(j);
+        }
+        p.hidden_begin.push_back(static_cast<int64_t>(p.hidden.size()));
+      }
+      ASSERT_EQ(p.Count(), p.CountOneByOne()) << n << " items, up to " << most << " thresholds";
     }
   }
 }

@@ -347,6 +347,20 @@ TEST_P(SoftmaxTest, ExtremeLogitsKeepTheirPrecision) {
   ExpectEqualsReference(problem, got);
 }
 
+// Each some columns higher than all before, by more than exponentials of float32 can span, and the
+// positives far below.
+TEST_P(SoftmaxTest, LaterColumnsMayBeMuchHigherThanTheFirst) {
+  for (const double step : {30.0, 100.0}) {
+    Problem problem = MakeProblem(70, 500, 8, 1.0, *GetParam());
+    for (size_t j = 0; j < 500; ++j) {
+      problem.column_offset[j] += static_cast<float>(step * static_cast<double>(j / 60));
+    }
+    const Result got = RunKernel(problem, *GetParam());
+    ExpectEqualsReference(problem, got);
+    EXPECT_EQ(RunKernel(problem, *GetParam(), 3).v_grad, got.v_grad);
+  }
+}
+
 TEST_P(SoftmaxTest, ALonePositiveHasNoLossAndNoGradient) {
   Problem problem = MakeProblem(3, 1, 5, 3.0, *GetParam());
   problem.target_offset = problem.positive_offset;
