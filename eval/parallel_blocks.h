@@ -12,8 +12,8 @@
 
 namespace torii::eval {
 
-// Users of a block: a few dozen tiles of the kernels. Blocks end where a tile of 8 rows does; the last
-// tile of a block is not full where an instruction set has tiles of 6.
+// Users of a block: a few dozen tiles of the kernels. Blocks end where a tile of 8 rows does; the
+// last tile of a block is not full where an instruction set has tiles of 6.
 constexpr int64_t kBlockUsers = 384;
 constexpr int64_t kTileUsers = 8;
 

@@ -69,9 +69,7 @@ class BatchRanker {
     at::Tensor counts = at::zeros({n}, at::kLong);
     const float* score = scores.const_data_ptr<float>();
     int64_t* count = counts.mutable_data_ptr<int64_t>();
-    ParallelBlocks(batch_.users, [&](Range users) {
-      CountItems(users, score, count);
-    });
+    ParallelBlocks(batch_.users, [&](Range users) { CountItems(users, score, count); });
     TORII_RETURN_IF_ERROR(comm_.AllReduce(counts, comm::ReduceOp::kSum));
     for (int64_t t = 0; t < n; ++t) ranks[t] = 1 + count[t];
     return absl::OkStatus();

@@ -13,10 +13,10 @@ namespace {
 constexpr int64_t kMostTileRows = 8, kMostPanelWidth = 64;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Some rows of q pass by all panels. A score that equals a threshold counts in the panels before the
-// one that holds item tie_before, so the limit there is the next smaller number; in that panel ties
-// are looked at one by one; after it they do not count. Hidden items are counted like all others,
-// and taken away again.
+// Some rows of q pass by all panels. A score that equals a threshold counts in the panels before
+// the one that holds item tie_before, so the limit there is the next smaller number; in that panel
+// ties are looked at one by one; after it they do not count. Hidden items are counted like all
+// others, and taken away again.
 class BlockCounter {
  public:
   // rows [n]: those of q, thresholds and counts.

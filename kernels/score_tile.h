@@ -120,7 +120,8 @@ void MultiplyAdd(int64_t steps, float factor, float* out) {
 
 constexpr ScoreVariant MakeScoreVariant(const char* name) {
   return {name,          kTileRows,       kPanelWidth,      kLanes,
-          ScoreTileRows, CountTileScores, FilterTileScores, ScorePair, MultiplyAdd};
+          ScoreTileRows, CountTileScores, FilterTileScores, ScorePair,
+          MultiplyAdd};
 }
 
 }  // namespace

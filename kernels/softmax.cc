@@ -13,9 +13,9 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Measured: 64 rows of 64 dimensions and a panel fit into the first cache of 32 KB, 48 and 96 rows are
-// 2 and 5 % slower; their exponentials should fit into a core's share of the last cache, and there
-// should be blocks for all threads.
+// Measured: 64 rows of 64 dimensions and a panel fit into the first cache of 32 KB, 48 and 96 rows
+// are 2 and 5 % slower; their exponentials should fit into a core's share of the last cache, and
+// there should be blocks for all threads.
 constexpr int64_t kBlockRows = 64, kFewestBlockRows = 16;
 constexpr int64_t kBlocksWanted = 16;
 constexpr int64_t kBlockBytes = int64_t{8} << 20;

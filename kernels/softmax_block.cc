@@ -130,9 +130,9 @@ void SoftmaxBlock::RaiseShifts() {
   }
 }
 
-// One panel after the other while it is in the cache: logits, exponentials, their row sums and their
-// products with the columns. The first `known` panels hold their logits already. False if a logit of
-// another one is above its row's limit.
+// One panel after the other while it is in the cache: logits, exponentials, their row sums and
+// their products with the columns. The first `known` panels hold their logits already. False if a
+// logit of another one is above its row's limit.
 bool SoftmaxBlock::ComputeExponentials(int64_t known) {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
