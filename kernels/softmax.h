@@ -6,8 +6,8 @@
 //   each thread k in [0, threads), at the same time or one after the other:  kernel.Run(k);
 //
 // and all results are there when all have returned. They do not depend on the number of threads:
-// the rows are cut into blocks by (b, u) alone, whichever thread is free takes the next block, and
-// each block adds to the gradient of v only after the block before it has.
+// the queries are cut into blocks by (b, u) alone, whichever thread is free takes the next block,
+// and each block adds to the gradient of v only after the block before it has.
 #pragma once
 
 #include <atomic>
@@ -20,26 +20,30 @@
 
 namespace torii::kernels {
 
-// With z_ij = q_i . v_j / tau + column_offset_j, and for the positive p of row i
-// z_ip = q_i . v_p / tau + positive_offset_i,
-//   l_i = -(q_i . v_p / tau + target_offset_i) + log sum_{j not excluded for i} exp(z_ij).
-// A column_offset of -inf removes a column; excluded columns of row i are
-// excluded[excluded_begin[i] .. excluded_begin[i + 1]), its positive is never removed.
+// A query q_i has one row, or several: rows n of [row_begin[i], row_begin[i + 1]) share its logits,
+// which are computed once. With z_ij = q_i . v_j / tau + column_offset_j, and for the positive p of
+// row n z_ip = q_i . v_p / tau + positive_offset_n,
+//   l_n = -(q_i . v_p / tau + target_offset_n) + log sum_{j not excluded for i} exp(z_ij).
+// A column_offset of -inf removes a column; excluded columns of query i are
+// excluded[excluded_begin[i] .. excluded_begin[i + 1]), which a row's own positive survives.
 struct SoftmaxKernelArgs {
   const float* q = nullptr;                 // [b, dim]
   const float* v = nullptr;                 // [u, dim]
   const float* column_offset = nullptr;     // [u]
-  const int64_t* positive = nullptr;        // [b] in [0, u)
-  const float* positive_offset = nullptr;   // [b]
-  const float* target_offset = nullptr;     // [b]
-  const float* weight = nullptr;            // [b]
+  const int64_t* row_begin = nullptr;       // [b + 1] or null: query i has row i alone
+  const int64_t* positive = nullptr;        // [rows] in [0, u)
+  const float* positive_offset = nullptr;   // [rows]
+  const float* target_offset = nullptr;     // [rows]
+  const float* weight = nullptr;            // [rows]
   const int64_t* excluded_begin = nullptr;  // [b + 1] or null: nothing is excluded
   const int64_t* excluded = nullptr;
   int64_t b = 0, u = 0, dim = 0;  // u and dim at least 1
   double inverse_temperature = 1;
-  float* q_grad = nullptr;     // [b, dim]: gradient of sum_i weight_i l_i
+  float* q_grad = nullptr;     // [b, dim]: gradient of sum_n weight_n l_n
   float* v_grad = nullptr;     // [u, dim]
-  double* row_loss = nullptr;  // [b]: l_i; not finite if the row diverged
+  double* row_loss = nullptr;  // [rows]: l_n; not finite if the row diverged
+
+  int64_t RowBegin(int64_t query) const { return row_begin != nullptr ? row_begin[query] : query; }
 };
 
 class SoftmaxBlock;

@@ -28,9 +28,8 @@ void SoftmaxBlock::Prepare() {
   scaled_q_.Reserve(rows * dim / k.terms);
   lanes_.Reserve(rows * k.lanes);
   const auto size = static_cast<size_t>(rows);
-  for (std::vector<float>* x : {&shift_, &limit_, &scale_, &slope_}) x->resize(size);
-  own_.resize(size);
-  others_.resize(size);
+  for (std::vector<float>* x : {&shift_, &limit_, &scale_}) x->resize(size);
+  unlabeled_.resize(size);
 }
 
 int64_t SoftmaxBlock::ColumnsOf(int64_t panel) const {
@@ -38,53 +37,107 @@ int64_t SoftmaxBlock::ColumnsOf(int64_t panel) const {
   return std::min(width, args().u - panel * width);
 }
 
-void SoftmaxBlock::Compute(int64_t begin, int64_t rows) {
+std::span<SoftmaxBlock::Positive> SoftmaxBlock::PositivesOf(int64_t query) {
+  const int64_t* begin = positive_begin_.data() + query;
+  return {positives_.data() + begin[0], positives_.data() + begin[1]};
+}
+
+void SoftmaxBlock::Compute(int64_t begin, int64_t queries) {
   const SoftmaxVariant& k = kernel_.kernels_;
   begin_ = begin;
-  rows_ = rows;
+  queries_ = queries;
   const float* q = args().q + begin * args().dim;
-  k.pack_rows(q, rows, args().dim, static_cast<float>(args().inverse_temperature * kLog2E),
+  k.pack_rows(q, queries, args().dim, static_cast<float>(args().inverse_temperature * kLog2E),
               q_.get());
+  CollectPositives();
   CollectHidden();
   StartShifts();
   // The shift need not be the largest logit: close to it and not above it is as exact, and that a
   // look at the first columns finds. Where it does not, all columns are looked at.
   for (int64_t seen = 1;; seen = kernel_.panels_) {
+    std::fill(lanes_.get(), lanes_.get() + queries * k.lanes, -kInfinity);
     for (int64_t p = 0; p < seen; ++p) {
       ComputeLogits(p);
-      k.maximum(Panel(p), rows, lanes_.get());
+      k.maximum(Panel(p), queries, lanes_.get());
     }
     RaiseShifts();
     if (ComputeExponentials(seen)) break;
-    std::fill(lanes_.get(), lanes_.get() + rows * k.lanes, -kInfinity);
   }
-  for (int64_t r = 0; r < rows; ++r) FinishRow(r);
-  k.scale_rows(q, rows, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
+  for (int64_t r = 0; r < queries; ++r) FinishQuery(r);
+  k.scale_rows(q, queries, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
+}
+
+void SoftmaxBlock::CollectPositives() {
+  positives_.clear();
+  row_.clear();
+  positive_begin_.assign(1, 0);
+  for (int64_t r = 0; r < queries_; ++r) {
+    AddPositives(r);
+    positive_begin_.push_back(std::ssize(positives_));
+    if (args().excluded_begin != nullptr) MarkExcluded(r);
+  }
+}
+
+// The rows of a query by their positives.
+void SoftmaxBlock::AddPositives(int64_t query) {
+  const int64_t* positive = args().positive;
+  const auto first = std::ssize(row_);
+  for (int64_t n = args().RowBegin(begin_ + query); n < args().RowBegin(begin_ + query + 1); ++n) {
+    row_.push_back(n);
+  }
+  const auto end = std::ssize(row_);
+  if (end - first > 1) {
+    std::stable_sort(row_.begin() + first, row_.end(),
+                     [&](int64_t a, int64_t b) { return positive[a] < positive[b]; });
+  }
+  const SoftmaxVariant& k = kernel_.kernels_;
+  const float* q = q_.get() + query * kernel_.padded_dim_ / k.terms;
+  for (int64_t i = first; i < end; ++i) {
+    const int64_t column = positive[row_[static_cast<size_t>(i)]];
+    if (i == first || positives_.back().column != column) {
+      positives_.push_back({.query = static_cast<int32_t>(query),
+                            .column = column,
+                            .first_row = i,
+                            .dot = k.logit(q, args().v + column * args().dim, args().dim)});
+    }
+    positives_.back().end_row = i + 1;
+  }
+}
+
+void SoftmaxBlock::MarkExcluded(int64_t query) {
+  const std::span<Positive> positives = PositivesOf(query);
+  for (int64_t e = args().excluded_begin[begin_ + query];
+       e < args().excluded_begin[begin_ + query + 1]; ++e) {
+    const auto found = std::lower_bound(
+        positives.begin(), positives.end(), args().excluded[e],
+        [](const Positive& positive, int64_t column) { return positive.column < column; });
+    if (found != positives.end() && found->column == args().excluded[e]) found->excluded = true;
+  }
 }
 
 // Entries of each panel to be hidden: those of the positives and of the excluded columns.
 void SoftmaxBlock::CollectHidden() {
   const int64_t width = kernel_.kernels_.panel_width;
   const auto for_each = [&](const auto& visit) {
-    for (int64_t r = 0; r < rows_; ++r) {
-      const int64_t row = begin_ + r;
-      visit(r, args().positive[row], true);
-      if (args().excluded_begin == nullptr) continue;
-      for (int64_t e = args().excluded_begin[row]; e < args().excluded_begin[row + 1]; ++e) {
-        visit(r, args().excluded[e], false);
+    for (size_t i = 0; i < positives_.size(); ++i) {
+      visit(positives_[i].query, positives_[i].column, static_cast<int64_t>(i));
+    }
+    for (int64_t r = 0; args().excluded_begin != nullptr && r < queries_; ++r) {
+      for (int64_t e = args().excluded_begin[begin_ + r]; e < args().excluded_begin[begin_ + r + 1];
+           ++e) {
+        visit(static_cast<int32_t>(r), args().excluded[e], -1);
       }
     }
   };
   hidden_begin_.assign(static_cast<size_t>(kernel_.panels_) + 1, 0);
-  for_each([&](int64_t, int64_t column, bool) {
+  for_each([&](int32_t, int64_t column, int64_t) {
     ++hidden_begin_[static_cast<size_t>(column / width) + 1];
   });
   for (size_t p = 1; p < hidden_begin_.size(); ++p) hidden_begin_[p] += hidden_begin_[p - 1];
   hidden_.resize(static_cast<size_t>(hidden_begin_.back()));
-  for_each([&](int64_t r, int64_t column, bool positive) {
+  for_each([&](int32_t query, int64_t column, int64_t positive) {
     const auto place = hidden_begin_[static_cast<size_t>(column / width)]++;
-    hidden_[static_cast<size_t>(place)] = {static_cast<int32_t>(r),
-                                           static_cast<int32_t>(column % width), positive};
+    hidden_[static_cast<size_t>(place)] = {query, static_cast<int32_t>(column % width), positive};
   });
   // Each entry is now the end of its panel: shift them back to the beginnings.
   std::copy_backward(hidden_begin_.begin(), hidden_begin_.end() - 1, hidden_begin_.end());
@@ -96,35 +149,36 @@ std::span<const SoftmaxBlock::Hidden> SoftmaxBlock::HiddenOf(int64_t panel) cons
   return {hidden_.data() + begin[0], hidden_.data() + begin[1]};
 }
 
-// Logits of a panel's columns, -inf for those that the rows do not see.
+// Logits of a panel's columns, -inf for those that the queries do not see and for the positives.
 void SoftmaxBlock::ComputeLogits(int64_t p) {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
   float* panel = Panel(p);
-  k.logits(q_.get(), rows_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
+  k.logits(q_.get(), queries_, kernel_.panels_of_v_.get() + p * size, ColumnsOf(p), args().dim,
            kernel_.offset_.get() + p * k.panel_width, panel);
-  for (const Hidden& h : HiddenOf(p)) panel[h.row * k.panel_width + h.column] = -kInfinity;
+  for (const Hidden& h : HiddenOf(p)) panel[h.query * k.panel_width + h.column] = -kInfinity;
 }
 
-// The logits of the positives: the first shifts.
+// The largest logits of the positives: the first shifts.
 void SoftmaxBlock::StartShifts() {
-  const SoftmaxVariant& k = kernel_.kernels_;
-  for (int64_t r = 0; r < rows_; ++r) {
-    const auto place = static_cast<size_t>(r);
-    const int64_t row = begin_ + r;
-    const double dot = k.logit(q_.get() + r * kernel_.padded_dim_ / k.terms,
-                               args().v + args().positive[row] * args().dim, args().dim);
-    own_[place] = dot + static_cast<double>(args().positive_offset[row]) * kLog2E;
-    shift_[place] = static_cast<float>(own_[place]);
+  std::fill(shift_.begin(), shift_.end(), std::numeric_limits<float>::lowest());
+  for (const Positive& positive : positives_) {
+    double offset = positive.excluded ? -std::numeric_limits<double>::infinity()
+                                      : static_cast<double>(args().column_offset[positive.column]);
+    for (int64_t i = positive.first_row; i < positive.end_row; ++i) {
+      const int64_t row = row_[static_cast<size_t>(i)];
+      offset = std::max(offset, static_cast<double>(args().positive_offset[row]));
+    }
+    float& shift = shift_[static_cast<size_t>(positive.query)];
+    shift = std::max(shift, static_cast<float>(positive.dot + offset * kLog2E));
   }
-  std::fill(lanes_.get(), lanes_.get() + rows_ * k.lanes, -kInfinity);
 }
 
 // Shifts not below the maxima that lanes_ holds.
 void SoftmaxBlock::RaiseShifts() {
   const SoftmaxVariant& k = kernel_.kernels_;
-  k.largest_lanes(lanes_.get(), rows_, limit_.data());
-  for (size_t r = 0; r < static_cast<size_t>(rows_); ++r) {
+  k.largest_lanes(lanes_.get(), queries_, limit_.data());
+  for (size_t r = 0; r < static_cast<size_t>(queries_); ++r) {
     shift_[r] = std::max(shift_[r], limit_[r]);
     limit_[r] = shift_[r] + kHeadroom;
   }
@@ -140,54 +194,91 @@ bool SoftmaxBlock::ComputeExponentials(int64_t known) {
     std::fill(x.get(), x.get() + n, 0.0F);
   };
   reset(q_sums_, kernel_.block_rows_ * kernel_.padded_dim_);
-  std::fill(others_.begin(), others_.end(), 0.0);
+  std::fill(unlabeled_.begin(), unlabeled_.end(), 0.0);
   for (int64_t p = 0; p < kernel_.panels_; ++p) {
-    if (p % kPanelsOfASum == 0) reset(lanes_, rows_ * k.lanes);
+    if (p % kPanelsOfASum == 0) reset(lanes_, queries_ * k.lanes);
     if (p >= known) {
       ComputeLogits(p);
-      if (k.any_above(Panel(p), rows_, limit_.data())) return false;
+      if (k.any_above(Panel(p), queries_, limit_.data())) return false;
     }
-    k.exponentials(Panel(p), rows_, shift_.data(), lanes_.get(), by_row_.get());
-    k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), rows_, kernel_.slabs_of_v_.get() + p * size,
-               ColumnsOf(p), args().dim, kernel_.block_rows_, q_sums_.get());
+    k.exponentials(Panel(p), queries_, shift_.data(), lanes_.get(), by_row_.get());
+    k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), queries_,
+               kernel_.slabs_of_v_.get() + p * size, ColumnsOf(p), args().dim, kernel_.block_rows_,
+               q_sums_.get());
     if ((p + 1) % kPanelsOfASum == 0 || p + 1 == kernel_.panels_) {
-      k.add_lanes(lanes_.get(), rows_, others_.data());
+      k.add_lanes(lanes_.get(), queries_, unlabeled_.data());
     }
   }
   return true;
 }
 
-// Loss and gradient of the row at place r. The positive is kept apart from the other columns: with
-// sum = e_p + others its loss is log1p(others / e_p) and its gradient P - 1 is -others / sum, both
-// exact however close P is to 1.
-void SoftmaxBlock::FinishRow(int64_t r) {
-  const auto place = static_cast<size_t>(r);
-  const int64_t row = begin_ + r;
-  const double others = others_[place];
-  const double below = static_cast<double>(shift_[place]) - own_[place];
-  const double own = std::exp2(-below);
-  const double ratio = others / own;
-  args().row_loss[row] =
-      (std::isfinite(ratio) ? std::log1p(ratio) : below / kLog2E + std::log(own + others)) +
-      static_cast<double>(args().positive_offset[row]) -
-      static_cast<double>(args().target_offset[row]);
-  const double scale =
-      static_cast<double>(args().weight[row]) * args().inverse_temperature / (own + others);
-  scale_[place] = static_cast<float>(scale);
-  slope_[place] = static_cast<float>(-others * scale);
-  kernel_.kernels_.finish_row(q_sums_.get(), r, kernel_.block_rows_,
-                              args().v + args().positive[row] * args().dim, slope_[place],
-                              scale_[place], args().dim, args().q_grad + row * args().dim);
+// Losses of the rows of a query, and its gradient.
+void SoftmaxBlock::FinishQuery(int64_t query) {
+  SumOthers(query);
+  double scale = 0;
+  for (Positive& positive : PositivesOf(query)) {
+    FinishRows(positive);
+    scale += positive.weight;
+  }
+  const SoftmaxVariant& k = kernel_.kernels_;
+  float* q_grad = args().q_grad + (begin_ + query) * args().dim;
+  scale_[static_cast<size_t>(query)] = static_cast<float>(scale);
+  k.finish_row(q_sums_.get(), query, kernel_.block_rows_, scale_[static_cast<size_t>(query)],
+               args().dim, q_grad);
+  for (Positive& positive : PositivesOf(query)) {
+    // In its own rows a positive has the gradient P - 1 = -others / sum, in the query's other rows
+    // P like any column.
+    positive.slope = static_cast<float>(positive.exponential * (scale - positive.weight) -
+                                        positive.others * positive.weight);
+    k.add_scaled(args().v + positive.column * args().dim, positive.slope, args().dim, q_grad);
+  }
+}
+
+// For each positive the sum of the exponentials of all other columns, none of it by subtraction.
+void SoftmaxBlock::SumOthers(int64_t query) {
+  const std::span<Positive> positives = PositivesOf(query);
+  const auto shift = static_cast<double>(shift_[static_cast<size_t>(query)]);
+  double sum = unlabeled_[static_cast<size_t>(query)];
+  for (Positive& positive : positives) {
+    const auto offset = static_cast<double>(args().column_offset[positive.column]);
+    positive.exponential =
+        positive.excluded ? 0 : std::exp2(positive.dot + offset * kLog2E - shift);
+    positive.others = sum;
+    sum += positive.exponential;
+  }
+  sum = 0;
+  for (size_t i = positives.size(); i-- > 0;) {
+    positives[i].others += sum;
+    sum += positives[i].exponential;
+  }
+}
+
+// With sum = own + others the loss of a row is log1p(others / own).
+void SoftmaxBlock::FinishRows(Positive& positive) {
+  const auto shift = static_cast<double>(shift_[static_cast<size_t>(positive.query)]);
+  for (int64_t i = positive.first_row; i < positive.end_row; ++i) {
+    const int64_t row = row_[static_cast<size_t>(i)];
+    const auto offset = static_cast<double>(args().positive_offset[row]);
+    const double below = shift - (positive.dot + offset * kLog2E);
+    const double own = std::exp2(-below);
+    const double ratio = positive.others / own;
+    args().row_loss[row] =
+        (std::isfinite(ratio) ? std::log1p(ratio)
+                              : below / kLog2E + std::log(own + positive.others)) +
+        offset - static_cast<double>(args().target_offset[row]);
+    positive.weight += static_cast<double>(args().weight[row]) * args().inverse_temperature /
+                       (own + positive.others);
+  }
 }
 
 void SoftmaxBlock::AddColumns(int64_t panel, float* v_sums) const {
   const SoftmaxVariant& k = kernel_.kernels_;
-  k.add_columns(Panel(panel), rows_, scaled_q_.get(), ColumnsOf(panel), args().dim,
+  k.add_columns(Panel(panel), queries_, scaled_q_.get(), ColumnsOf(panel), args().dim,
                 kernel_.block_rows_, v_sums);
   for (const Hidden& h : HiddenOf(panel)) {
-    if (!h.positive) continue;
-    k.add_column(args().q + (begin_ + h.row) * args().dim, slope_[static_cast<size_t>(h.row)],
-                 h.column, args().dim, v_sums);
+    if (h.positive < 0) continue;
+    k.add_column(args().q + (begin_ + h.query) * args().dim,
+                 positives_[static_cast<size_t>(h.positive)].slope, h.column, args().dim, v_sums);
   }
 }
 

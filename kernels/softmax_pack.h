@@ -112,12 +112,18 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
     return slab * kLanes * places + row * width + (k - slab) * kLanes;
   }
 
-  static void FinishRow(const float* sums, int64_t row, int64_t block_rows, const float* v,
-                        float slope, float scale, int64_t dim, float* q_grad) {
+  static void FinishRow(const float* sums, int64_t row, int64_t block_rows, float scale,
+                        int64_t dim, float* q_grad) {
     const int64_t vectors = Kernels::DimVectors(dim);
     for (int64_t d = 0; d < dim; d += kLanes) {
       const Floats sum = Load(sums + PlaceOf(d / kLanes, vectors, row, block_rows));
-      StoreFirst(q_grad + d, sum * scale + slope * LoadFirst(v + d, dim - d), dim - d);
+      StoreFirst(q_grad + d, sum * scale, dim - d);
+    }
+  }
+
+  static void AddScaled(const float* x, float slope, int64_t dim, float* out) {
+    for (int64_t d = 0; d < dim; d += kLanes) {
+      StoreFirst(out + d, LoadFirst(out + d, dim - d) + slope * LoadFirst(x + d, dim - d), dim - d);
     }
   }
 
@@ -167,6 +173,7 @@ constexpr SoftmaxVariant MakeSoftmaxVariant(const char* name) {
           .exponentials = K::Exponentials,
           .add_rows = K::AddRows,
           .finish_row = K::FinishRow,
+          .add_scaled = K::AddScaled,
           .scale_rows = K::ScaleRows,
           .add_columns = K::AddColumns,
           .add_column = K::AddColumn};

@@ -46,9 +46,11 @@ struct SoftmaxVariant {
   // out [rows, slab] += e . v for each slab of [block_rows, slab]; e: the panel, or by_row.
   void (*add_rows)(const float* e, int64_t rows, const float* slabs, int64_t columns, int64_t dim,
                    int64_t block_rows, float* out);
-  // One row: q_grad [dim] = its sums of add_rows * scale + slope * v.
-  void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, const float* v,
-                     float slope, float scale, int64_t dim, float* q_grad);
+  // One row: q_grad [dim] = its sums of add_rows * scale.
+  void (*finish_row)(const float* sums, int64_t row, int64_t block_rows, float scale, int64_t dim,
+                     float* q_grad);
+  // out [dim] += slope * x [dim].
+  void (*add_scaled)(const float* x, float slope, int64_t dim, float* out);
   // q [rows, dim] times scale[row] -> slabs [slab][block_rows / terms, slab], for add_columns.
   void (*scale_rows)(const float* q, int64_t rows, int64_t dim, const float* scale,
                      int64_t block_rows, float* slabs);
