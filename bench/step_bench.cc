@@ -86,13 +86,11 @@ class PeerSampler final : public sampler::NegativeSampler {
   PeerSampler(std::unique_ptr<sampler::NegativeSampler> in_batch, at::Tensor log_q)
       : in_batch_(std::move(in_batch)), log_q_(std::move(log_q)) {}
   absl::StatusOr<sampler::Candidates> Draw(comm::Communicator& comm, int64_t step,
-                                           std::span<const int64_t> positives,
-                                           std::span<const float> weights,
+                                           const sampler::StepRows& rows,
                                            const sampler::KnownPositives& known) const override {
-    TORII_ASSIGN_OR_RETURN(sampler::Candidates c,
-                           in_batch_->Draw(comm, step, positives, weights, known));
+    TORII_ASSIGN_OR_RETURN(sampler::Candidates c, in_batch_->Draw(comm, step, rows, known));
     c.column_offset = c.column_offset - log_q_.index_select(0, c.rows);
-    c.positive_offset = -log_q_.index_select(0, trainer::ViewOf(positives));
+    c.positive_offset = -log_q_.index_select(0, trainer::ViewOf(rows.positives));
     c.target_offset = c.positive_offset;
     return c;
   }
@@ -201,6 +199,8 @@ class StepRun {
     part.items = slice(dump_.items);
     part.weights.assign(part.users.size(), 1.0f);
     part.history.offsets.assign(part.users.size() + 1, 0);
+    part.user_begin.resize(part.users.size() + 1);  // as if no user followed itself
+    std::iota(part.user_begin.begin(), part.user_begin.end(), 0);
     return part;
   }
 

@@ -1,6 +1,7 @@
 #include "data/batch.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 #include "base/permutation.h"
@@ -62,6 +63,44 @@ void TakeHistories(const Interactions& train, int64_t length, Batch& batch) {
       });
 }
 
+// The rows at positions [first, first + rows.size()) of an epoch.
+void FillRows(const BatchOptions& options, int64_t n, int64_t epoch, int64_t first,
+              std::vector<int64_t>& rows) {
+  const int64_t block = options.shuffle_block;
+  const KeyedPermutation block_at(n / block, options.seed, static_cast<uint64_t>(epoch));
+  if (block == 1) return block_at.Fill(first, rows);
+  const int64_t whole = n / block * block;
+  int64_t current = -1, begin = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const int64_t position = first + static_cast<int64_t>(i);
+    if (position >= whole) {
+      rows[i] = position;
+      continue;
+    }
+    if (position / block != current) {
+      current = position / block;
+      begin = block_at(current) * block;
+    }
+    rows[i] = begin + position % block;
+  }
+}
+
+// Where runs of one user begin, and the users' share in the weights.
+void TakeUsers(const Interactions& train, double balance, Batch& batch) {
+  batch.user_begin.clear();
+  float factor = 1;
+  for (size_t i = 0; i < batch.users.size(); ++i) {
+    const int64_t user = batch.users[i];
+    if (i == 0 || user != batch.users[i - 1]) {
+      batch.user_begin.push_back(static_cast<int64_t>(i));
+      const auto rows = static_cast<double>(train.ItemsOf(user).size());
+      if (balance != 0) factor = static_cast<float>(std::pow(rows, -balance));
+    }
+    batch.weights[i] *= factor;
+  }
+  batch.user_begin.push_back(static_cast<int64_t>(batch.users.size()));
+}
+
 }  // namespace
 
 BatchMaker::BatchMaker(const Dataset& dataset, const BatchOptions& options)
@@ -70,6 +109,7 @@ BatchMaker::BatchMaker(const Dataset& dataset, const BatchOptions& options)
   TORII_CHECK(options.rank >= 0 && options.rank < options.world_size, "rank ", options.rank,
               " in a world of ", options.world_size);
   TORII_CHECK(options.history >= 0, "history of ", options.history, " items");
+  TORII_CHECK(options.shuffle_block >= 1, "blocks of ", options.shuffle_block, " rows");
 }
 
 int64_t BatchMaker::steps_per_epoch() const {
@@ -89,10 +129,10 @@ Batch BatchMaker::Make(int64_t epoch, int64_t step_in_epoch) const {
   const Range mine = SplitEvenly(batch.global_rows, options_.world_size, options_.rank);
   batch.first_position = begin + mine.begin;
 
-  const KeyedPermutation row_at(train.size(), options_.seed, static_cast<uint64_t>(epoch));
   batch.rows.resize(Index(mine.size()));
-  row_at.Fill(batch.first_position, batch.rows);
+  FillRows(options_, train.size(), epoch, batch.first_position, batch.rows);
   TakeInteractions(train, batch);
+  TakeUsers(train, options_.user_balance, batch);
   if (options_.history > 0) {
     TakeHistories(train, options_.history, batch);
   } else {

@@ -23,6 +23,8 @@ struct Batch {
   std::vector<int64_t> users;  // [B]
   std::vector<int64_t> items;  // [B]
   std::vector<float> weights;  // [B]
+  std::vector<int64_t> user_begin;  // [runs + 1] rows [user_begin[k], user_begin[k + 1]) follow one
+                                    //   another and are of one user
   Bags history;  // [B] item rows before the interaction, oldest first, at most `history` long
   int64_t size() const { return static_cast<int64_t>(users.size()); }
 };
@@ -33,11 +35,17 @@ struct BatchOptions {
   int world_size = 1;
   uint64_t seed = 0;
   int64_t history = 0;  // L; 0: no histories
+  // Rows that stay together in the shuffle. Rows are in order of user and time: large blocks bring
+  // rows of one user into one batch.
+  int64_t shuffle_block = 1;
+  // A row's weight is multiplied by (training rows of its user)^-user_balance.
+  double user_balance = 0;
 };
 
-// The rows of any (epoch, step) in O(B): global position p of an epoch is training row
-// KeyedPermutation(n, seed, epoch)(p); step t takes positions [tG, min((t+1)G, n)), split over the
-// ranks by SplitEvenly. Every row exactly once an epoch; the last, smaller batch included.
+// The rows of any (epoch, step) in O(B): with blocks of S rows and pi = KeyedPermutation(n / S,
+// seed, epoch), global position p of an epoch is training row pi(p / S) * S + p % S; the n % S rows
+// that fill no block come last. Step t takes positions [tG, min((t+1)G, n)), split over the ranks
+// by SplitEvenly. Every row exactly once an epoch; the last, smaller batch included.
 class BatchMaker {
  public:
   // `dataset` is borrowed.

@@ -19,22 +19,36 @@ namespace {
 // Below this a further thread costs more than it brings.
 constexpr int64_t kOperationsOfAThread = 1'000'000;
 
+// Ends the program unless row_begin cuts `rows` rows over the queries.
+void CheckRowBegin(const at::Tensor& row_begin, int64_t queries, int64_t rows) {
+  if (!row_begin.defined()) {
+    TORII_CHECK(queries == rows, queries, " queries for ", rows, " rows");
+    return;
+  }
+  TORII_CHECK(row_begin.numel() == queries + 1, row_begin.numel(), " beginnings of rows for ",
+              queries, " queries");
+  const int64_t* begin = row_begin.const_data_ptr<int64_t>();
+  TORII_CHECK(begin[0] == 0 && begin[queries] == rows && std::is_sorted(begin, begin + queries + 1),
+              "row_begin does not cut ", rows, " rows");
+}
+
 // The same problem with every tensor contiguous; ends the program if the shapes do not fit.
 SoftmaxProblem Checked(const SoftmaxProblem& given) {
   SoftmaxProblem p = given;
-  for (at::Tensor* t : {&p.q, &p.v, &p.column_offset, &p.positive, &p.positive_offset,
+  for (at::Tensor* t : {&p.q, &p.v, &p.column_offset, &p.row_begin, &p.positive, &p.positive_offset,
                         &p.target_offset, &p.weight, &p.excluded_begin, &p.excluded}) {
     if (t->defined()) *t = t->detach().contiguous();
   }
-  const int64_t rows = p.q.size(0), columns = p.v.size(0);
+  const int64_t queries = p.q.size(0), rows = p.positive.numel(), columns = p.v.size(0);
+  CheckRowBegin(p.row_begin, queries, rows);
   TORII_CHECK(p.temperature > 0, "temperature ", p.temperature);
   TORII_CHECK(p.q.size(1) == p.v.size(1), "q is ", p.q.size(1), " wide, v ", p.v.size(1));
   TORII_CHECK(p.column_offset.numel() == columns, p.column_offset.numel(), " column offsets, U ",
               columns);
-  TORII_CHECK(p.positive.numel() == rows && p.positive_offset.numel() == rows &&
-                  p.target_offset.numel() == rows && p.weight.numel() == rows,
-              "row vectors of lengths ", p.positive.numel(), ", ", p.positive_offset.numel(), ", ",
-              p.target_offset.numel(), ", ", p.weight.numel(), " for ", rows, " rows");
+  TORII_CHECK(p.positive_offset.numel() == rows && p.target_offset.numel() == rows &&
+                  p.weight.numel() == rows,
+              "row vectors of lengths ", p.positive_offset.numel(), ", ", p.target_offset.numel(),
+              ", ", p.weight.numel(), " for ", rows, " rows");
   for (const at::Tensor* t :
        {&p.q, &p.v, &p.column_offset, &p.positive_offset, &p.target_offset, &p.weight}) {
     TORII_CHECK(t->scalar_type() == at::kFloat, "a tensor that is not float32");
@@ -46,8 +60,8 @@ SoftmaxProblem Checked(const SoftmaxProblem& given) {
                 " of ", columns, " columns");
   }
   if (!p.excluded_begin.defined()) return p;
-  TORII_CHECK(p.excluded_begin.numel() == rows + 1, p.excluded_begin.numel(),
-              " starts of lists for ", rows, " rows");
+  TORII_CHECK(p.excluded_begin.numel() == queries + 1, p.excluded_begin.numel(),
+              " starts of lists for ", queries, " queries");
   const int64_t* excluded = p.excluded.const_data_ptr<int64_t>();
   for (int64_t e = 0; e < p.excluded.numel(); ++e) {
     TORII_CHECK(excluded[e] >= 0 && excluded[e] < columns, "excluded column ", excluded[e], " of ",
@@ -61,6 +75,7 @@ kernels::SoftmaxKernelArgs ArgsOf(const SoftmaxProblem& problem) {
   args.q = problem.q.const_data_ptr<float>();
   args.v = problem.v.const_data_ptr<float>();
   args.column_offset = problem.column_offset.const_data_ptr<float>();
+  if (problem.row_begin.defined()) args.row_begin = problem.row_begin.const_data_ptr<int64_t>();
   args.positive = problem.positive.const_data_ptr<int64_t>();
   args.positive_offset = problem.positive_offset.const_data_ptr<float>();
   args.target_offset = problem.target_offset.const_data_ptr<float>();
@@ -87,18 +102,23 @@ at::Tensor InMemoryOf(at::Tensor& kept, const at::Tensor& like) {
 // The logits of the row once more, for the message.
 absl::Status DivergedAt(int64_t row, double loss, const SoftmaxProblem& p) {
   const int64_t positive = p.positive[row].item<int64_t>();
-  at::Tensor logits = at::mv(p.v, p.q[row]).div_(p.temperature);
+  int64_t query = row;
+  if (p.row_begin.defined()) {
+    const int64_t* begin = p.row_begin.const_data_ptr<int64_t>();
+    query = std::upper_bound(begin, begin + p.row_begin.numel(), row) - begin - 1;
+  }
+  at::Tensor logits = at::mv(p.v, p.q[query]).div_(p.temperature);
   const double own = (logits[positive] + p.positive_offset[row]).item<double>();
   logits.add_(p.column_offset);
   if (p.excluded_begin.defined()) {
-    const int64_t begin = p.excluded_begin[row].item<int64_t>();
-    const int64_t end = p.excluded_begin[row + 1].item<int64_t>();
+    const int64_t begin = p.excluded_begin[query].item<int64_t>();
+    const int64_t end = p.excluded_begin[query + 1].item<int64_t>();
     logits.index_fill_(0, p.excluded.slice(0, begin, end), -std::numeric_limits<float>::infinity());
   }
   logits[positive] = own;
   return DivergedError(absl::StrCat(
-      "the loss of row ", row, " of ", p.q.size(0), " is ", loss, " (logit of its positive ", own,
-      ", largest logit of the others or it ", logits.max().item<double>(), ", temperature ",
+      "the loss of row ", row, " of ", p.positive.numel(), " is ", loss, " (logit of its positive ",
+      own, ", largest logit of the others or it ", logits.max().item<double>(), ", temperature ",
       p.temperature,
       "): lower the learning rates, clip the gradients, or look for extreme values in the "
       "features"));
@@ -120,7 +140,7 @@ std::string SoftmaxLoss::Description() const {
 absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem) {
   const c10::NoGradGuard no_grad;
   const SoftmaxProblem p = Checked(problem);
-  const int64_t rows = p.q.size(0), columns = p.v.size(0), dim = p.q.size(1);
+  const int64_t rows = p.positive.numel(), columns = p.v.size(0), dim = p.q.size(1);
   SoftmaxResult result = {0, InMemoryOf(q_grad_, p.q), InMemoryOf(v_grad_, p.v)};
   if (rows == 0 || columns == 0) {
     result.q_grad.zero_();
@@ -133,7 +153,7 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem
   args.v_grad = result.v_grad.mutable_data_ptr<float>();
   args.row_loss = row_loss_.data();
 
-  const int64_t useful = 1 + rows * columns * dim / kOperationsOfAThread;
+  const int64_t useful = 1 + args.b * columns * dim / kOperationsOfAThread;
   const int64_t threads =
       std::min<int64_t>(useful, at::in_parallel_region() ? 1 : at::get_num_threads());
   kernel_.Start(args, static_cast<int>(threads));

@@ -13,33 +13,35 @@
 
 namespace torii::model {
 
-// What each row and column adds to the scores. With z_ij = q_i . v_j / tau + column_offset_j, and
-// for the row's own positive p: z_ip = q_i . v_p / tau + positive_offset_i,
-//   l_i = -(q_i . v_p / tau + target_offset_i) + log sum_{j not excluded for i} exp(z_ij).
+// What each row and column adds to the scores. Rows may share a query vector: row n is of query i
+// if row_begin[i] <= n < row_begin[i + 1]. With z_ij = q_i . v_j / tau + column_offset_j, and for
+// the row's own positive p: z_ip = q_i . v_p / tau + positive_offset_n,
+//   l_n = -(q_i . v_p / tau + target_offset_n) + log sum_{j not excluded for i} exp(z_ij).
 // column_offset = log multiplicity - log E; -inf removes a column. Multiplicity, corrections and
 // their consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal
 // columns.
 struct SoftmaxProblem {
-  at::Tensor q;                // [B, D] float32, on the CPU
+  at::Tensor q;                // [R, D] float32, on the CPU
   at::Tensor v;                // [U, D] same dtype
   at::Tensor column_offset;    // [U] same dtype
+  at::Tensor row_begin;        // [R + 1] int64; undefined: query i has row i alone, R = B
   at::Tensor positive;         // [B] int64 in [0, U)
   at::Tensor positive_offset;  // [B]
   at::Tensor target_offset;    // [B]
   at::Tensor weight;           // [B], >= 0: row weight already divided by the global sum of weights
-  at::Tensor excluded_begin;   // [B + 1] int64 or undefined: columns that row i does not see are
-  at::Tensor excluded;  //   excluded[excluded_begin[i] .. excluded_begin[i+1]); the positive is
-                        //   never removed
+  at::Tensor excluded_begin;  // [R + 1] int64 or undefined: columns that the rows of query i do not
+  at::Tensor excluded;  //   see are excluded[excluded_begin[i] .. excluded_begin[i+1]); a row's own
+                        //   positive is never removed
   double temperature = 1.0;
 };
 
 struct SoftmaxResult {
-  double loss = 0;    // sum_i weight_i * l_i
-  at::Tensor q_grad;  // [B, D]
+  double loss = 0;    // sum_n weight_n * l_n
+  at::Tensor q_grad;  // [R, D]
   at::Tensor v_grad;  // [U, D]
 };
 
-// Keeps its memory, results included, from one problem to the next: O((B + U) D) + about 64 x U
+// Keeps its memory, results included, from one problem to the next: O((R + U) D) + about 64 x U
 // floats for each intra-op thread. Not for two threads at once.
 class SoftmaxLoss {
  public:

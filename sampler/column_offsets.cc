@@ -56,16 +56,18 @@ void FillOffsets(const SamplerConfig& config, const Proposals& proposals, int64_
   }
 }
 
-void FillExcluded(const SeenColumns& seen, const KnownPositives& known, Candidates* candidates) {
+void FillExcluded(const SeenColumns& seen, const StepRows& rows, const KnownPositives& known,
+                  Candidates* candidates) {
   DistinctItems column_of(seen.items.size());
   for (const int64_t item : seen.items) column_of.Insert(item);
 
   std::vector<int64_t> begin = {0}, excluded;
-  for (size_t i = 0; i < seen.positive.size(); ++i) {
+  for (int64_t r = 0; r < rows.queries(); ++r) {
     const auto first = static_cast<ptrdiff_t>(excluded.size());
-    for (const int32_t item : known(static_cast<int64_t>(i))) {
+    const int64_t own = rows.query_begin.empty() ? seen.positive[static_cast<size_t>(r)] : -1;
+    for (const int32_t item : known(r)) {
       const int64_t column = column_of.Find(item);
-      if (column >= 0 && column != seen.positive[i]) excluded.push_back(column);
+      if (column >= 0 && column != own) excluded.push_back(column);
     }
     // A user may have the same item several times.
     std::sort(excluded.begin() + first, excluded.end());

@@ -29,8 +29,9 @@ struct SeenColumns {
 void FillOffsets(const SamplerConfig& config, const Proposals& proposals, int64_t in_batch,
                  const SeenColumns& seen, Candidates* candidates);
 
-// Fills excluded_begin and excluded: for each row the columns of its user's training items but its
-// own positive, ascending.
-void FillExcluded(const SeenColumns& seen, const KnownPositives& known, Candidates* candidates);
+// Fills excluded_begin and excluded: for each query the columns of its user's training items,
+// ascending; without the positive where each row is a query of its own.
+void FillExcluded(const SeenColumns& seen, const StepRows& rows, const KnownPositives& known,
+                  Candidates* candidates);
 
 }  // namespace torii::sampler

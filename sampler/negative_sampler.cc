@@ -49,12 +49,12 @@ class ColumnSampler final : public NegativeSampler {
   ColumnSampler(const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed)
       : config_(config), proposals_(config, item_counts), seed_(seed) {}
 
-  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step,
-                                  std::span<const int64_t> positives,
-                                  std::span<const float> weights,
+  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step, const StepRows& rows,
                                   const KnownPositives& known) const final {
-    CheckRows(positives, weights);
-    TORII_ASSIGN_OR_RETURN(const GatheredPositives all, GatherPositives(comm, positives, weights));
+    CheckRows(rows);
+    const std::span<const int64_t> positives = rows.positives;
+    TORII_ASSIGN_OR_RETURN(const GatheredPositives all,
+                           GatherPositives(comm, positives, rows.weights));
     Candidates candidates;
     candidates.weight_sum = all.weight_sum;
     const SeenColumns seen = config_.full_corpus()
@@ -67,21 +67,25 @@ class ColumnSampler final : public NegativeSampler {
       candidates.target_offset = at::zeros({candidates.positive.numel()}, at::kFloat);
     } else {
       const bool local = config_.in_batch() == SamplerConfig::LOCAL;
-      const size_t rows = local ? positives.size() : all.items.size();
-      FillOffsets(config_, proposals_, std::max<int64_t>(static_cast<int64_t>(rows) - 1, 0), seen,
-                  &candidates);
+      const size_t in_batch = local ? positives.size() : all.items.size();
+      FillOffsets(config_, proposals_, std::max<int64_t>(static_cast<int64_t>(in_batch) - 1, 0),
+                  seen, &candidates);
     }
-    if (config_.mask_known_positives()) FillExcluded(seen, known, &candidates);
+    if (config_.mask_known_positives()) FillExcluded(seen, rows, known, &candidates);
     return candidates;
   }
 
   std::string Description() const final;
 
  private:
-  void CheckRows(std::span<const int64_t> positives, std::span<const float> weights) const {
-    TORII_CHECK(positives.size() == weights.size(), positives.size(), " positives and ",
-                weights.size(), " weights");
-    for (const int64_t item : positives) {
+  void CheckRows(const StepRows& rows) const {
+    const auto n = std::ssize(rows.positives);
+    TORII_CHECK(n == std::ssize(rows.weights), n, " positives and ", rows.weights.size(),
+                " weights");
+    TORII_CHECK(
+        rows.query_begin.empty() || (rows.query_begin.front() == 0 && rows.query_begin.back() == n),
+        "the queries do not have ", n, " rows");
+    for (const int64_t item : rows.positives) {
       TORII_CHECK(item >= 0 && item < proposals_.num_items(), "positive ", item, " of a corpus of ",
                   proposals_.num_items(), " items");
     }

@@ -19,6 +19,18 @@ namespace torii::sampler {
 
 std::vector<std::string> Validate(const SamplerConfig& config);
 
+// This rank's rows of a step.
+struct StepRows {
+  std::span<const int64_t> positives;  // [B] item rows
+  std::span<const float> weights;      // [B]
+  // [R + 1] rows [query_begin[r], query_begin[r + 1]) share a user vector; empty: each has its own.
+  std::span<const int64_t> query_begin = {};
+
+  int64_t queries() const {
+    return query_begin.empty() ? std::ssize(positives) : std::ssize(query_begin) - 1;
+  }
+};
+
 // The candidate columns of one step. `rows` and `owner_columns` are the same on all ranks.
 struct Candidates {
   at::Tensor rows;                     // [U] int64 distinct item rows, ordered by (row mod W, row)
@@ -30,13 +42,13 @@ struct Candidates {
   at::Tensor positive;         // [B] int64 into the seen columns
   at::Tensor positive_offset;  // [B] float32
   at::Tensor target_offset;    // [B] float32
-  at::Tensor excluded_begin;   // [B + 1] int64, undefined without mask_known_positives
+  at::Tensor excluded_begin;   // [R + 1] int64, undefined without mask_known_positives
   at::Tensor excluded;         // int64 into the seen columns
   double weight_sum = 0;       // sum of the row weights over all ranks
 };
 
-// Training items of the user of local row i (any order), for mask_known_positives.
-using KnownPositives = std::function<std::span<const int32_t>(int64_t row)>;
+// Training items of the user of query r (any order), for mask_known_positives.
+using KnownPositives = std::function<std::span<const int32_t>(int64_t query)>;
 
 class NegativeSampler {
  public:
@@ -44,12 +56,10 @@ class NegativeSampler {
   static absl::StatusOr<std::unique_ptr<NegativeSampler>> Create(
       const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed);
   virtual ~NegativeSampler() = default;
-  // positives, weights: [B] of this rank's rows (B may be 0 and differ over ranks). step: global,
-  // from 0: the extra negatives are a pure function of (seed, step). Collective: one gather of the
-  // positives.
+  // B may be 0 and differ over ranks. step: global, from 0: the extra negatives are a pure function
+  // of (seed, step). Collective: one gather of the positives.
   virtual absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step,
-                                          std::span<const int64_t> positives,
-                                          std::span<const float> weights,
+                                          const StepRows& rows,
                                           const KnownPositives& known) const = 0;
   // One line for the log: "in batch (all ranks) + 1024 uniform, pairing A, corrected".
   virtual std::string Description() const = 0;

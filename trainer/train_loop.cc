@@ -84,7 +84,9 @@ absl::Status Training::SetUp() {
                                    .rank = comm_.rank(),
                                    .world_size = comm_.world_size(),
                                    .seed = run_.seed,
-                                   .history = towers_->history_length()});
+                                   .history = towers_->history_length(),
+                                   .shuffle_block = train.shuffle_block(),
+                                   .user_balance = train.user_balance()});
   if (batches_->steps_per_epoch() == 0) {
     return DataError("the prepared dataset has no training interactions");
   }

@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "model/softmax_loss.h"
+#include "trainer/batch_queries.h"
 #include "trainer/tensor_view.h"
 
 namespace torii::trainer {
@@ -29,6 +30,7 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, c
                                                      const at::Tensor& v,
                                                      const sampler::Candidates& candidates,
                                                      const data::Batch& batch,
+                                                     const BatchQueries& queries,
                                                      const StepOptions& options) {
   const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
   const bool all = !candidates.seen_columns.defined();
@@ -36,6 +38,7 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, c
       .q = q,
       .v = all ? v : v.index_select(0, candidates.seen_columns),
       .column_offset = candidates.column_offset,
+      .row_begin = queries.row_begin.empty() ? at::Tensor() : ViewOf(queries.row_begin),
       .positive = candidates.positive,
       .positive_offset = candidates.positive_offset,
       .target_offset = candidates.target_offset,
@@ -109,11 +112,12 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
 
   // All ranks agree on the columns: U distinct items, ordered by their owner, with log Q.
   clock.Begin(&StepTime::exchange, "candidates");
-  const data::Interactions& train = towers.dataset().train();
-  TORII_ASSIGN_OR_RETURN(const sampler::Candidates candidates,
-                         sampler.Draw(comm, step, batch.items, batch.weights, [&](int64_t row) {
-                           return train.ItemsOf(batch.users[static_cast<size_t>(row)]);
-                         }));
+  const BatchQueries queries = QueriesOf(batch, towers.users_have_one_vector());
+  TORII_ASSIGN_OR_RETURN(
+      const sampler::Candidates candidates,
+      sampler.Draw(comm, step, {batch.items, batch.weights, queries.row_begin}, [&](int64_t query) {
+        return towers.dataset().train().ItemsOf(queries.users[static_cast<size_t>(query)]);
+      }));
 
   // The owner computes the vectors of its own columns, V_r [U_r, D]; every rank gets all, V [U, D].
   clock.Begin(&StepTime::towers, "item vectors");
@@ -123,18 +127,17 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
   TORII_ASSIGN_OR_RETURN(const at::Tensor v, comm.AllGatherV(items.vectors.detach().contiguous(),
                                                              candidates.owner_columns));
 
-  // The rows of this rank's users come from their owners: Q [B, D].
+  // The rows of this rank's users come from their owners: Q [R, D], R = B unless rows share a user.
   clock.Begin(&StepTime::towers, "user vectors");
-  std::vector<int64_t> positions(batch.users.size());
-  std::iota(positions.begin(), positions.end(), batch.first_position);
-  TORII_ASSIGN_OR_RETURN(TowerPass users, towers.Users(batch.users, batch.history, positions,
-                                                       PassKind::kTraining, step));
+  TORII_ASSIGN_OR_RETURN(
+      TowerPass users,
+      towers.Users(queries.users, batch.history, queries.dropout_key, PassKind::kTraining, step));
 
   // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
   clock.Begin(&StepTime::loss, "loss");
-  TORII_ASSIGN_OR_RETURN(
-      const model::SoftmaxResult loss,
-      LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates, batch, options));
+  TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
+                         LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates,
+                                         batch, queries, options));
   clock.Begin(&StepTime::exchange, "reduce-scatter");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
                          comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));

@@ -177,6 +177,14 @@ int64_t TwoTower::history_length() const {
   return 0;
 }
 
+bool TwoTower::users_have_one_vector() const {
+  const auto is_history = [](const model::TowerSource& source) {
+    return source.kind == model::TowerSource::kHistory;
+  };
+  return config_.model.user().dropout() == 0 &&
+         std::none_of(plan_.user.sources.begin(), plan_.user.sources.end(), is_history);
+}
+
 std::vector<std::string> TwoTower::Description() const {
   std::vector<std::string> lines;
   for (const model::TableShape& table : plan_.tables) {

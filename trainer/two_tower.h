@@ -72,6 +72,9 @@ class TwoTower {
   std::vector<sharding::TableState> TableStates();
   const model::ModelPlan& plan() const { return plan_; }
   int64_t history_length() const;
+  // Whether a user's vector in a training step depends on the user alone: it has no history and no
+  // dropout, so that rows of the user may share it.
+  bool users_have_one_vector() const;
   const data::Dataset& dataset() const { return dataset_; }
   comm::Communicator& comm() { return comm_; }
   const TwoTowerConfig& config() const { return config_; }

@@ -39,6 +39,9 @@ std::vector<std::string> Validate(const TrainConfig& c) {
   Rules rules;
   rules.Require(c.global_batch() >= 1, "global_batch", c.global_batch(), "is less than 1");
   rules.Require(c.epochs() >= 1, "epochs", c.epochs(), "is less than 1");
+  rules.Require(c.shuffle_block() >= 1, "shuffle_block", c.shuffle_block(), "is less than 1");
+  rules.Require(c.user_balance() >= 0 && c.user_balance() <= 1, "user_balance", c.user_balance(),
+                "is not in [0, 1]");
   rules.Require(c.max_steps() >= 0, "max_steps", c.max_steps(), "is negative");
   rules.Require(c.clip_norm() >= 0, "clip_norm", c.clip_norm(), "is negative");
   rules.Require(c.log_every() >= 0, "log_every", c.log_every(), "is negative");

@@ -1,6 +1,7 @@
 #include "data/batch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -140,6 +141,66 @@ TEST(BatchMakerTest, RowsCarryTheirUserItemWeightAndTheItemsBeforeThem) {
         }
         ASSERT_EQ(List(batch.history, i), before) << "row " << row << " length " << length;
       }
+    }
+  }
+}
+
+// Blocks of neighbours in the data stay together, wherever batches and ranks are cut.
+TEST(BatchMakerTest, BlocksStayTogetherAndEveryRowComesOnce) {
+  for (const int64_t n : {1, 7, 1000, 1009}) {
+    const CountedDataset dataset(n);
+    for (const int64_t block : {1, 2, 16, 2000}) {
+      const BatchMaker maker(dataset, {.global_batch = 30, .seed = 5, .shuffle_block = block});
+      const std::vector<int64_t> order = EpochOrder(maker, 1);
+      std::vector<int64_t> sorted = order;
+      std::sort(sorted.begin(), sorted.end());
+      for (int64_t row = 0; row < n; ++row) ASSERT_EQ(sorted[static_cast<size_t>(row)], row);
+      int64_t moved = 0;
+      for (int64_t p = 0; p < n; ++p) {
+        const int64_t row = order[static_cast<size_t>(p)];
+        if (p >= n / block * block) {
+          ASSERT_EQ(row, p);
+        } else if (p % block != 0) {
+          ASSERT_EQ(row, order[static_cast<size_t>(p) - 1] + 1);
+        } else {
+          ASSERT_EQ(row % block, 0);
+          moved += row != p ? 1 : 0;
+        }
+      }
+      if (n / block > 20) {
+        EXPECT_GT(moved, n / block / 2);
+      }
+    }
+  }
+}
+
+TEST(BatchMakerTest, RunsOfOneUserAreKnown) {
+  const FakeDataset dataset({.users = 9, .train_per_user = 6});
+  for (const int64_t block : {1, 4, 54}) {
+    const BatchMaker maker(dataset, {.global_batch = 20, .seed = 1, .shuffle_block = block});
+    for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
+      const Batch batch = maker.Make(0, step);
+      std::vector<int64_t> want = {0};
+      for (int64_t i = 1; i < batch.size(); ++i) {
+        const auto at = static_cast<size_t>(i);
+        if (batch.users[at] != batch.users[at - 1]) want.push_back(i);
+      }
+      want.push_back(batch.size());
+      EXPECT_EQ(batch.user_begin, want);
+    }
+  }
+}
+
+TEST(BatchMakerTest, BalanceWeighsRowsByTheRowsOfTheirUser) {
+  const FakeDataset dataset({.users = 9, .train_per_user = 6, .weights = true});
+  const Interactions& train = dataset.train();
+  for (const double balance : {0.0, 0.5, 1.0}) {
+    const BatchMaker maker(dataset, {.global_batch = 1000, .seed = 1, .user_balance = balance});
+    const Batch batch = maker.Make(0, 0);
+    for (size_t i = 0; i < batch.rows.size(); ++i) {
+      const auto rows = static_cast<double>(train.ItemsOf(batch.users[i]).size());
+      EXPECT_FLOAT_EQ(batch.weights[i], train.weight[static_cast<size_t>(batch.rows[i])] *
+                                            static_cast<float>(std::pow(rows, -balance)));
     }
   }
 }

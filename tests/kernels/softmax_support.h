@@ -54,7 +54,7 @@ inline std::vector<float> Uniform(int64_t n, float low, float high, std::string_
 // Every seventh column is removed unless it is a positive's; every third row excludes some columns,
 // its own positive among them.
 inline Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature,
-                    const SoftmaxVariant& variant) {
+                           const SoftmaxVariant& variant) {
   Problem p;
   p.precision = variant.precision;
   p.b = b;
@@ -185,7 +185,7 @@ inline double Tolerance(const Problem& p) {
 enum class Threads { kAtOnce, kOneByOne };
 
 inline Result RunKernel(SoftmaxKernel& kernel, const Problem& p, int threads,
-                 Threads run = Threads::kAtOnce) {
+                        Threads run = Threads::kAtOnce) {
   std::vector<float> q_grad(p.q.size(), 77.0F);
   std::vector<float> v_grad(p.v.size(), 77.0F);
   Result out;
@@ -232,7 +232,8 @@ inline constexpr double kUnderflow = 1e-35;
 
 // |got - want| <= tolerance * terms, element by element.
 inline void ExpectClose(const std::vector<double>& got, const std::vector<double>& want,
-                 const std::vector<double>& terms, double tolerance, const std::string& what) {
+                        const std::vector<double>& terms, double tolerance,
+                        const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   for (size_t i = 0; i < got.size(); ++i) {
     ASSERT_LE(std::fabs(got[i] - want[i]), tolerance * terms[i] + kUnderflow)

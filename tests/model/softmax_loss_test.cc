@@ -196,6 +196,56 @@ TEST(SoftmaxLossTest, LeavesResultsAloneThatSomeoneHolds) {
   EXPECT_EQ(loss.Compute(p)->q_grad.const_data_ptr(), memory);
 }
 
+// Rows 2 k and 2 k + 1 have one query: the loss is that of the same rows with a copy each, and the
+// gradient of the query the sum of the copies'.
+TEST(SoftmaxLossTest, SharedQueriesEqualCopies) {
+  SoftmaxProblem copies = ToFloat(RandomProblem({40, 30}, 5));
+  const at::Tensor distinct = copies.q.slice(0, 0, 40, 2);
+  copies.q = distinct.repeat_interleave(2, 0);
+  std::vector<int64_t> lists_of_rows = {0}, lists = {0}, row_begin = {0}, excluded_of_rows,
+                       excluded;
+  for (int64_t r = 0; r < 20; ++r) {
+    for (const int64_t column : {r, r + 7}) excluded.push_back(column);
+    for (int copy = 0; copy < 2; ++copy) {
+      for (const int64_t column : {r, r + 7}) excluded_of_rows.push_back(column);
+      lists_of_rows.push_back(std::ssize(excluded_of_rows));
+    }
+    lists.push_back(std::ssize(excluded));
+    row_begin.push_back(2 * r + 2);
+  }
+  copies.excluded_begin = Ints(lists_of_rows);
+  copies.excluded = Ints(excluded_of_rows);
+  SoftmaxProblem shared = copies;
+  shared.q = distinct;
+  shared.row_begin = Ints(row_begin);
+  shared.excluded_begin = Ints(lists);
+  shared.excluded = Ints(excluded);
+  const SoftmaxResult want = Reference(copies);
+  const SoftmaxResult got = *SoftmaxLoss().Compute(shared);
+  EXPECT_NEAR(got.loss, want.loss, 2e-6 * std::abs(want.loss));
+  EXPECT_LT(RelativeError(got.q_grad, want.q_grad.view({20, 2, kDim}).sum(1)), 2e-6);
+  EXPECT_LT(RelativeError(got.v_grad, want.v_grad), 2e-6);
+}
+
+TEST(SoftmaxLossTest, NamesTheRowOfASharedQueryThatDiverged) {
+  SoftmaxProblem p = PlainProblem(at::ones({2, 3}), at::ones({4, 3}), {0, 1, 2}, 1);
+  p = ToFloat(p);
+  p.row_begin = Ints({0, 2, 3});
+  p.positive_offset = at::zeros({3});
+  p.target_offset = at::zeros({3});
+  p.weight = at::ones({3});
+  p.q[1][0] = NAN;
+  const absl::Status status = SoftmaxLoss().Compute(p).status();
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kDiverged);
+  EXPECT_THAT(status.message(), HasSubstr("row 2 of 3"));
+}
+
+TEST(SoftmaxLossDeathTest, RefusesRowsThatTheQueriesDoNotCover) {
+  SoftmaxProblem p = ToFloat(PlainProblem(at::ones({2, 3}), at::ones({4, 3}), {0, 1}, 1));
+  p.row_begin = Ints({0, 1, 3});
+  EXPECT_DEATH((void)SoftmaxLoss().Compute(p), "row_begin does not cut 2 rows");
+}
+
 TEST(SoftmaxLossTest, IsNearTheExactOneInBfloat16) {
   for (const double temperature : {0.07, 1.0}) {
     SoftmaxProblem p = ToFloat(RandomProblem({300, 500, temperature}, 8));

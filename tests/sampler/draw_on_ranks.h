@@ -37,13 +37,14 @@ inline std::vector<Candidates> DrawOnRanks(int world_size, const SamplerConfig& 
     const Range part =
         SplitEvenly(static_cast<int64_t>(batch.positives.size()), world_size, comm.rank());
     const auto begin = static_cast<size_t>(part.begin), size = static_cast<size_t>(part.size());
-    TORII_ASSIGN_OR_RETURN(
-        all[static_cast<size_t>(comm.rank())],
-        sampler->Draw(comm, step, std::span(batch.positives).subspan(begin, size),
-                      std::span(batch.weights).subspan(begin, size), [&](int64_t row) {
-                        return std::span<const int32_t>(
-                            batch.known[begin + static_cast<size_t>(row)]);
-                      }));
+    TORII_ASSIGN_OR_RETURN(all[static_cast<size_t>(comm.rank())],
+                           sampler->Draw(comm, step,
+                                         {std::span(batch.positives).subspan(begin, size),
+                                          std::span(batch.weights).subspan(begin, size)},
+                                         [&](int64_t row) {
+                                           return std::span<const int32_t>(
+                                               batch.known[begin + static_cast<size_t>(row)]);
+                                         }));
     return absl::OkStatus();
   });
   return all;

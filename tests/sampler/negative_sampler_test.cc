@@ -118,7 +118,7 @@ TEST(NegativeSamplerTest, OffsetsOfAMixtureMatchTheMeanMultiplicities) {
 
   std::vector<double> copies(counts.size(), 0), expected(counts.size(), 0);
   for (int64_t step = 0; step < kSteps; ++step) {
-    const Candidates c = sampler->Draw(*comm, step, {}, {}, {}).value();
+    const Candidates c = sampler->Draw(*comm, step, {}, {}).value();
     const auto items = SeenItems(c);
     for (size_t j = 0; j < items.size(); ++j) {
       // m = exp(offset) E, with E written down here once more.
@@ -237,6 +237,26 @@ TEST(NegativeSamplerTest, KnownPositivesAreMaskedButNotTheRowsOwn) {
   ASSERT_EQ(SeenItems(c), (std::vector<int64_t>{1, 4, 7}));
   EXPECT_EQ(Values(c.excluded_begin), (std::vector<double>{0, 2, 2, 3, 3}));
   EXPECT_EQ(Values(c.excluded), (std::vector<double>{0, 2, 0}));
+}
+
+TEST(NegativeSamplerTest, RowsThatShareAUserShareTheListOfKnownPositives) {
+  SamplerConfig config;
+  config.set_mask_known_positives(true);
+  const std::vector<int64_t> positives = {4, 1, 7, 7}, query_begin = {0, 2, 2, 4};
+  const std::vector<float> weights(4, 1);
+  const std::vector<std::vector<int32_t>> known = {{7, 4, 1}, {1}, {2, 4}};
+  auto comm = std::move(comm::CreateInProcessGroup(1)[0]);
+  const auto sampler = NegativeSampler::Create(config, std::vector<int64_t>(10, 1), 3).value();
+  const Candidates c =
+      sampler
+          ->Draw(*comm, 0, {positives, weights, query_begin},
+                 [&](int64_t query) {
+                   return std::span<const int32_t>(known[static_cast<size_t>(query)]);
+                 })
+          .value();
+  ASSERT_EQ(SeenItems(c), (std::vector<int64_t>{1, 4, 7}));
+  EXPECT_EQ(Values(c.excluded_begin), (std::vector<double>{0, 3, 4, 5}));
+  EXPECT_EQ(Values(c.excluded), (std::vector<double>{0, 1, 2, 0, 1}));
 }
 
 TEST(NegativeSamplerTest, ExtrasAreAFunctionOfTheStepAlone) {

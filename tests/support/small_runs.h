@@ -84,6 +84,11 @@ inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
   full.sampler.Clear();
   full.sampler.set_full_corpus(true);
   runs.emplace_back("sum, SGD, full corpus", full);
+  SmallRun shared = SumRun(TableConfig::ADAM);
+  shared.model.model.mutable_user()->clear_history();
+  shared.shuffle_block = 4;
+  shared.user_balance = 0.5;
+  runs.emplace_back("sum, Adam, rows that share their user's vector", shared);
   for (auto& [name, run] : runs) {
     run.model.tables.clear_learning_rate();
     run.dense.clear_learning_rate();

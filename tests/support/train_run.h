@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,9 @@ struct SmallRun {
   trainer::DenseOptimizerConfig dense;
   trainer::StepOptions step;
   int64_t global_batch = 32;
+  int64_t shuffle_block = 1;
+  double user_balance = 0;
+  bool share_user_vectors = true;  // where the model allows it
   int64_t steps = 50;
   uint64_t seed = 5;
 };
@@ -57,7 +61,11 @@ class SmallTraining {
   // The loss of a step, which may be any: it depends on nothing but the state.
   absl::StatusOr<double> Step(int64_t step) {
     const int64_t steps_per_epoch = batches_.steps_per_epoch();
-    const data::Batch batch = batches_.Make(step / steps_per_epoch, step % steps_per_epoch);
+    data::Batch batch = batches_.Make(step / steps_per_epoch, step % steps_per_epoch);
+    if (!run_.share_user_vectors) {  // as if no user followed itself
+      batch.user_begin.resize(static_cast<size_t>(batch.size()) + 1);
+      std::iota(batch.user_begin.begin(), batch.user_begin.end(), 0);
+    }
     trainer::StepTime time;
     TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
                            trainer::TrainStep(*towers_, *sampler_, dense_, batch, run_.step, step,
@@ -106,7 +114,9 @@ class SmallTraining {
                            .rank = comm.rank(),
                            .world_size = comm.world_size(),
                            .seed = run.seed,
-                           .history = towers_->history_length()}) {}
+                           .history = towers_->history_length(),
+                           .shuffle_block = run.shuffle_block,
+                           .user_balance = run.user_balance}) {}
 
   std::vector<std::pair<std::string, at::Tensor>> ReplicatedTensors() {
     auto tensors = dense_.State();

@@ -1,0 +1,21 @@
+// Which user vectors a batch needs: one for each row, or one for rows of a user that follow one
+// another.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/batch.h"
+
+namespace torii::trainer {
+
+struct BatchQueries {
+  std::vector<int64_t> users;        // [R]
+  std::vector<int64_t> row_begin;    // [R + 1] rows of the batch; empty: query i is row i
+  std::vector<int64_t> dropout_key;  // [R] global positions; empty if rows share vectors
+};
+
+// share: the vector depends on the user alone.
+BatchQueries QueriesOf(const data::Batch& batch, bool share);
+
+}  // namespace torii::trainer
