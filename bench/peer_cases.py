@@ -60,7 +60,7 @@ def step_cases(p):
             for precision, suffix in (("fp32", ""), ("bf16", "-bf16")):
                 own = p.bench("step_bench", folder, *often, "--threads", max(1, p.threads // world), "--precision", precision)
                 if world > 1:
-                    own = ["mpirun", "-np", str(world), *own]
+                    own = ["mpirun", *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "-np", str(world), *own]
                 shared = ["--batch", batch, "--world", world, "--threads", p.threads, "--setting", "compile" + suffix, *often]
                 env = {**KEEP_MEMORY, **({} if suffix else p.fast_mkl)}
                 yield Case(f"step-{batch}-{world}x{max(1, p.threads // world)}-{precision}", Side("torii", own),
