@@ -102,8 +102,9 @@ inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
 inline std::vector<std::pair<std::string, SmallRun>> SmallRuns() {
   auto runs = StockRuns();
   for (auto& [name, run] : runs) {
-    // From this start all paths stay within 1e-6. From others one step can meet a vector of almost
-    // length 0, whose normalisation enlarges rounding by 1 / length, on any number of ranks.
+    // From this start all paths stay within 1e-5. From others (2 of 12 tried) one step can meet a
+    // vector of almost length 0, whose normalisation enlarges rounding by 1 / length, on any number
+    // of ranks.
     run.model.seed = 4;
     run.model.tables.set_learning_rate(0.02);
     run.model.tables.set_epsilon(1e-2);

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "comm/communicator.h"
@@ -132,11 +133,29 @@ class SmallTraining {
   const data::BatchMaker batches_;
 };
 
+// Moves every weight by up to half a unit in its last place; which way depends on `variant`.
+inline absl::Status MoveWeights(SmallTraining& training, uint64_t variant) {
+  const RandomStream random(variant, "test.move");
+  TORII_ASSIGN_OR_RETURN(TensorMap state, training.State());
+  uint64_t next = 0;
+  for (auto& [name, tensor] : state) {
+    if (name != "dense" && !name.ends_with(".weight")) continue;
+    float* weight = tensor.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < tensor.numel(); ++i) {
+      weight[i] *= static_cast<float>(1 + 0x1p-23 * (random.Uniform(next++) - 0.5));
+    }
+  }
+  training.Load(state);
+  return absl::OkStatus();
+}
+
 // This rank's part of the training; call it on all ranks of `comm`. Every rank gets the whole
-// state.
+// state. moved: 0, or the variant of MoveWeights to start with.
 inline absl::StatusOr<TrainedState> TrainSmall(comm::Communicator& comm,
-                                               const data::Dataset& dataset, const SmallRun& run) {
+                                               const data::Dataset& dataset, const SmallRun& run,
+                                               uint64_t moved = 0) {
   TORII_ASSIGN_OR_RETURN(const auto training, SmallTraining::Create(comm, dataset, run));
+  if (moved != 0) TORII_RETURN_IF_ERROR(MoveWeights(*training, moved));
   TrainedState state;
   for (int64_t step = 0; step < run.steps; ++step) {
     TORII_ASSIGN_OR_RETURN(const double loss, training->Step(step));
@@ -147,16 +166,27 @@ inline absl::StatusOr<TrainedState> TrainSmall(comm::Communicator& comm,
 }
 
 inline TrainedState TrainSmallOnThreads(int world_size, const data::Dataset& dataset,
-                                        const SmallRun& run) {
+                                        const SmallRun& run, uint64_t moved = 0) {
   TrainedState state;
   const absl::Status status =
       comm::RunRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
-        TORII_ASSIGN_OR_RETURN(TrainedState mine, TrainSmall(comm, dataset, run));
+        TORII_ASSIGN_OR_RETURN(TrainedState mine, TrainSmall(comm, dataset, run, moved));
         if (comm.rank() == 0) state = std::move(mine);
         return absl::OkStatus();
       });
   EXPECT_TRUE(status.ok()) << status;
   return state;
+}
+
+// The largest difference of any element, divided by 1 + its size.
+inline double LargestDeviation(const TrainedState& got, const TrainedState& want) {
+  double largest = 0;
+  for (const auto& [name, tensor] : want.tensors) {
+    if (tensor.numel() == 0) continue;
+    const at::Tensor off = (got.tensors.at(name) - tensor).abs() / (1 + tensor.abs());
+    largest = std::max(largest, off.max().item<double>());
+  }
+  return largest;
 }
 
 // Losses within `tolerance` relative; every element of every tensor within `tolerance` of 1 + its

@@ -44,11 +44,11 @@ TEST(BatchQueriesTest, TrainingWithSharedVectorsIsTraining) {
     run.steps = 20;
     testing::SmallRun unshared = run;
     unshared.share_user_vectors = false;
-    const testing::TrainedState one_for_each_row = testing::TrainSmallOnThreads(1, dataset, unshared);
+    const testing::TrainedState one_for_each_row =
+        testing::TrainSmallOnThreads(1, dataset, unshared);
     for (const int world : {1, 3}) {
       testing::ExpectSameTraining(testing::TrainSmallOnThreads(world, dataset, run),
-                                  one_for_each_row, 1e-5,
-                                  masked ? "shared, masked" : "shared");
+                                  one_for_each_row, 1e-5, masked ? "shared, masked" : "shared");
     }
   }
 }
