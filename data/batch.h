@@ -22,7 +22,7 @@ struct Batch {
   std::vector<int64_t> rows;   // [B] row in train(), for messages
   std::vector<int64_t> users;  // [B]
   std::vector<int64_t> items;  // [B]
-  std::vector<float> weights;  // [B]
+  std::vector<float> weights;  // [B] of the data, balanced by users if asked
   std::vector<int64_t> user_begin;  // [runs + 1] rows [user_begin[k], user_begin[k + 1]) follow one
                                     //   another and are of one user
   Bags history;  // [B] item rows before the interaction, oldest first, at most `history` long

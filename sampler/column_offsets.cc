@@ -64,7 +64,7 @@ void FillExcluded(const SeenColumns& seen, const StepRows& rows, const KnownPosi
   std::vector<int64_t> begin = {0}, excluded;
   for (int64_t r = 0; r < rows.queries(); ++r) {
     const auto first = static_cast<ptrdiff_t>(excluded.size());
-    const int64_t own = rows.query_begin.empty() ? seen.positive[static_cast<size_t>(r)] : -1;
+    const int64_t own = rows.row_begin.empty() ? seen.positive[static_cast<size_t>(r)] : -1;
     for (const int32_t item : known(r)) {
       const int64_t column = column_of.Find(item);
       if (column >= 0 && column != own) excluded.push_back(column);

@@ -83,7 +83,7 @@ class ColumnSampler final : public NegativeSampler {
     TORII_CHECK(n == std::ssize(rows.weights), n, " positives and ", rows.weights.size(),
                 " weights");
     TORII_CHECK(
-        rows.query_begin.empty() || (rows.query_begin.front() == 0 && rows.query_begin.back() == n),
+        rows.row_begin.empty() || (rows.row_begin.front() == 0 && rows.row_begin.back() == n),
         "the queries do not have ", n, " rows");
     for (const int64_t item : rows.positives) {
       TORII_CHECK(item >= 0 && item < proposals_.num_items(), "positive ", item, " of a corpus of ",

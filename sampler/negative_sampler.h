@@ -23,11 +23,11 @@ std::vector<std::string> Validate(const SamplerConfig& config);
 struct StepRows {
   std::span<const int64_t> positives;  // [B] item rows
   std::span<const float> weights;      // [B]
-  // [R + 1] rows [query_begin[r], query_begin[r + 1]) share a user vector; empty: each has its own.
-  std::span<const int64_t> query_begin = {};
+  // [R + 1] rows [row_begin[r], row_begin[r + 1]) share user vector r; empty: each has its own.
+  std::span<const int64_t> row_begin = {};
 
   int64_t queries() const {
-    return query_begin.empty() ? std::ssize(positives) : std::ssize(query_begin) - 1;
+    return row_begin.empty() ? std::ssize(positives) : std::ssize(row_begin) - 1;
   }
 };
 

@@ -101,6 +101,11 @@ absl::Status Training::SetUp() {
   if (leads()) {
     for (const std::string& line : towers_->Description()) TORII_INFO(line);
     TORII_INFO("negatives: ", sampler_->Description());
+    if (train.shuffle_block() > 1 && !towers_->users_have_one_vector()) {
+      TORII_WARNING(
+          "train.shuffle_block: rows of a user do not share its vector, which has a history ",
+          "or dropout in it; blocks only order the reads");
+    }
     TORII_INFO(dataset_.train().size(), " training rows, ", batches_->steps_per_epoch(),
                " steps an epoch, global batch ", train.global_batch(), " on ", comm_.world_size(),
                comm_.world_size() == 1 ? " rank" : " ranks");

@@ -242,14 +242,14 @@ TEST(NegativeSamplerTest, KnownPositivesAreMaskedButNotTheRowsOwn) {
 TEST(NegativeSamplerTest, RowsThatShareAUserShareTheListOfKnownPositives) {
   SamplerConfig config;
   config.set_mask_known_positives(true);
-  const std::vector<int64_t> positives = {4, 1, 7, 7}, query_begin = {0, 2, 2, 4};
+  const std::vector<int64_t> positives = {4, 1, 7, 7}, row_begin = {0, 2, 2, 4};
   const std::vector<float> weights(4, 1);
   const std::vector<std::vector<int32_t>> known = {{7, 4, 1}, {1}, {2, 4}};
   auto comm = std::move(comm::CreateInProcessGroup(1)[0]);
   const auto sampler = NegativeSampler::Create(config, std::vector<int64_t>(10, 1), 3).value();
   const Candidates c =
       sampler
-          ->Draw(*comm, 0, {positives, weights, query_begin},
+          ->Draw(*comm, 0, {positives, weights, row_begin},
                  [&](int64_t query) {
                    return std::span<const int32_t>(known[static_cast<size_t>(query)]);
                  })
