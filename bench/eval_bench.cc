@@ -33,6 +33,7 @@
 #include "eval/rank_targets.h"
 #include "eval/top_k.h"
 #include "kernels/score.h"
+#include "launch/allocator.h"
 
 namespace torii::bench {
 namespace {
@@ -280,6 +281,7 @@ absl::Status Run(const Options& options) {
 }  // namespace torii::bench
 
 int main(int argc, char** argv) {
+  torii::launch::KeepFreedMemory();  // as the program does
   torii::bench::Options options;
   if (!torii::bench::Parse(argc, argv, options)) {
     std::fprintf(stderr,

@@ -17,6 +17,7 @@
 
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
+#include "launch/allocator.h"
 #include "model/softmax_loss.h"
 
 namespace torii::bench {
@@ -117,6 +118,7 @@ int Run(const std::vector<std::string>& args) {
 }  // namespace torii::bench
 
 int main(int argc, char** argv) {
+  torii::launch::KeepFreedMemory();  // as the program does
   (void)at::get_num_threads();
   return torii::bench::Run({argv + 1, argv + argc});
 }

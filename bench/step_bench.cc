@@ -30,6 +30,7 @@
 #include "comm/in_process/rank_group.h"
 #include "comm/mpi/mpi_environment.h"
 #include "data/dataset.h"
+#include "launch/allocator.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/tensor_view.h"
 #include "trainer/train_step.h"
@@ -339,6 +340,7 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
 }  // namespace torii::bench
 
 int main(int argc, char** argv) {
+  torii::launch::KeepFreedMemory();  // as the program does
   torii::bench::Arguments arguments;
   if (!torii::bench::Parse(argc, argv, &arguments)) {
     std::fprintf(stderr,

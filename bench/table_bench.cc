@@ -23,6 +23,7 @@
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
 #include "comm/in_process/rank_group.h"
+#include "launch/allocator.h"
 #include "sharding/distinct_rows.h"
 #include "sharding/table_group.h"
 #include "sharding/touched_rows.h"
@@ -205,6 +206,7 @@ void BenchTable(int threads, int64_t rows) {
 }  // namespace torii::sharding
 
 int main(int argc, char** argv) {
+  torii::launch::KeepFreedMemory();  // as the program does
   // The first question for the number of threads starts the runtime; a later setting holds.
   (void)at::get_num_threads();
   const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2;

@@ -45,6 +45,34 @@ LinearStack::LinearStack(int64_t in, std::span<const LinearLayer> layers, const 
   if (normalize_) ++kept_width_;
 }
 
+AlignedFloats LinearStack::PackForward(const LinearLayer& from) const {
+  const int64_t panel = kernels_.panel_vectors * kernels_.lanes, padded = Padded(from.out);
+  AlignedFloats packed = MakeAlignedFloats(padded * from.in);
+  for (int64_t first = 0; first < from.out; first += panel) {
+    const int64_t width = std::min(panel, padded - first);
+    const int64_t count = std::min(panel, from.out - first);
+    kernels_.transpose(from.weight + first * from.in, count, from.in, width,
+                       packed.get() + first * from.in);
+  }
+  return packed;
+}
+
+AlignedFloats LinearStack::PackBackward(const LinearLayer& from) const {
+  const int64_t panel = kernels_.panel_vectors * kernels_.lanes, padded = Padded(from.in);
+  AlignedFloats packed = MakeAlignedFloats(padded * from.out);
+  for (int64_t first = 0; first < from.in; first += panel) {
+    const int64_t width = std::min(panel, padded - first);
+    const int64_t count = std::min(panel, from.in - first);
+    float* to = packed.get() + first * from.out;
+    for (int64_t o = 0; o < from.out; ++o, to += width) {
+      const float* weight = from.weight + o * from.in + first;
+      std::copy(weight, weight + count, to);
+      std::fill(to + count, to + width, 0.0F);
+    }
+  }
+  return packed;
+}
+
 void LinearStack::AddLayer(const LinearLayer& from, bool backward) {
   TORII_CHECK(
       from.in >= 1 && from.out >= 1 && from.in == (layers_.empty() ? in_ : layers_.back().out),
@@ -53,30 +81,12 @@ void LinearStack::AddLayer(const LinearLayer& from, bool backward) {
               .out = from.out,
               .padded_in = Padded(from.in),
               .padded_out = Padded(from.out),
-              .forward = MakeAlignedFloats(Padded(from.out) * from.in, 0.0F),
-              .backward = nullptr,
+              .forward = PackForward(from),
+              .backward = backward ? PackBackward(from) : nullptr,
               .bias = MakeAlignedFloats(Padded(from.out), 0.0F),
               .kept_before = kept_width_,
               .sums_begin = sums_size_};
   std::copy(from.bias, from.bias + from.out, layer.bias.get());
-  const int64_t panel = kernels_.panel_vectors * kernels_.lanes;
-  for (int64_t o = 0; o < from.out; ++o) {
-    const int64_t first = o / panel * panel, width = std::min(panel, layer.padded_out - first);
-    const float* weight = from.weight + o * from.in;
-    float* to = layer.forward.get() + first * from.in + (o - first);
-    for (int64_t i = 0; i < from.in; ++i) to[i * width] = weight[i];
-  }
-  if (backward) {
-    layer.backward = MakeAlignedFloats(layer.padded_in * from.out, 0.0F);
-    for (int64_t first = 0; first < from.in; first += panel) {
-      const int64_t width = std::min(panel, layer.padded_in - first);
-      const int64_t count = std::min(panel, from.in - first);
-      for (int64_t o = 0; o < from.out; ++o) {
-        const float* weight = from.weight + o * from.in + first;
-        std::copy(weight, weight + count, layer.backward.get() + first * from.out + o * width);
-      }
-    }
-  }
   kept_width_ += layer.padded_out;
   sums_size_ += layer.out * layer.padded_in + layer.padded_out;
   widest_ = std::max({widest_, layer.padded_in, layer.padded_out});

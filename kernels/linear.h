@@ -69,7 +69,7 @@ class LinearStack {
   struct Layer {
     int64_t in, out, padded_in, padded_out;  // padded: whole vectors
     AlignedFloats forward;                   // [panels of out][in][panel], W^T
-    AlignedFloats backward;                  // [panels of in][out][panel], W
+    AlignedFloats backward;                  // [panels of in][out][panel], W, or none
     AlignedFloats bias;                      // [padded_out]
     int64_t kept_before = 0;                 // floats of a row of `kept` before this layer's output
     int64_t sums_begin = 0;                  // of its [out, padded_in] and [padded_out] in `sums`
@@ -86,6 +86,8 @@ class LinearStack {
   void Multiply(PanelProduct product, const float* panels, int64_t out_width) const;
   int64_t Padded(int64_t width) const;
   void AddLayer(const LinearLayer& from, bool backward);
+  AlignedFloats PackForward(const LinearLayer& from) const;
+  AlignedFloats PackBackward(const LinearLayer& from) const;
   int64_t scratch_size() const;
 
   const LinearVariant& kernels_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/linear_variant.h"
+#include "kernels/transpose_lanes.h"
 #include "kernels/vector_lanes.h"
 
 namespace torii::kernels {
@@ -127,6 +128,22 @@ void AddRows(const float* g, int64_t stride, int64_t rows, int64_t vectors, floa
   }
 }
 
+void Transpose(const float* rows, int64_t count, int64_t width, int64_t padded, float* out) {
+  for (int64_t first = 0; first < padded; first += kLanes) {
+    for (int64_t column = 0; column < width; column += kLanes) {
+      const int64_t columns = width - column;
+      Ints square[kLanes] = {};
+      for (int i = 0; i < kLanes && first + i < count; ++i) {
+        square[i] = reinterpret_cast<Ints>(LoadFirst(rows + (first + i) * width + column, columns));
+      }
+      TransposeLanes(square);
+      for (int i = 0; i < kLanes && i < columns; ++i) {
+        Store(out + (column + i) * padded + first, reinterpret_cast<Floats>(square[i]));
+      }
+    }
+  }
+}
+
 [[gnu::always_inline]] inline float SumOfLanes(Floats x) {
   float sum = 0;
 #pragma GCC unroll 16
@@ -163,7 +180,8 @@ void NormalizeBackward(const float* g, const float* y, int64_t stride, const flo
 }
 
 constexpr LinearVariant MakeLinearVariant(const char* name) {
-  return {name, kLanes, kTileVectors, Multiply, AddOuter, AddRows, Normalize, NormalizeBackward};
+  return {name,    kLanes,    kTileVectors, Multiply,         AddOuter,
+          AddRows, Transpose, Normalize,    NormalizeBackward};
 }
 
 }  // namespace

@@ -40,6 +40,9 @@ struct LinearVariant {
   void (*add_outer)(const OuterProduct& product);
   // sums [vectors * lanes] += the rows of g, rows `stride` apart.
   void (*add_rows)(const float* g, int64_t stride, int64_t rows, int64_t vectors, float* sums);
+  // out [width, padded] = the rows [count, width] transposed, and zeros behind them: padded is a
+  // multiple of the lanes.
+  void (*transpose)(const float* rows, int64_t count, int64_t width, int64_t padded, float* out);
   // Scales each row to length 1 in place. inverse [rows]: 1 / length, 0 where the length is below
   // min_length; such a row is divided by min_length.
   void (*normalize)(float* y, int64_t stride, int64_t rows, int64_t vectors, float min_length,

@@ -2,29 +2,10 @@
 #pragma once
 
 #include "kernels/softmax_tile.h"
+#include "kernels/transpose_lanes.h"
 
 namespace torii::kernels {
 namespace {
-
-// One step of a transposition: exchanges lanes at distance kStep between the vectors i and
-// i + kStep.
-template <int kStep>
-[[gnu::always_inline]] inline void ExchangeLanes(Ints (&x)[kLanes]) {
-  Ints low, high;
-#pragma GCC unroll 16
-  for (int lane = 0; lane < kLanes; ++lane) {
-    low[lane] = lane & kStep ? kLanes + lane - kStep : lane;
-    high[lane] = lane & kStep ? kLanes + lane : lane + kStep;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) {
-    if (i & kStep) continue;
-    const Ints a = x[i], b = x[i + kStep];
-    x[i] = __builtin_shuffle(a, b, low);
-    x[i + kStep] = __builtin_shuffle(a, b, high);
-  }
-  if constexpr (kStep > 1) ExchangeLanes<kStep / 2>(x);
-}
 
 template <class Terms>
 struct SoftmaxPacking : SoftmaxKernels<Terms> {
@@ -62,7 +43,7 @@ struct SoftmaxPacking : SoftmaxKernels<Terms> {
         for (int i = 0; i < kLanes; ++i) {
           tile[i] = reinterpret_cast<Ints>(RowWords(column(c + i), dim, g, 1.0F));
         }
-        ExchangeLanes<kLanes / 2>(tile);
+        TransposeLanes(tile);
         for (int i = 0; i < kLanes; ++i) {
           Terms::StoreWords(panel + (g * kLanes + i) * kPanelWidth + c,
                             reinterpret_cast<Words>(tile[i]));

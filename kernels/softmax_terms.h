@@ -12,19 +12,6 @@
 namespace torii::kernels {
 namespace {
 
-// The first n floats from p, then zeros.
-[[gnu::always_inline]] inline Floats LoadFirst(const float* p, int64_t n) {
-  if (n >= kLanes) return Load(p);
-  Floats out{};
-  for (int64_t i = 0; i < n; ++i) out[i] = p[i];
-  return out;
-}
-
-[[gnu::always_inline]] inline void StoreFirst(float* p, Floats x, int64_t n) {
-  if (n >= kLanes) return Store(p, x);
-  for (int64_t i = 0; i < n; ++i) p[i] = x[i];
-}
-
 struct Float32Terms {
   static constexpr SoftmaxPrecision kPrecision = SoftmaxPrecision::kFloat32;
   static constexpr int kTerms = 1;

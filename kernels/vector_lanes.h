@@ -32,6 +32,18 @@ using IntsInMemory = int32_t __attribute__((vector_size(4 * kLanes), aligned(4),
 [[maybe_unused, gnu::always_inline]] inline void Store(float* p, Floats x) {
   *reinterpret_cast<FloatsInMemory*>(p) = x;
 }
+// The first n floats from p, then zeros.
+[[maybe_unused, gnu::always_inline]] inline Floats LoadFirst(const float* p, int64_t n) {
+  if (n >= kLanes) return Load(p);
+  Floats out{};
+  for (int64_t i = 0; i < n; ++i) out[i] = p[i];
+  return out;
+}
+
+[[maybe_unused, gnu::always_inline]] inline void StoreFirst(float* p, Floats x, int64_t n) {
+  if (n >= kLanes) return Store(p, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = x[i];
+}
 [[maybe_unused, gnu::always_inline]] inline Floats Broadcast(float x) { return x - Floats{}; }
 
 }  // namespace

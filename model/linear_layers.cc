@@ -20,9 +20,10 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Multiply-adds that a thread should have to do at least, and rows that share a sum of weight
-// gradients at least. There are at most kMostParts of these sums.
+// Multiply-adds and additions of sums that a thread should have to do at least, and rows that share
+// a sum of weight gradients at least. There are at most kMostParts of these sums.
 constexpr int64_t kGrainProducts = int64_t{1} << 18;
+constexpr int64_t kGrainSums = int64_t{1} << 13;
 constexpr int64_t kRowsOfAPart = 128;
 constexpr int64_t kMostParts = 16;
 
@@ -111,7 +112,7 @@ void LayersPass::AddWeightGradients(const at::Tensor& sums) const {
     const at::Tensor &weight = layers[l].weight.grad(), &bias = layers[l].bias.grad();
     float* const weight_grad = weight.mutable_data_ptr<float>();
     float* const bias_grad = bias.mutable_data_ptr<float>();
-    const int64_t grain = kGrainProducts / (weight.size(1) * sums.size(0));
+    const int64_t grain = kGrainSums / (weight.size(1) * sums.size(0));
     ParallelFor(0, weight.size(0), std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
       stack.AddSums(l, parts, begin, end, weight_grad, bias_grad);
     });

@@ -37,7 +37,9 @@ SoftmaxProblem Checked(const SoftmaxProblem& given) {
   SoftmaxProblem p = given;
   for (at::Tensor* t : {&p.q, &p.v, &p.column_offset, &p.row_begin, &p.positive, &p.positive_offset,
                         &p.target_offset, &p.weight, &p.excluded_begin, &p.excluded}) {
-    if (t->defined()) *t = t->detach().contiguous();
+    if (!t->defined()) continue;
+    if (t->requires_grad()) *t = t->detach();
+    *t = t->contiguous();
   }
   const int64_t queries = p.q.size(0), rows = p.positive.numel(), columns = p.v.size(0);
   CheckRowBegin(p.row_begin, queries, rows);
@@ -91,12 +93,12 @@ kernels::SoftmaxKernelArgs ArgsOf(const SoftmaxProblem& problem) {
   return args;
 }
 
-// A tensor like `like` in the memory of `kept`, unless someone still holds an earlier one.
-at::Tensor InMemoryOf(at::Tensor& kept, const at::Tensor& like) {
-  if (!kept.defined() || kept.storage().use_count() > 1 || kept.numel() < like.numel()) {
-    kept = at::empty({like.numel() + like.numel() / 8}, like.options());
-  }
-  return kept.narrow(0, 0, like.numel()).view(like.sizes());
+// `kept` in the shape of `like`, a new one if someone still holds it. Its memory only grows.
+at::Tensor InShapeOf(const at::Tensor& like, at::Tensor& kept) {
+  const bool is_free = kept.defined() && kept.use_count() == 1 && kept.storage().use_count() == 1;
+  if (!is_free) kept = at::empty({0}, at::kFloat);
+  kept.resize_(like.sizes());
+  return kept;
 }
 
 // The logits of the row once more, for the message.
@@ -141,7 +143,7 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem
   const c10::NoGradGuard no_grad;
   const SoftmaxProblem p = Checked(problem);
   const int64_t rows = p.positive.numel(), columns = p.v.size(0), dim = p.q.size(1);
-  SoftmaxResult result = {0, InMemoryOf(q_grad_, p.q), InMemoryOf(v_grad_, p.v)};
+  SoftmaxResult result = {0, InShapeOf(p.q, q_grad_), InShapeOf(p.v, v_grad_)};
   if (rows == 0 || columns == 0) {
     result.q_grad.zero_();
     result.v_grad.zero_();

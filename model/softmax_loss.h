@@ -59,7 +59,7 @@ class SoftmaxLoss {
   ModelConfig::LossPrecision precision_;
   kernels::SoftmaxKernel kernel_;
   std::vector<double> row_loss_;
-  at::Tensor q_grad_, v_grad_;  // flat; used again once nobody else holds them
+  at::Tensor q_grad_, v_grad_;  // used again once nobody else holds them
 };
 
 }  // namespace torii::model

@@ -14,7 +14,7 @@ namespace torii::sharding {
 namespace {
 
 // Rows below which a second thread does not pay.
-constexpr int64_t kGrain = 2048;
+constexpr int64_t kGrain = 128;
 // Results of this size leave the second-level cache before anybody reads them.
 constexpr int64_t kPastCacheBytes = int64_t{8} << 20;
 

@@ -12,7 +12,7 @@ namespace torii::trainer {
 namespace {
 
 // Weights below which a second thread does not pay.
-constexpr int64_t kGrain = int64_t{1} << 17;
+constexpr int64_t kGrain = int64_t{1} << 13;
 
 // One pass over all weights: weight decay, then w = rule(i, w, gradient).
 struct FlatWeights {

@@ -83,8 +83,10 @@ model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
     const sharding::Lookup& lookup = lookups[source.lookup];
     const AskedRows asked = RowsOf(source, rows, features);
     const auto count = static_cast<int64_t>(asked.values.size());
-    input.embedded.push_back({lookup.rows, lookup.index.narrow(0, begin[source.lookup], count),
-                              asked.offsets ? ViewOf(*asked.offsets) : at::Tensor()});
+    const bool is_whole = lookup.index.numel() == count;
+    input.embedded.push_back(
+        {lookup.rows, is_whole ? lookup.index : lookup.index.narrow(0, begin[source.lookup], count),
+         asked.offsets ? ViewOf(*asked.offsets) : at::Tensor()});
     begin[source.lookup] += count;
   }
   for (const PlannedFloats& floats : plan.floats) {

@@ -2,10 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "base/exit_code.h"
 #include "base/failpoint.h"
@@ -25,6 +28,14 @@ std::span<const int64_t> OwnColumns(const sampler::Candidates& candidates, int r
       .subspan(static_cast<size_t>(begin), static_cast<size_t>(counts[static_cast<size_t>(rank)]));
 }
 
+// [B]
+at::Tensor ScaledBy(double factor, const std::vector<float>& weights) {
+  at::Tensor scaled = at::empty({std::ssize(weights)}, at::kFloat);
+  std::transform(weights.begin(), weights.end(), scaled.mutable_data_ptr<float>(),
+                 [scale = static_cast<float>(factor)](float weight) { return weight * scale; });
+  return scaled;
+}
+
 // The loss of this rank's rows over the columns they see, and its gradients dQ [B, D], dV [U, D].
 absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, const at::Tensor& q,
                                                      const at::Tensor& v,
@@ -42,7 +53,7 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, c
       .positive = candidates.positive,
       .positive_offset = candidates.positive_offset,
       .target_offset = candidates.target_offset,
-      .weight = ViewOf(batch.weights) * scale,
+      .weight = ScaledBy(scale, batch.weights),
       .excluded_begin = candidates.excluded_begin,
       .excluded = candidates.excluded,
       .temperature = options.temperature,
@@ -54,8 +65,16 @@ absl::StatusOr<model::SoftmaxResult> LossOverColumns(model::SoftmaxLoss& loss, c
   return result;
 }
 
-void Backward(const at::Tensor& vectors, const at::Tensor& gradient) {
-  if (vectors.requires_grad()) vectors.backward(gradient);
+// From the towers' vectors to what they were made of, users before items.
+void Backward(const TowerPass& users, const at::Tensor& q_grad, const TowerPass& items,
+              const at::Tensor& v_grad) {
+  std::vector<at::Tensor> vectors, gradients;
+  for (const auto& [pass, gradient] : {std::pair(&items, &v_grad), std::pair(&users, &q_grad)}) {
+    if (!pass->vectors.requires_grad()) continue;
+    vectors.push_back(pass->vectors);
+    gradients.push_back(*gradient);
+  }
+  if (!vectors.empty()) torch::autograd::backward(vectors, gradients);
 }
 
 // Sums the dense gradient and the loss over the ranks, in one all-reduce. The loss of several ranks
@@ -145,8 +164,7 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
   // Backward through both towers: into the looked-up rows and the dense gradient.
   clock.Begin(&StepTime::towers, "backward");
   towers.dense().ZeroGrad();
-  Backward(users.vectors, loss.q_grad);
-  Backward(items.vectors, v_grad);
+  Backward(users, loss.q_grad, items, v_grad);
 
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");
