@@ -77,18 +77,25 @@ void CountTileScores(const ScoreTile& tile, const CountTile& count) {
   }
 }
 
-void FilterTileScores(const ScoreTile& tile, const FilterTile& filter) {
+// One branch for all rows: which of them pass cannot be foreseen.
+uint32_t FilterTileScores(const ScoreTile& tile, const FilterTile& filter) {
   Floats sums[kTileRows][kPanelVectors];
   DotProducts<kPanelVectors>(tile.q, tile.panel, tile.dim, sums);
+  uint32_t passing = 0;
 #pragma GCC unroll 8
   for (int r = 0; r < kTileRows; ++r) {
     filter.above[r] = ItemsAbove(sums[r], Broadcast(filter.limit[r]));
-    if (filter.above[r] == 0) continue;
+    passing |= static_cast<uint32_t>(filter.above[r] != 0) << r;
+  }
+  if (passing == 0) return 0;
+#pragma GCC unroll 8
+  for (int r = 0; r < kTileRows; ++r) {
 #pragma GCC unroll 8
     for (int k = 0; k < kPanelVectors; ++k) {
       Store(filter.scores + r * kPanelWidth + k * kLanes, sums[r][k]);
     }
   }
+  return passing;
 }
 
 // The multiply-adds of a tile for one score, fused where the tiles fuse theirs.

@@ -27,13 +27,14 @@ float ScoreOf(uint64_t key) {
   return std::bit_cast<float>((ordered >> 31) != 0 ? ordered ^ 0x80000000U : ~ordered);
 }
 
-// Moves the k greatest of n distinct keys to the front, the smallest of them to place k - 1.
-// Quickselect that swaps without branches: which keys are greater cannot be foreseen.
-void SelectGreatest(uint64_t* keys, int64_t n, int64_t k) {
+// Moves the m greatest of n distinct keys to the front, the smallest of them to place m - 1, and
+// returns m: from k to `most`, whichever comes first. Quickselect that swaps without branches: which
+// keys are greater cannot be foreseen.
+int64_t SelectGreatest(uint64_t* keys, int64_t n, int64_t k, int64_t most) {
   int64_t begin = 0;
   int64_t end = n;
   for (int round = 0; round < 64; ++round) {
-    if (end - begin < 2) return;
+    if (end - begin < 2) return k;
     const int64_t last = end - 1;
     const uint64_t a = keys[begin], b = keys[begin + (end - begin) / 2], c = keys[last];
     const uint64_t pivot = std::max(std::min(a, b), std::min(std::max(a, b), c));  // the median
@@ -46,10 +47,11 @@ void SelectGreatest(uint64_t* keys, int64_t n, int64_t k) {
       greater += key > pivot ? 1 : 0;
     }
     std::swap(keys[greater], keys[last]);
-    if (greater == k - 1) return;
+    if (k - 1 <= greater && greater < most) return greater + 1;
     (greater < k - 1 ? begin : end) = greater < k - 1 ? greater + 1 : greater;
   }
   std::nth_element(keys, keys + k - 1, keys + n, std::greater<>());  // unlucky pivots
+  return k;
 }
 
 // The best items of one row among those that were offered, in ascending order of items.
@@ -73,13 +75,13 @@ class BestItems {
       *next++ = KeyOf(scores[j], first + j);
     }
     size_ = next - keys_.data();
-    if (size_ >= 2 * k_) Shrink();
+    if (size_ >= 2 * k_) ShrinkTo(k_ + k_ / 4);
     return limit_;
   }
 
   // Writes the list, best first, and returns its length.
   int64_t Take(int64_t* items, float* scores) {
-    if (size_ > k_) Shrink();
+    if (size_ > k_) ShrinkTo(k_);
     std::sort(keys_.begin(), keys_.begin() + size_, std::greater<>());
     for (int64_t i = 0; i < size_; ++i) {
       items[i] = ItemOf(keys_[static_cast<size_t>(i)]);
@@ -89,10 +91,10 @@ class BestItems {
   }
 
  private:
-  void Shrink() {
-    SelectGreatest(keys_.data(), size_, k_);
-    size_ = k_;
-    limit_ = ScoreOf(keys_[static_cast<size_t>(k_) - 1]);
+  // Keeps the best, at least k, and `most` of them; fewer passes suffice where more may stay.
+  void ShrinkTo(int64_t most) {
+    size_ = SelectGreatest(keys_.data(), size_, k_, most);
+    limit_ = ScoreOf(keys_[static_cast<size_t>(size_) - 1]);
   }
 
   int64_t k_;
@@ -121,11 +123,13 @@ void TopKOfBlock(const float* q, int64_t rows, const PackedVectors& v, const Hid
   alignas(64) float scores[8 * 64];
   ForEachPanelAndTile(v, tiles.num_tiles(), [&](int64_t p, int64_t t) {
     float* tile_limit = limit.data() + t * k.tile_rows;
-    k.filter_tile({tiles.tile(t), v.panel(p), v.dim()}, {tile_limit, above, scores});
+    const ScoreTile tile = {tiles.tile(t), v.panel(p), v.dim()};
+    uint32_t passing = k.filter_tile(tile, {tile_limit, above, scores});
+    if (passing == 0) return;
     const int64_t first = p * k.panel_width;
     const uint64_t existing = ~uint64_t{0} >> (64 - v.panel_items(p));
-    for (int64_t r = 0; r < k.tile_rows; ++r) {
-      if ((above[r] & existing) == 0) continue;
+    for (; passing != 0; passing &= passing - 1) {
+      const int64_t r = std::countr_zero(passing);
       tile_limit[r] = best[static_cast<size_t>(t * k.tile_rows + r)].Offer(
           above[r] & existing, scores + r * k.panel_width, first, first + k.panel_width);
     }

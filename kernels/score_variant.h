@@ -26,7 +26,7 @@ struct CountTile {
 struct FilterTile {
   const float* limit;  // [tile_rows]
   uint64_t* above;     // [tile_rows]: bit j is set where the score of item j is
-  float* scores;       // [tile_rows, panel_width]: written for rows with a bit set
+  float* scores;       // [tile_rows, panel_width]: written for those with a bit set
 };
 
 struct ScoreVariant {
@@ -38,7 +38,8 @@ struct ScoreVariant {
   // panel.
   void (*score_tile)(const ScoreTile& tile, int64_t vectors, float* out, int64_t stride);
   void (*count_tile)(const ScoreTile& tile, const CountTile& count);
-  void (*filter_tile)(const ScoreTile& tile, const FilterTile& filter);
+  // Returns which rows have a bit set: bit r for row r.
+  uint32_t (*filter_tile)(const ScoreTile& tile, const FilterTile& filter);
   float (*score_pair)(const float* q, const float* v, int64_t dim);
   // `steps` multiply-adds in each accumulator of a tile, without memory: what the machine can do,
   // for benchmarks.
