@@ -28,8 +28,8 @@ float ScoreOf(uint64_t key) {
 }
 
 // Moves the m greatest of n distinct keys to the front, the smallest of them to place m - 1, and
-// returns m: from k to `most`, whichever comes first. Quickselect that swaps without branches: which
-// keys are greater cannot be foreseen.
+// returns m: from k to `most`, whichever comes first. Quickselect that swaps without branches:
+// which keys are greater cannot be foreseen.
 int64_t SelectGreatest(uint64_t* keys, int64_t n, int64_t k, int64_t most) {
   int64_t begin = 0;
   int64_t end = n;

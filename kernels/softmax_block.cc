@@ -11,9 +11,10 @@ constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Partial sums of exponentials in float are short: this many panels, then they go into doubles.
 constexpr int64_t kPanelsOfASum = 32;
-// How far a logit may be above its row's shift, in base 2: sums of exponentials stay far from the
-// largest float32, and the scales of the gradients, their inverse, far from the smallest.
-constexpr float kHeadroom = 40;
+// What a row's exponentials may sum up to: far from the largest float32, and their inverse, the
+// scale of the gradients, far from the smallest. With a shift not below the largest logit they stay
+// below it.
+constexpr double kLargestSum = 0x1p40;
 
 }  // namespace
 
@@ -28,7 +29,7 @@ void SoftmaxBlock::Prepare() {
   scaled_q_.Reserve(rows * dim / k.terms);
   lanes_.Reserve(rows * k.lanes);
   const auto size = static_cast<size_t>(rows);
-  for (std::vector<float>* x : {&shift_, &limit_, &scale_}) x->resize(size);
+  for (std::vector<float>* x : {&shift_, &largest_, &scale_}) x->resize(size);
   unlabeled_.resize(size);
 }
 
@@ -52,8 +53,8 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t queries) {
   CollectPositives();
   CollectHidden();
   StartShifts();
-  // The shift need not be the largest logit: close to it and not above it is as exact, and that a
-  // look at the first columns finds. Where it does not, all columns are looked at.
+  // The shift need not be the largest logit: close to it is as exact, and that a look at the first
+  // columns finds. Where it does not, the sums get too large, and all columns are looked at.
   for (int64_t seen = 1;; seen = kernel_.panels_) {
     std::fill(lanes_.get(), lanes_.get() + queries * k.lanes, -kInfinity);
     for (int64_t p = 0; p < seen; ++p) {
@@ -177,16 +178,15 @@ void SoftmaxBlock::StartShifts() {
 // Shifts not below the maxima that lanes_ holds.
 void SoftmaxBlock::RaiseShifts() {
   const SoftmaxVariant& k = kernel_.kernels_;
-  k.largest_lanes(lanes_.get(), queries_, limit_.data());
+  k.largest_lanes(lanes_.get(), queries_, largest_.data());
   for (size_t r = 0; r < static_cast<size_t>(queries_); ++r) {
-    shift_[r] = std::max(shift_[r], limit_[r]);
-    limit_[r] = shift_[r] + kHeadroom;
+    shift_[r] = std::max(shift_[r], largest_[r]);
   }
 }
 
 // One panel after the other while it is in the cache: logits, exponentials, their row sums and
 // their products with the columns. The first `known` panels hold their logits already. False if a
-// logit of another one is above its row's limit.
+// row's sum got too large.
 bool SoftmaxBlock::ComputeExponentials(int64_t known) {
   const SoftmaxVariant& k = kernel_.kernels_;
   const int64_t size = k.panel_width * kernel_.padded_dim_ / k.terms;
@@ -197,16 +197,15 @@ bool SoftmaxBlock::ComputeExponentials(int64_t known) {
   std::fill(unlabeled_.begin(), unlabeled_.end(), 0.0);
   for (int64_t p = 0; p < kernel_.panels_; ++p) {
     if (p % kPanelsOfASum == 0) reset(lanes_, queries_ * k.lanes);
-    if (p >= known) {
-      ComputeLogits(p);
-      if (k.any_above(Panel(p), queries_, limit_.data())) return false;
-    }
+    if (p >= known) ComputeLogits(p);
     k.exponentials(Panel(p), queries_, shift_.data(), lanes_.get(), by_row_.get());
     k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), queries_,
                kernel_.slabs_of_v_.get() + p * size, ColumnsOf(p), args().dim, kernel_.block_rows_,
                q_sums_.get());
     if ((p + 1) % kPanelsOfASum == 0 || p + 1 == kernel_.panels_) {
       k.add_lanes(lanes_.get(), queries_, unlabeled_.data());
+      const auto is_large = [](double sum) { return sum > kLargestSum; };
+      if (std::any_of(unlabeled_.begin(), unlabeled_.begin() + queries_, is_large)) return false;
     }
   }
   return true;

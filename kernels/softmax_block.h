@@ -68,7 +68,7 @@ class SoftmaxBlock {
   ScratchFloats lanes_;     // [block_rows, lanes]: row maxima, then row sums
   // [block_rows] each:
   std::vector<float> shift_;         // taken from the logits, base 2: not below the positives'
-  std::vector<float> limit_;         // of the logits: shift and what exponentials may reach
+  std::vector<float> largest_;       // logit of the columns that were looked at
   std::vector<float> scale_;         // sum over the rows of weight / (tau * sum of exponentials)
   std::vector<double> unlabeled_;    // sum of exponentials without the positives
   std::vector<Positive> positives_;  // by query and column

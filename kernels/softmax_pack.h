@@ -148,7 +148,6 @@ constexpr SoftmaxVariant MakeSoftmaxVariant(const char* name) {
           .logit = K::Logit,
           .logits = K::template Logits<>,
           .maximum = K::Maximum,
-          .any_above = K::AnyAbove,
           .largest_lanes = K::LargestLanes,
           .add_lanes = K::AddLanes,
           .exponentials = K::Exponentials,

@@ -2,8 +2,8 @@
 // offer the same operations, and softmax_tile.h is written on them.
 #pragma once
 
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>  // every function of it is inlined always, so none is left for the linker
 #endif
 
 #include "kernels/softmax_variant.h"
@@ -16,6 +16,7 @@ struct Float32Terms {
   static constexpr SoftmaxPrecision kPrecision = SoftmaxPrecision::kFloat32;
   static constexpr int kTerms = 1;
   static constexpr bool kEmulated = false;
+  static constexpr bool kExactExponentials = true;
   // The tile of the logits: as many sums as the registers hold (measured).
 #if defined(__AVX512F__)
   static constexpr int kTileRows = 8, kPanelVectors = 3;
@@ -39,6 +40,7 @@ struct Float32Terms {
 struct Bfloat16Terms {
   static constexpr SoftmaxPrecision kPrecision = SoftmaxPrecision::kBfloat16;
   static constexpr int kTerms = 2;
+  static constexpr bool kExactExponentials = false;
 #if defined(__AVX512BF16__)
   static constexpr bool kEmulated = false;
 #else
@@ -84,6 +86,21 @@ struct Bfloat16Terms {
   }
   [[gnu::always_inline]] static Ints Join(Ints first, Ints second) {
     return reinterpret_cast<Ints>(reinterpret_cast<Bits>(first) >> 16) | (second & -65536);
+  }
+  // Words of two floats, of which none is denormal.
+  [[gnu::always_inline]] static Words PackPair(Floats first, Floats second) {
+#if defined(__AVX512BF16__)
+    const __m512bh rounded =
+        _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second), reinterpret_cast<__m512>(first));
+    using Halves = int16_t __attribute__((vector_size(64)));
+    Halves alternating;
+#pragma GCC unroll 32
+    for (int16_t i = 0; i < 32; ++i) alternating[i] = static_cast<int16_t>(i / 2 + i % 2 * 16);
+    return reinterpret_cast<Words>(_mm512_permutexvar_epi16(reinterpret_cast<__m512i>(alternating),
+                                                            reinterpret_cast<__m512i>(rounded)));
+#else
+    return Join(Rounded(first), Rounded(second));
+#endif
   }
   [[gnu::always_inline]] static Words Pack(const Floats (&terms)[kTerms]) {
     return Join(Rounded(terms[0]), Rounded(terms[1]));

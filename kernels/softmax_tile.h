@@ -117,20 +117,6 @@ struct SoftmaxKernels {
     }
   }
 
-  static bool AnyAbove(const float* panel, int64_t rows, const float* limit) {
-    Ints above{};
-    for (int64_t r = 0; r < rows; ++r) {
-      const Floats most = Broadcast(limit[r]);
-#pragma GCC unroll 8
-      for (int k = 0; k < kPanelVectors; ++k) {
-        above |= Load(panel + r * kPanelWidth + k * kLanes) > most;
-      }
-    }
-    int32_t any = 0;
-    for (int lane = 0; lane < kLanes; ++lane) any |= above[lane];
-    return any != 0;
-  }
-
   static void LargestLanes(const float* lanes, int64_t rows, float* largest) {
     for (int64_t r = 0; r < rows; ++r) {
       Floats x = Load(lanes + r * kLanes);
@@ -154,22 +140,47 @@ struct SoftmaxKernels {
     }
   }
 
-  // 2^x for x below 127 with a relative error below 3e-7: x = n + r with n whole and |r| <= 1/2, a
-  // polynomial for 2^r (minimax of degree 5), n added to the exponent. 0 below 2^-125; NaN stays
-  // NaN.
+  // 2^r for |r| <= 1/2: minimax polynomials whose relative error is below that of the factors,
+  // 3e-7 or 3e-6.
+  [[gnu::always_inline]] static Floats Exp2OfFraction(Floats r) {
+    if constexpr (Terms::kExactExponentials) {
+      Floats p = r * 0.00132764712F + 0.00967554162F;
+      p = p * r + 0.0555071328F;
+      p = p * r + 0.240221197F;
+      p = p * r + 0.693146967F;
+      return p * r + 1.00000007F;
+    } else {
+      Floats p = r * 0.00957010221F + 0.0559178591F;
+      p = p * r + 0.240247443F;
+      p = p * r + 0.693121791F;
+      return p * r + 0.999999285F;
+    }
+  }
+
+  // 2^x: x = n + r with n whole and |r| <= 1/2. 0 below 2^-125; at least 2^126 from x = 127 on; NaN
+  // stays NaN.
   [[gnu::always_inline]] static Floats Exp2(Floats x) {
+#if defined(__AVX512F__)
+    constexpr int kToNearest = 8, kAll = 0xffff;
+    const Floats whole = reinterpret_cast<Floats>(
+        _mm512_maskz_roundscale_ps(kAll, reinterpret_cast<__m512>(x), kToNearest));
+    const Floats power = Exp2OfFraction(x - whole);
+    const Floats least = Broadcast(-125.0F);
+    const __mmask16 known = _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x),
+                                               reinterpret_cast<__m512>(least), _CMP_NLT_UQ);
+    return reinterpret_cast<Floats>(_mm512_maskz_scalef_ps(known, reinterpret_cast<__m512>(power),
+                                                           reinterpret_cast<__m512>(whole)));
+#else
+    const Floats most = Broadcast(127.0F);
+    x = x > most ? most : x;
     const Floats round = Broadcast(12582912.0F);  // 1.5 * 2^23: adding it rounds to whole numbers
     const Floats rounded = x + round;
-    const Floats r = x - (rounded - round);
-    Floats p = r * 0.00132764712F + 0.00967554162F;
-    p = p * r + 0.0555071328F;
-    p = p * r + 0.240221197F;
-    p = p * r + 0.693146967F;
-    p = p * r + 1.00000007F;
+    const Floats p = Exp2OfFraction(x - (rounded - round));
     const Bits exponent = (reinterpret_cast<Bits>(rounded) - reinterpret_cast<Bits>(round)) << 23;
     const Floats power = reinterpret_cast<Floats>(reinterpret_cast<Bits>(p) + exponent);
     const Floats known = x < Broadcast(-125.0F) ? Floats{} : power;
     return x == x ? known : x;
+#endif
   }
 
   // The exponentials of one row of the panel, added to its sums.
@@ -195,25 +206,22 @@ struct SoftmaxKernels {
       }
     } else {
       for (int64_t r = 0; r < rows; r += 2) {
-        Ints e[2][kPanelVectors] = {};
+        Floats e[2][kPanelVectors] = {};
 #pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
           if (r + i == rows) break;
-          Floats exact[kPanelVectors];
           RowExponentials(panel + (r + i) * kPanelWidth, shift[r + i], sums + (r + i) * kLanes,
-                          exact);
-#pragma GCC unroll 8
-          for (int k = 0; k < kPanelVectors; ++k) e[i][k] = Terms::Rounded(exact[k]);
+                          e[i]);
 #pragma GCC unroll 8
           for (int k = 0; k < kPanelVectors; k += 2) {
             Terms::StoreWords(by_row + (r + i) * (kPanelWidth / 2) + k / 2 * kLanes,
-                              Terms::Join(e[i][k], e[i][k + 1]));
+                              Terms::PackPair(e[i][k], e[i][k + 1]));
           }
         }
 #pragma GCC unroll 8
         for (int k = 0; k < kPanelVectors; ++k) {
           Terms::StoreWords(panel + r / 2 * kPanelWidth + k * kLanes,
-                            Terms::Join(e[0][k], e[1][k]));
+                            Terms::PackPair(e[0][k], e[1][k]));
         }
       }
     }

@@ -34,14 +34,12 @@ struct SoftmaxVariant {
                  const float* offset, float* panel);
   // maximum [rows, lanes]: raised where the panel is higher.
   void (*maximum)(const float* panel, int64_t rows, float* maximum);
-  // Whether any entry of the panel is above its row's limit.
-  bool (*any_above)(const float* panel, int64_t rows, const float* limit);
   // Over the lanes of each row: the largest, and added to sums [rows].
   void (*largest_lanes)(const float* lanes, int64_t rows, float* largest);
   void (*add_lanes)(const float* lanes, int64_t rows, double* sums);
-  // e = 2^(panel - shift[row]), of differences up to 126, exactly 0 from -inf, added to sums [rows,
-  // lanes]. In place: float32 as they lie; bfloat16 as words of two rows [rows / 2, panel_width],
-  // and as words of two columns in by_row [rows, panel_width / 2].
+  // e = 2^(panel - shift[row]), at least 2^126 where that is too large for a float, exactly 0 from
+  // -inf, added to sums [rows, lanes]. In place: float32 as they lie; bfloat16 as words of two rows
+  // [rows / 2, panel_width], and as words of two columns in by_row [rows, panel_width / 2].
   void (*exponentials)(float* panel, int64_t rows, const float* shift, float* sums, float* by_row);
   // out [rows, slab] += e . v for each slab of [block_rows, slab]; e: the panel, or by_row.
   void (*add_rows)(const float* e, int64_t rows, const float* slabs, int64_t columns, int64_t dim,
