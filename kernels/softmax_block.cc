@@ -1,6 +1,7 @@
 #include "kernels/softmax_block.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -9,8 +10,13 @@ namespace {
 
 constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Partial sums of exponentials in float are short: this many panels, then they go into doubles.
-constexpr int64_t kPanelsOfASum = 32;
+
+// Partial sums of exponentials in float are short: then they go into doubles. Often at first, so
+// that a bad shift is noticed soon.
+bool EndsASum(int64_t panels) {
+  return panels % 32 == 0 || std::has_single_bit(static_cast<uint64_t>(panels));
+}
+
 // What a row's exponentials may sum up to: far from the largest float32, and their inverse, the
 // scale of the gradients, far from the smallest. With a shift not below the largest logit they stay
 // below it.
@@ -194,19 +200,19 @@ bool SoftmaxBlock::ComputeExponentials(int64_t known) {
     std::fill(x.get(), x.get() + n, 0.0F);
   };
   reset(q_sums_, kernel_.block_rows_ * kernel_.padded_dim_);
+  reset(lanes_, queries_ * k.lanes);
   std::fill(unlabeled_.begin(), unlabeled_.end(), 0.0);
   for (int64_t p = 0; p < kernel_.panels_; ++p) {
-    if (p % kPanelsOfASum == 0) reset(lanes_, queries_ * k.lanes);
     if (p >= known) ComputeLogits(p);
     k.exponentials(Panel(p), queries_, shift_.data(), lanes_.get(), by_row_.get());
     k.add_rows(k.terms > 1 ? by_row_.get() : Panel(p), queries_,
                kernel_.slabs_of_v_.get() + p * size, ColumnsOf(p), args().dim, kernel_.block_rows_,
                q_sums_.get());
-    if ((p + 1) % kPanelsOfASum == 0 || p + 1 == kernel_.panels_) {
-      k.add_lanes(lanes_.get(), queries_, unlabeled_.data());
-      const auto is_large = [](double sum) { return sum > kLargestSum; };
-      if (std::any_of(unlabeled_.begin(), unlabeled_.begin() + queries_, is_large)) return false;
-    }
+    if (!EndsASum(p + 1) && p + 1 < kernel_.panels_) continue;
+    k.add_lanes(lanes_.get(), queries_, unlabeled_.data());
+    reset(lanes_, queries_ * k.lanes);
+    const auto is_large = [](double sum) { return sum > kLargestSum; };
+    if (std::any_of(unlabeled_.begin(), unlabeled_.begin() + queries_, is_large)) return false;
   }
   return true;
 }
