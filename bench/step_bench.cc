@@ -90,8 +90,12 @@ class PeerSampler final : public sampler::NegativeSampler {
                                            const sampler::StepRows& rows,
                                            const sampler::KnownPositives& known) const override {
     TORII_ASSIGN_OR_RETURN(sampler::Candidates c, in_batch_->Draw(comm, step, rows, known));
-    c.column_offset = c.column_offset - log_q_.index_select(0, c.rows);
-    c.positive_offset = -log_q_.index_select(0, trainer::ViewOf(rows.positives));
+    const float* log_q = log_q_.const_data_ptr<float>();
+    const std::span<const int64_t> columns = trainer::SpanOf(c.rows);
+    float* offset = c.column_offset.mutable_data_ptr<float>();
+    for (size_t u = 0; u < columns.size(); ++u) offset[u] -= log_q[columns[u]];
+    offset = c.positive_offset.mutable_data_ptr<float>();
+    for (size_t b = 0; b < rows.positives.size(); ++b) offset[b] = -log_q[rows.positives[b]];
     c.target_offset = c.positive_offset;
     return c;
   }

@@ -108,15 +108,23 @@ void LayersPass::AddWeightGradients(const at::Tensor& sums) const {
   for (int64_t part = 0; part < sums.size(0); ++part) {
     parts.push_back(sums.const_data_ptr<float>() + part * sums.size(1));
   }
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const at::Tensor &weight = layers[l].weight.grad(), &bias = layers[l].bias.grad();
-    float* const weight_grad = weight.mutable_data_ptr<float>();
-    float* const bias_grad = bias.mutable_data_ptr<float>();
-    const int64_t grain = kGrainSums / (weight.size(1) * sums.size(0));
-    ParallelFor(0, weight.size(0), std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
-      stack.AddSums(l, parts, begin, end, weight_grad, bias_grad);
-    });
-  }
+  int64_t outputs = 0;  // of all layers
+  for (const LinearWeights& layer : layers) outputs += layer.weight.size(0);
+  if (outputs == 0) return;
+  const int64_t grain = kGrainSums * outputs / (stack.sums_size() * sums.size(0));
+  ParallelFor(0, outputs, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+    int64_t first = 0;  // of the layer
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const at::Tensor &weight = layers[l].weight.grad(), &bias = layers[l].bias.grad();
+      const int64_t from = std::max(begin - first, int64_t{0});
+      const int64_t to = std::min(end - first, weight.size(0));
+      if (from < to) {
+        stack.AddSums(l, parts, from, to, weight.mutable_data_ptr<float>(),
+                      bias.mutable_data_ptr<float>());
+      }
+      first += weight.size(0);
+    }
+  });
 }
 
 // `any_weight`, the first layer's, makes the result part of the graph where x is not.

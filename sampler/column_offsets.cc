@@ -6,17 +6,9 @@
 #include <cmath>
 
 #include "sampler/distinct_items.h"
+#include "sampler/int64_tensor.h"
 
 namespace torii::sampler {
-namespace {
-
-at::Tensor FromVector(const std::vector<int64_t>& values) {
-  at::Tensor out = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), out.data_ptr<int64_t>());
-  return out;
-}
-
-}  // namespace
 
 void FillOffsets(const SamplerConfig& config, const Proposals& proposals, int64_t in_batch,
                  const SeenColumns& seen, Candidates* candidates) {
@@ -33,7 +25,7 @@ void FillOffsets(const SamplerConfig& config, const Proposals& proposals, int64_
 
   const auto num_seen = static_cast<int64_t>(seen.items.size());
   const auto num_rows = static_cast<int64_t>(seen.positive.size());
-  candidates->positive = FromVector(seen.positive);
+  candidates->positive = TensorOf(seen.positive);
   candidates->column_offset = at::empty({num_seen}, at::kFloat);
   candidates->positive_offset = at::zeros({num_rows}, at::kFloat);
   candidates->target_offset = at::zeros({num_rows}, at::kFloat);
@@ -74,8 +66,8 @@ void FillExcluded(const SeenColumns& seen, const StepRows& rows, const KnownPosi
     excluded.erase(std::unique(excluded.begin() + first, excluded.end()), excluded.end());
     begin.push_back(static_cast<int64_t>(excluded.size()));
   }
-  candidates->excluded_begin = FromVector(begin);
-  candidates->excluded = FromVector(excluded);
+  candidates->excluded_begin = TensorOf(begin);
+  candidates->excluded = TensorOf(excluded);
 }
 
 }  // namespace torii::sampler

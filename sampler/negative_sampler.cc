@@ -14,16 +14,11 @@
 #include "sampler/column_offsets.h"
 #include "sampler/distinct_columns.h"
 #include "sampler/gathered_positives.h"
+#include "sampler/int64_tensor.h"
 #include "sampler/proposals.h"
 
 namespace torii::sampler {
 namespace {
-
-at::Tensor FromVector(const std::vector<int64_t>& values) {
-  at::Tensor out = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), out.data_ptr<int64_t>());
-  return out;
-}
 
 // Keeps the columns that this rank's rows see: their own positives and the extras. Returns which
 // they are.
@@ -61,7 +56,7 @@ class ColumnSampler final : public NegativeSampler {
                                  ? AllItems(comm, positives, &candidates)
                                  : Sampled(comm, all, positives.size(), step, &candidates);
     if (config_.full_corpus()) {
-      candidates.positive = FromVector(seen.positive);
+      candidates.positive = TensorOf(seen.positive);
       candidates.column_offset = at::zeros({proposals_.num_items()}, at::kFloat);
       candidates.positive_offset = at::zeros({candidates.positive.numel()}, at::kFloat);
       candidates.target_offset = at::zeros({candidates.positive.numel()}, at::kFloat);
@@ -108,7 +103,7 @@ class ColumnSampler final : public NegativeSampler {
       seen.positive.push_back(owner_begin[static_cast<size_t>(owner)] +
                               RowSlot(item, comm.world_size()));
     }
-    candidates->rows = FromVector(seen.items);
+    candidates->rows = TensorOf(seen.items);
     return seen;
   }
 
@@ -116,7 +111,7 @@ class ColumnSampler final : public NegativeSampler {
                       int64_t step, Candidates* candidates) const {
     Columns columns = FindColumns(all.items, proposals_.DrawExtras(seed_, step),
                                   proposals_.num_items(), comm.world_size());
-    candidates->rows = FromVector(columns.items);
+    candidates->rows = TensorOf(columns.items);
     candidates->owner_columns = std::move(columns.owner_counts);
 
     const auto own_begin = columns.of_positive.begin() + all.begin;
@@ -130,7 +125,7 @@ class ColumnSampler final : public NegativeSampler {
     } else if (config_.in_batch() == SamplerConfig::LOCAL) {
       for (const int64_t c : seen.positive) ++seen.multiplicity[static_cast<size_t>(c)];
       if (comm.world_size() > 1) {
-        candidates->seen_columns = FromVector(KeepOwn(columns.of_extra, &seen));
+        candidates->seen_columns = TensorOf(KeepOwn(columns.of_extra, &seen));
       }
     } else {
       seen.positives_are_columns = false;

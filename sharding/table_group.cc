@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -172,7 +173,8 @@ absl::StatusOr<Lookup> TableGroup::FindOwned(std::span<const int64_t> keys) {
   shard.CheckKeys(keys);
   Lookup lookup;
   lookup.route.owned_only = true;
-  lookup.index = at::arange(std::ssize(keys), at::kLong);
+  lookup.index = at::empty({std::ssize(keys)}, at::kLong);
+  std::iota(lookup.index.data_ptr<int64_t>(), lookup.index.data_ptr<int64_t>() + keys.size(), 0);
   std::vector<int64_t>& slots = lookup.route.served;
   slots.assign(keys.begin(), keys.end());
   if (shard.world_size > 1) {
