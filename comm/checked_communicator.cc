@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 #include "comm/call.h"
 
@@ -31,9 +32,7 @@ at::Tensor Encode(const Call& call, size_t world_size) {
   };
   put(call.rows, kFixedWords);
   put(call.recv_rows, kFixedWords + world_size);
-  at::Tensor encoded = at::empty({1, static_cast<int64_t>(words.size())}, at::kLong);
-  std::copy(words.begin(), words.end(), encoded.mutable_data_ptr<int64_t>());
-  return encoded;
+  return TensorOf(words).unsqueeze(0);
 }
 
 Call Decode(std::span<const int64_t> words, size_t world_size) {

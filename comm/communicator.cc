@@ -6,21 +6,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 
 namespace torii::comm {
 namespace {
-
-at::Tensor FromVector(std::span<const int64_t> values) {
-  at::Tensor tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<int64_t>());
-  return tensor;
-}
-
-std::vector<int64_t> ToVector(const at::Tensor& tensor) {
-  const int64_t* data = tensor.const_data_ptr<int64_t>();
-  return {data, data + tensor.numel()};
-}
 
 std::vector<int64_t> OneRowEach(const Communicator& comm) {
   return std::vector<int64_t>(static_cast<size_t>(comm.world_size()), 1);
@@ -57,8 +47,8 @@ absl::Status ErrorWithCode(ExitCode code, std::string message) {
 
 absl::StatusOr<std::vector<int64_t>> AllGatherValue(Communicator& comm, int64_t value) {
   TORII_ASSIGN_OR_RETURN(at::Tensor all,
-                         comm.AllGatherV(FromVector(std::span(&value, 1)), OneRowEach(comm)));
-  return ToVector(all);
+                         comm.AllGatherV(TensorOf(std::span(&value, 1)), OneRowEach(comm)));
+  return VectorOf(all);
 }
 
 absl::StatusOr<at::Tensor> AllGatherRows(Communicator& comm, const at::Tensor& in) {
@@ -72,12 +62,12 @@ absl::StatusOr<at::Tensor> AllGatherRows(Communicator& comm, const at::Tensor& i
 absl::StatusOr<std::vector<int64_t>> ExchangeCounts(Communicator& comm,
                                                     std::span<const int64_t> send_rows) {
   const std::vector<int64_t> ones = OneRowEach(comm);
-  TORII_ASSIGN_OR_RETURN(at::Tensor received, comm.AllToAllV(FromVector(send_rows), ones, ones));
-  return ToVector(received);
+  TORII_ASSIGN_OR_RETURN(at::Tensor received, comm.AllToAllV(TensorOf(send_rows), ones, ones));
+  return VectorOf(received);
 }
 
 absl::StatusOr<int64_t> AllReduceValue(Communicator& comm, int64_t value, ReduceOp op) {
-  at::Tensor tensor = FromVector(std::span(&value, 1));
+  at::Tensor tensor = TensorOf(std::span(&value, 1));
   TORII_RETURN_IF_ERROR(comm.AllReduce(tensor, op));
   return *tensor.const_data_ptr<int64_t>();
 }
@@ -114,7 +104,7 @@ absl::Status AgreeOnStatus(Communicator& comm, const absl::Status& mine) {
 
 absl::StatusOr<std::string> BroadcastText(Communicator& comm, const std::string& text, int root) {
   int64_t size = static_cast<int64_t>(text.size());
-  at::Tensor length = FromVector(std::span(&size, 1));
+  at::Tensor length = TensorOf(std::span(&size, 1));
   TORII_RETURN_IF_ERROR(comm.Broadcast(length, root));
   size = *length.const_data_ptr<int64_t>();
   at::Tensor bytes = at::empty({size}, at::kByte);

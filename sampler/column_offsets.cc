@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/int64_tensor.h"
 #include "sampler/distinct_items.h"
-#include "sampler/int64_tensor.h"
 
 namespace torii::sampler {
 

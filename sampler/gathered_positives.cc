@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 
 namespace torii::sampler {
@@ -34,10 +35,8 @@ absl::StatusOr<GatheredPositives> GatherPositives(comm::Communicator& comm,
     if (static_cast<int>(r) < comm.rank()) all.begin += rows[r];
   }
 
-  const at::Tensor own = at::empty({static_cast<int64_t>(positives.size())}, at::kLong);
-  std::copy(positives.begin(), positives.end(), own.data_ptr<int64_t>());
-  TORII_ASSIGN_OR_RETURN(const at::Tensor items, comm.AllGatherV(own, rows));
-  all.items.assign(items.data_ptr<int64_t>(), items.data_ptr<int64_t>() + items.numel());
+  TORII_ASSIGN_OR_RETURN(const at::Tensor items, comm.AllGatherV(TensorOf(positives), rows));
+  all.items = VectorOf(items);
   return all;
 }
 

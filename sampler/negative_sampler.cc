@@ -9,12 +9,12 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
+#include "base/int64_tensor.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "sampler/column_offsets.h"
 #include "sampler/distinct_columns.h"
 #include "sampler/gathered_positives.h"
-#include "sampler/int64_tensor.h"
 #include "sampler/proposals.h"
 
 namespace torii::sampler {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
+#include "base/int64_tensor.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "sharding/distinct_rows.h"
@@ -158,7 +159,7 @@ absl::StatusOr<Lookup> TableGroup::Find(std::span<const int64_t> keys) {
   }
   TORII_ASSIGN_OR_RETURN(const at::Tensor served,
                          shard.comm.AllToAllV(ViewOf(slots), route.send_rows, route.recv_rows));
-  route.served.assign(served.data_ptr<int64_t>(), served.data_ptr<int64_t>() + served.numel());
+  route.served = VectorOf(served);
 
   // Answer with the rows.
   const at::Tensor answer = shard.rows.Gather(route.served);
