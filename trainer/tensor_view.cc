@@ -12,12 +12,6 @@ at::Tensor ViewOf(std::span<const int64_t> values) {
   return at::from_blob(const_cast<int64_t*>(values.data()), {n}, at::kLong);
 }
 
-at::Tensor ViewOf(std::span<const float> values) {
-  const auto n = static_cast<int64_t>(values.size());
-  if (n == 0) return at::empty({0}, at::kFloat);
-  return at::from_blob(const_cast<float*>(values.data()), {n}, at::kFloat);
-}
-
 at::Tensor ViewOf(std::span<const float> values, int64_t rows, int64_t width) {
   TORII_CHECK(static_cast<int64_t>(values.size()) == rows * width, values.size(),
               " floats are not ", rows, " x ", width);

@@ -10,7 +10,6 @@
 namespace torii::trainer {
 
 at::Tensor ViewOf(std::span<const int64_t> values);  // [n] int64
-at::Tensor ViewOf(std::span<const float> values);    // [n] float32
 at::Tensor ViewOf(std::span<const float> values, int64_t rows,
                   int64_t width);                                 // [rows, width] float32
 std::span<const int64_t> SpanOf(const at::Tensor& int64_tensor);  // contiguous, [n]
