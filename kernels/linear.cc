@@ -11,6 +11,14 @@ namespace {
 // Rows that go through all layers together.
 constexpr int64_t kBlockRows = 96;
 
+// visit(first, width) for panels of at most `panel` columns.
+template <class Visit>
+void ForEachPanel(int64_t columns, int64_t panel, const Visit& visit) {
+  for (int64_t first = 0; first < columns; first += panel) {
+    visit(first, std::min(panel, columns - first));
+  }
+}
+
 // Rows with zeros behind them up to the padded width.
 void CopyPadded(const float* from, int64_t width, int64_t rows, int64_t padded, float* to) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -46,30 +54,24 @@ LinearStack::LinearStack(int64_t in, std::span<const LinearLayer> layers, const 
 }
 
 AlignedFloats LinearStack::PackForward(const LinearLayer& from) const {
-  const int64_t panel = kernels_.panel_vectors * kernels_.lanes, padded = Padded(from.out);
-  AlignedFloats packed = MakeAlignedFloats(padded * from.in);
-  for (int64_t first = 0; first < from.out; first += panel) {
-    const int64_t width = std::min(panel, padded - first);
-    const int64_t count = std::min(panel, from.out - first);
-    kernels_.transpose(from.weight + first * from.in, count, from.in, width,
-                       packed.get() + first * from.in);
-  }
+  AlignedFloats packed = MakeAlignedFloats(Padded(from.out) * from.in);
+  ForEachPanel(Padded(from.out), panel(), [&](int64_t first, int64_t width) {
+    kernels_.transpose(from.weight + first * from.in, std::min(width, from.out - first), from.in,
+                       width, packed.get() + first * from.in);
+  });
   return packed;
 }
 
 AlignedFloats LinearStack::PackBackward(const LinearLayer& from) const {
-  const int64_t panel = kernels_.panel_vectors * kernels_.lanes, padded = Padded(from.in);
-  AlignedFloats packed = MakeAlignedFloats(padded * from.out);
-  for (int64_t first = 0; first < from.in; first += panel) {
-    const int64_t width = std::min(panel, padded - first);
-    const int64_t count = std::min(panel, from.in - first);
+  AlignedFloats packed = MakeAlignedFloats(Padded(from.in) * from.out);
+  ForEachPanel(Padded(from.in), panel(), [&](int64_t first, int64_t width) {
+    const int64_t count = std::min(width, from.in - first);
     float* to = packed.get() + first * from.out;
     for (int64_t o = 0; o < from.out; ++o, to += width) {
-      const float* weight = from.weight + o * from.in + first;
-      std::copy(weight, weight + count, to);
+      std::copy_n(from.weight + o * from.in + first, count, to);
       std::fill(to + count, to + width, 0.0F);
     }
-  }
+  });
   return packed;
 }
 
@@ -98,15 +100,14 @@ int64_t LinearStack::scratch_size() const { return (3 * widest_ + 1) * kBlockRow
 void LinearStack::Multiply(PanelProduct product, const float* panels, int64_t out_width) const {
   const float *start = product.start, *mask = product.mask;
   float* out = product.out;
-  const int64_t panel = kernels_.panel_vectors * kernels_.lanes;
-  for (int64_t first = 0; first < out_width; first += panel) {
-    product.vectors = std::min(panel, out_width - first) / kernels_.lanes;
+  ForEachPanel(out_width, panel(), [&](int64_t first, int64_t width) {
+    product.vectors = width / kernels_.lanes;
     product.b = panels + first * product.steps;
     if (start != nullptr) product.start = start + first;
     if (mask != nullptr) product.mask = mask + first;
     product.out = out + first;
     kernels_.multiply(product);
-  }
+  });
 }
 
 void LinearStack::Forward(const LinearForwardArgs& args, int64_t begin, int64_t end) const {
@@ -218,18 +219,17 @@ void LinearStack::BackwardBlock(const LinearBackwardArgs& args, int64_t begin, i
 
 void LinearStack::AddWeightGradient(const Layer& layer, const float* x, const float* g,
                                     int64_t rows, float* sums) const {
-  const int64_t panel = kernels_.panel_vectors * kernels_.lanes;
-  for (int64_t first = 0; first < layer.padded_in; first += panel) {
+  ForEachPanel(layer.padded_in, panel(), [&](int64_t first, int64_t width) {
     kernels_.add_outer({.g = g,
                         .x = x + first,
                         .g_stride = layer.padded_out,
                         .x_stride = layer.padded_in,
                         .rows = rows,
                         .outputs = layer.out,
-                        .vectors = std::min(panel, layer.padded_in - first) / kernels_.lanes,
+                        .vectors = width / kernels_.lanes,
                         .out = sums + first,
                         .out_stride = layer.padded_in});
-  }
+  });
   kernels_.add_rows(g, layer.padded_out, rows, layer.padded_out / kernels_.lanes,
                     sums + layer.out * layer.padded_in);
 }

@@ -85,6 +85,7 @@ class LinearStack {
   // Multiplies all panels of `out_width` (padded) outputs.
   void Multiply(PanelProduct product, const float* panels, int64_t out_width) const;
   int64_t Padded(int64_t width) const;
+  int64_t panel() const { return kernels_.panel_vectors * kernels_.lanes; }  // floats
   void AddLayer(const LinearLayer& from, bool backward);
   AlignedFloats PackForward(const LinearLayer& from) const;
   AlignedFloats PackBackward(const LinearLayer& from) const;

@@ -68,7 +68,7 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t queries) {
       k.maximum(Panel(p), queries, lanes_.get());
     }
     RaiseShifts();
-    if (ComputeExponentials(seen)) break;
+    if (ComputeExponentials(seen) || seen == kernel_.panels_) break;
   }
   for (int64_t r = 0; r < queries; ++r) FinishQuery(r);
   k.scale_rows(q, queries, args().dim, scale_.data(), kernel_.block_rows_, scaled_q_.get());
