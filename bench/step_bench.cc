@@ -136,7 +136,7 @@ trainer::TwoTowerConfig PeerModel(const Dump& dump, bool bf16) {
 
 void SetWeights(trainer::TwoTower& towers, const Dump& dump, int rank, int world) {
   const at::NoGradGuard no_grad;
-  for (const sharding::TableState& state : towers.TableStates()) {
+  for (const sharding::TableState& state : towers.tables().State()) {
     if (!state.name.ends_with(".weight")) continue;
     const at::Tensor& whole = dump.weights.at(state.name.starts_with("user") ? "user" : "item");
     at::Tensor live = state.tensor;
@@ -147,7 +147,7 @@ void SetWeights(trainer::TwoTower& towers, const Dump& dump, int rank, int world
                          "item_w1", "item_b1", "item_w2", "item_b2"};
   std::vector<at::Tensor> flat;
   for (const char* name : order) flat.push_back(dump.weights.at(name).flatten());
-  towers.dense().flat().copy_(at::cat(flat));
+  towers.net().dense().flat().copy_(at::cat(flat));
 }
 
 struct Arguments {
@@ -176,15 +176,16 @@ class StepRun {
     TORII_ASSIGN_OR_RETURN(auto in_batch,
                            sampler::NegativeSampler::Create(sampling, dataset_.item_counts(), 1));
     sampler_ = std::make_unique<PeerSampler>(std::move(in_batch), dump_.log_q);
+    loss_ = std::make_unique<model::SoftmaxLoss>(PeerModel(dump_, bf16).model.loss_precision());
     dense_ = std::make_unique<trainer::DenseOptimizer>(trainer::DenseOptimizerConfig(),
-                                                       towers_->dense());
+                                                       towers_->net().dense());
     return absl::OkStatus();
   }
 
   absl::StatusOr<trainer::StepResult> Step() {
     const data::Batch batch = NextBatch();
-    return trainer::TrainStep(*towers_, *sampler_, *dense_, batch, {.temperature = 0.1}, step_++,
-                              1.0, &time);
+    return trainer::TrainStep({*towers_, *sampler_, *loss_, *dense_}, batch, {.temperature = 0.1},
+                              step_++, 1.0, &time);
   }
 
   trainer::StepTime time;
@@ -214,6 +215,7 @@ class StepRun {
   const BareDataset dataset_;
   std::unique_ptr<trainer::TwoTower> towers_;
   std::unique_ptr<PeerSampler> sampler_;
+  std::unique_ptr<model::SoftmaxLoss> loss_;
   std::unique_ptr<trainer::DenseOptimizer> dense_;
   int64_t step_ = 0;
 };

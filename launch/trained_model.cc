@@ -92,12 +92,12 @@ absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Com
                                                     const std::string& path,
                                                     trainer::TwoTower& towers) {
   std::vector<trainer::CheckpointTensor> tensors;
-  for (const sharding::TableState& state : towers.TableStates()) {
+  for (const sharding::TableState& state : towers.tables().State()) {
     if (state.name.ends_with(".weight")) {
       tensors.push_back({state.name, state.tensor, /*sharded=*/true, state.rows});
     }
   }
-  tensors.push_back({"dense", towers.dense().flat(), /*sharded=*/false, 0});
+  tensors.push_back({"dense", towers.net().dense().flat(), /*sharded=*/false, 0});
   return trainer::LoadCheckpoint(files, comm, path, std::move(tensors));
 }
 

@@ -65,7 +65,7 @@ struct TableGroup::Shard {
   // Distinct keys of `keys`, grouped by owner, checked; fills lookup->index.
   void FindKeys(std::span<const int64_t> keys, Lookup* lookup);
   // Ranks whose lookup l has a gradient: [lookup][rank].
-  absl::StatusOr<std::vector<std::vector<bool>>> WhoSends(std::span<Lookup* const> lookups);
+  absl::StatusOr<std::vector<std::vector<bool>>> WhoSends(std::span<const Lookup* const> lookups);
   absl::StatusOr<at::Tensor> SendHome(const Lookup& lookup, const std::vector<bool>& sends);
 
   comm::Communicator& comm;
@@ -191,7 +191,7 @@ absl::StatusOr<Lookup> TableGroup::FindOwned(std::span<const int64_t> keys) {
 }
 
 absl::StatusOr<std::vector<std::vector<bool>>> TableGroup::Shard::WhoSends(
-    std::span<Lookup* const> lookups) {
+    std::span<const Lookup* const> lookups) {
   std::vector<std::vector<bool>> sends(lookups.size());
   std::vector<size_t> exchanged;
   for (size_t l = 0; l < lookups.size(); ++l) {
@@ -233,7 +233,7 @@ absl::StatusOr<at::Tensor> TableGroup::Shard::SendHome(const Lookup& lookup,
   return comm.AllToAllV(mine, i_send ? route.send_rows : nothing, recv_rows);
 }
 
-absl::Status TableGroup::Update(std::span<Lookup* const> lookups, double learning_rate_factor,
+absl::Status TableGroup::Update(std::span<const Lookup* const> lookups, double learning_rate_factor,
                                 int64_t step) {
   Shard& shard = *shard_;
   TORII_ASSIGN_OR_RETURN(const auto sends, shard.WhoSends(lookups));

@@ -80,7 +80,7 @@ absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
 absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
                                        bool with_valid_history) {
   const data::Bags history =
-      data::LastItems(towers.dataset(), users, towers.history_length(), with_valid_history);
+      data::LastItems(towers.dataset(), users, towers.net().history_length(), with_valid_history);
   TORII_ASSIGN_OR_RETURN(const TowerPass pass,
                          towers.Users(users, history, {}, PassKind::kInference, 0));
   return pass.vectors;

@@ -29,7 +29,11 @@ class Training {
  public:
   Training(FileSystem& files, comm::Communicator& comm, const data::Dataset& dataset,
            const TrainRun& run)
-      : files_(files), comm_(comm), dataset_(dataset), run_(run) {}
+      : files_(files),
+        comm_(comm),
+        dataset_(dataset),
+        run_(run),
+        loss_(run.model.loss_precision()) {}
 
   absl::Status SetUp();
   absl::Status Run();
@@ -55,6 +59,7 @@ class Training {
   const TrainRun& run_;
   std::unique_ptr<TwoTower> towers_;
   std::unique_ptr<sampler::NegativeSampler> sampler_;
+  model::SoftmaxLoss loss_;
   std::unique_ptr<DenseOptimizer> dense_optimizer_;
   std::unique_ptr<data::BatchMaker> batches_;
   std::unique_ptr<Profile> profile_;  // outlives the threads that record into it
@@ -78,13 +83,13 @@ absl::Status Training::SetUp() {
                          TwoTower::Create(comm_, dataset_, {run_.model, run_.tables, run_.seed}));
   TORII_ASSIGN_OR_RETURN(
       sampler_, sampler::NegativeSampler::Create(run_.sampler, dataset_.item_counts(), run_.seed));
-  dense_optimizer_ = std::make_unique<DenseOptimizer>(train.dense(), towers_->dense());
+  dense_optimizer_ = std::make_unique<DenseOptimizer>(train.dense(), towers_->net().dense());
   batches_ = std::make_unique<data::BatchMaker>(
       dataset_, data::BatchOptions{.global_batch = train.global_batch(),
                                    .rank = comm_.rank(),
                                    .world_size = comm_.world_size(),
                                    .seed = run_.seed,
-                                   .history = towers_->history_length(),
+                                   .history = towers_->net().history_length(),
                                    .shuffle_block = train.shuffle_block(),
                                    .user_balance = train.user_balance()});
   if (batches_->steps_per_epoch() == 0) {
@@ -101,7 +106,8 @@ absl::Status Training::SetUp() {
   if (leads()) {
     for (const std::string& line : towers_->Description()) TORII_INFO(line);
     TORII_INFO("negatives: ", sampler_->Description());
-    if (train.shuffle_block() > 1 && !towers_->users_have_one_vector()) {
+    TORII_INFO("loss: ", loss_.Description());
+    if (train.shuffle_block() > 1 && !towers_->net().users_have_one_vector()) {
       TORII_WARNING(
           "train.shuffle_block: rows of a user do not share its vector, which has a history ",
           "or dropout in it; blocks only order the reads");
@@ -169,10 +175,10 @@ absl::Status Training::ResumeIfAsked() {
 
 std::vector<CheckpointTensor> Training::Tensors() {
   std::vector<CheckpointTensor> tensors;
-  for (const sharding::TableState& state : towers_->TableStates()) {
+  for (const sharding::TableState& state : towers_->tables().State()) {
     tensors.push_back({state.name, state.tensor, /*sharded=*/true, state.rows});
   }
-  tensors.push_back({"dense", towers_->dense().flat(), false, 0});
+  tensors.push_back({"dense", towers_->net().dense().flat(), false, 0});
   for (auto& [name, tensor] : dense_optimizer_->State())
     tensors.push_back({name, tensor, false, 0});
   return tensors;
@@ -206,8 +212,8 @@ absl::Status Training::Step() {
   const data::Batch batch = NextBatch();
   const double factor = ScheduleFactor(run_.train.schedule(), progress_.step, total_steps());
   TORII_ASSIGN_OR_RETURN(const StepResult result,
-                         TrainStep(*towers_, *sampler_, *dense_optimizer_, batch, step_options_,
-                                   progress_.step, factor, &time_));
+                         TrainStep({*towers_, *sampler_, loss_, *dense_optimizer_}, batch,
+                                   step_options_, progress_.step, factor, &time_));
 
   ++progress_.step;
   progress_.rows_seen += batch.global_rows;

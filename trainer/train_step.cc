@@ -121,22 +121,23 @@ absl::Status CheckFinite(const StepResult& result, int64_t step) {
 
 }  // namespace
 
-absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSampler& sampler,
-                                     DenseOptimizer& dense_optimizer, const data::Batch& batch,
+absl::StatusOr<StepResult> TrainStep(const StepParts& parts, const data::Batch& batch,
                                      const StepOptions& options, int64_t step,
                                      double learning_rate_factor, StepTime* time) {
   TORII_FAILPOINT("trainer.step");
+  TwoTower& towers = parts.towers;
   comm::Communicator& comm = towers.comm();
   StepClock clock(time);
 
   // All ranks agree on the columns: U distinct items, ordered by their owner, with log Q.
   clock.Begin(&StepTime::exchange, "candidates");
-  const BatchQueries queries = QueriesOf(batch, towers.users_have_one_vector());
+  const BatchQueries queries = QueriesOf(batch, towers.net().users_have_one_vector());
   TORII_ASSIGN_OR_RETURN(
       const sampler::Candidates candidates,
-      sampler.Draw(comm, step, {batch.items, batch.weights, queries.row_begin}, [&](int64_t query) {
-        return towers.dataset().train().ItemsOf(queries.users[static_cast<size_t>(query)]);
-      }));
+      parts.sampler.Draw(
+          comm, step, {batch.items, batch.weights, queries.row_begin}, [&](int64_t query) {
+            return towers.dataset().train().ItemsOf(queries.users[static_cast<size_t>(query)]);
+          }));
 
   // The owner computes the vectors of its own columns, V_r [U_r, D]; every rank gets all, V [U, D].
   clock.Begin(&StepTime::towers, "item vectors");
@@ -154,30 +155,30 @@ absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSa
 
   // Loss and its gradients, tile by tile; dV goes back to the owners, summed over the ranks.
   clock.Begin(&StepTime::loss, "loss");
-  TORII_ASSIGN_OR_RETURN(const model::SoftmaxResult loss,
-                         LossOverColumns(towers.loss(), users.vectors.detach(), v, candidates,
-                                         batch, queries, options));
+  TORII_ASSIGN_OR_RETURN(
+      const model::SoftmaxResult loss,
+      LossOverColumns(parts.loss, users.vectors.detach(), v, candidates, batch, queries, options));
   clock.Begin(&StepTime::exchange, "reduce-scatter");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad,
                          comm.ReduceScatterV(loss.v_grad, candidates.owner_columns));
 
   // Backward through both towers: into the looked-up rows and the dense gradient.
   clock.Begin(&StepTime::towers, "backward");
-  towers.dense().ZeroGrad();
+  towers.net().dense().ZeroGrad();
   Backward(users, loss.q_grad, items, v_grad);
 
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");
   StepResult result{.weight_sum = candidates.weight_sum, .columns = candidates.rows.size(0)};
-  TORII_ASSIGN_OR_RETURN(result.loss, SumOverRanks(comm, loss.loss, towers.dense()));
-  result.gradient_norm = ClipGradient(towers.dense().grad(), options.clip_norm);
+  TORII_ASSIGN_OR_RETURN(result.loss, SumOverRanks(comm, loss.loss, towers.net().dense()));
+  result.gradient_norm = ClipGradient(towers.net().dense().grad(), options.clip_norm);
   if (options.check_finite) TORII_RETURN_IF_ERROR(CheckFinite(result, step));
 
   // Every touched table row and every dense weight is updated once.
   clock.Begin(&StepTime::update, "update");
-  TowerPass* const passes[] = {&users, &items};
-  TORII_RETURN_IF_ERROR(towers.UpdateTables(passes, learning_rate_factor, step));
-  dense_optimizer.Step(learning_rate_factor, step);
+  const PassLookups* const passes[] = {&users.rows, &items.rows};
+  TORII_RETURN_IF_ERROR(towers.tables().Update(passes, learning_rate_factor, step));
+  parts.dense_optimizer.Step(learning_rate_factor, step);
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/batch.h"
+#include "model/softmax_loss.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/dense_optimizer.h"
 #include "trainer/step_clock.h"
@@ -20,6 +21,14 @@ struct StepResult {
   int64_t columns = 0;       // U
 };
 
+// What a step trains and with what. Borrowed.
+struct StepParts {
+  TwoTower& towers;
+  const sampler::NegativeSampler& sampler;
+  model::SoftmaxLoss& loss;
+  DenseOptimizer& dense_optimizer;
+};
+
 struct StepOptions {
   double temperature = 1;
   double clip_norm = 0;
@@ -28,8 +37,7 @@ struct StepOptions {
 
 // Trains on one global batch, of which `batch` is this rank's part. step: global, from 0.
 // learning_rate_factor: from the schedule. Adds to *time. Collective.
-absl::StatusOr<StepResult> TrainStep(TwoTower& towers, const sampler::NegativeSampler& sampler,
-                                     DenseOptimizer& dense_optimizer, const data::Batch& batch,
+absl::StatusOr<StepResult> TrainStep(const StepParts& parts, const data::Batch& batch,
                                      const StepOptions& options, int64_t step,
                                      double learning_rate_factor, StepTime* time);
 

@@ -68,9 +68,10 @@ class SmallTraining {
       std::iota(batch.user_begin.begin(), batch.user_begin.end(), 0);
     }
     trainer::StepTime time;
-    TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
-                           trainer::TrainStep(*towers_, *sampler_, dense_, batch, run_.step, step,
-                                              /*learning_rate_factor=*/1.0, &time));
+    TORII_ASSIGN_OR_RETURN(
+        const trainer::StepResult result,
+        trainer::TrainStep({*towers_, *sampler_, loss_, dense_}, batch, run_.step, step,
+                           /*learning_rate_factor=*/1.0, &time));
     return result.loss;
   }
 
@@ -78,7 +79,7 @@ class SmallTraining {
   absl::StatusOr<TensorMap> State() {
     TensorMap state;
     for (auto& [name, tensor] : ReplicatedTensors()) state[name] = tensor.clone();
-    for (const sharding::TableState& table : towers_->TableStates()) {
+    for (const sharding::TableState& table : towers_->tables().State()) {
       std::vector<int64_t> shape = table.tensor.sizes().vec();
       shape[0] = table.rows;
       at::Tensor whole = at::zeros(shape, at::kFloat);
@@ -94,7 +95,7 @@ class SmallTraining {
   // Goes on from a state that any number of ranks had.
   void Load(const TensorMap& state) {
     for (auto& [name, tensor] : ReplicatedTensors()) tensor.copy_(state.at(name));
-    for (const sharding::TableState& table : towers_->TableStates()) {
+    for (const sharding::TableState& table : towers_->tables().State()) {
       const at::Tensor& whole = state.at(table.name);
       for (int64_t row = comm_.rank(); row < table.rows; row += comm_.world_size()) {
         table.tensor[RowSlot(row, comm_.world_size())].copy_(whole[row]);
@@ -110,18 +111,19 @@ class SmallTraining {
         run_(run),
         towers_(std::move(towers)),
         sampler_(std::move(sampler)),
-        dense_(run.dense, towers_->dense()),
+        loss_(run.model.model.loss_precision()),
+        dense_(run.dense, towers_->net().dense()),
         batches_(dataset, {.global_batch = run.global_batch,
                            .rank = comm.rank(),
                            .world_size = comm.world_size(),
                            .seed = run.seed,
-                           .history = towers_->history_length(),
+                           .history = towers_->net().history_length(),
                            .shuffle_block = run.shuffle_block,
                            .user_balance = run.user_balance}) {}
 
   std::vector<std::pair<std::string, at::Tensor>> ReplicatedTensors() {
     auto tensors = dense_.State();
-    tensors.emplace_back("dense", towers_->dense().flat().detach());
+    tensors.emplace_back("dense", towers_->net().dense().flat().detach());
     return tensors;
   }
 
@@ -129,6 +131,7 @@ class SmallTraining {
   const SmallRun run_;
   std::unique_ptr<trainer::TwoTower> towers_;
   std::unique_ptr<sampler::NegativeSampler> sampler_;
+  model::SoftmaxLoss loss_;
   trainer::DenseOptimizer dense_;
   const data::BatchMaker batches_;
 };
