@@ -69,7 +69,8 @@ class TableGroup {
   // order (rank, then lookup) and updates each touched row once. Lookups whose rows got no gradient
   // are skipped. All ranks pass the same lookups in the same order. learning_rate_factor: the
   // schedule's. step: global, from 0. Collective.
-  absl::Status Update(std::span<const Lookup* const> lookups, double learning_rate_factor, int64_t step);
+  absl::Status Update(std::span<const Lookup* const> lookups, double learning_rate_factor,
+                      int64_t step);
 
   // Live views of the state of all tables of the group.
   std::vector<TableState> State();
