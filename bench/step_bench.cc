@@ -230,7 +230,7 @@ struct StepLimit {
 absl::StatusOr<StepLimit> LimitOfStep(comm::Communicator& comm, const Arguments& arguments,
                                       const Dump& dump, double columns) {
   constexpr int64_t kTableBytes = int64_t{256} << 20;
-  TORII_RETURN_IF_ERROR(comm.Barrier());
+  TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
   const MachineLimits own = MeasureMachineLimits(arguments.threads, kTableBytes);
   at::Tensor sum = at::tensor({own.fma, arguments.bf16 && own.bf16_dot > 0 ? own.bf16_dot : own.fma,
                                own.exp, own.rows.copy, own.rows.update},
@@ -264,13 +264,13 @@ absl::StatusOr<Measured> Measure(comm::Communicator& comm, const Arguments& argu
   run->time = {};
   int64_t columns = 0;
   for (int64_t r = 0; r < arguments.repeats; ++r) {
-    TORII_RETURN_IF_ERROR(comm.Barrier());
+    TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     const Stopwatch watch;
     for (int64_t s = 0; s < arguments.steps; ++s) {
       TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
       columns += result.columns;
     }
-    TORII_RETURN_IF_ERROR(comm.Barrier());
+    TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     measured.seconds.push_back(watch.seconds() / static_cast<double>(arguments.steps));
   }
   std::sort(measured.seconds.begin(), measured.seconds.end());

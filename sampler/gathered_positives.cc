@@ -21,18 +21,18 @@ absl::StatusOr<GatheredPositives> GatherPositives(comm::Communicator& comm,
     return all;
   }
 
-  // Counts below 2^53 are exact in double.
-  const auto world_size = static_cast<size_t>(comm.world_size());
-  const at::Tensor mine = at::empty({1, 2}, at::kDouble);
-  mine.data_ptr<double>()[0] = static_cast<double>(positives.size());
-  mine.data_ptr<double>()[1] = weight_sum;
-  const std::vector<int64_t> ones(world_size, 1);
-  TORII_ASSIGN_OR_RETURN(const at::Tensor sums, comm.AllGatherV(mine, ones));
-  std::vector<int64_t> rows(world_size);
-  for (size_t r = 0; r < world_size; ++r) {
-    rows[r] = static_cast<int64_t>(sums.data_ptr<double>()[2 * r]);
-    all.weight_sum += sums.data_ptr<double>()[2 * r + 1];
-    if (static_cast<int>(r) < comm.rank()) all.begin += rows[r];
+  struct Share {
+    int64_t rows;
+    double weight_sum;
+  };
+  const Share mine{std::ssize(positives), weight_sum};
+  TORII_ASSIGN_OR_RETURN(const std::vector<Share> shares,
+                         comm::AllGatherValue(comm.control(), mine));
+  std::vector<int64_t> rows;
+  for (size_t r = 0; r < shares.size(); ++r) {
+    if (static_cast<int>(r) < comm.rank()) all.begin += shares[r].rows;
+    rows.push_back(shares[r].rows);
+    all.weight_sum += shares[r].weight_sum;
   }
 
   TORII_ASSIGN_OR_RETURN(const at::Tensor items, comm.AllGatherV(TensorOf(positives), rows));

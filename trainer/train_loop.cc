@@ -124,7 +124,7 @@ absl::Status Training::SetUp() {
     opened = metrics.status();
     if (metrics.ok()) metrics_ = std::move(metrics).value();
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_, opened));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_.control(), opened));
   profile_ = std::make_unique<Profile>(run_.profile, progress_.step, total_steps());
   prefetcher_ = data::BatchPrefetcher::Start(*batches_, progress_.epoch, progress_.step_in_epoch,
                                              train.prefetch(), profile_->trace());
@@ -144,7 +144,7 @@ absl::Status Training::ResumeIfAsked() {
   if (run_.resume == Resume::kNever) {
     absl::Status removed;
     if (leads()) removed = files_.RemoveAll(directory);
-    return comm::AgreeOnStatus(comm_, removed);
+    return comm::AgreeOnStatus(comm_.control(), removed);
   }
   // Rank 0 looks; the others are told, so that all agree on a shared disk that lags.
   std::string path;
@@ -154,8 +154,8 @@ absl::Status Training::ResumeIfAsked() {
     looked = newest.status();
     if (newest.ok() && newest->has_value()) path = **newest;
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_, looked));
-  TORII_ASSIGN_OR_RETURN(path, comm::BroadcastText(comm_, path, 0));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_.control(), looked));
+  TORII_ASSIGN_OR_RETURN(path, comm::BroadcastText(comm_.control(), path, 0));
   if (path.empty()) return absl::OkStatus();
   TORII_ASSIGN_OR_RETURN(const CheckpointInfo info, LoadCheckpoint(files_, comm_, path, Tensors()));
   if (info.data_digest != dataset_.digest()) {
@@ -345,14 +345,14 @@ absl::Status Training::Save() {
     pruned =
         PruneCheckpoints(files_, directory, run_.train.checkpoint().keep(), progress_.best_step);
   }
-  return comm::AgreeOnStatus(comm_, pruned);
+  return comm::AgreeOnStatus(comm_.control(), pruned);
 }
 
 absl::StatusOr<bool> Training::StopAsked() {
   if (run_.stop == nullptr) return false;
-  TORII_ASSIGN_OR_RETURN(
-      const int64_t asked,
-      comm::AllReduceValue(comm_, int64_t{run_.stop->load() ? 1 : 0}, comm::ReduceOp::kMax));
+  TORII_ASSIGN_OR_RETURN(const int64_t asked,
+                         comm::AllReduceValue(comm_.control(), int64_t{run_.stop->load() ? 1 : 0},
+                                              comm::ReduceOp::kMax));
   return asked != 0;
 }
 
