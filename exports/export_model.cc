@@ -135,7 +135,7 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
   comm::Communicator& comm = towers.comm();
   const data::Features& users = towers.dataset().users();
   SideFiles side(files, folder, "user", users, towers.dataset().meta().users().has_titles(),
-                 towers.config().model.dim());
+                 towers.net().config().dim());
   const auto block = [&](int64_t begin, int64_t end) -> absl::StatusOr<at::Tensor> {
     std::vector<at::Tensor> parts;
     for (int64_t from = begin; from < end; from += batch) {
@@ -153,11 +153,11 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
   return WriteSide(comm, users.rows(), comm.rank() == 0 ? &side : nullptr, block, written);
 }
 
-absl::Status WriteDescription(FileSystem& files, const trainer::TwoTower& towers,
+absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
                               const ModelSource& source, const std::string& folder,
                               const std::vector<ExportedFile>& written) {
   TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
-  const model::ModelConfig& config = towers.config().model;
+  const model::ModelConfig& config = towers.net().config();
   const data::Dataset& dataset = towers.dataset();
   nlohmann::ordered_json json;
   json["format"] = "torii-export";
