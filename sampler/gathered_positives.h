@@ -1,4 +1,4 @@
-// The positives of a step on all ranks.
+// What ranks tell one another about their rows of a step.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,27 @@
 
 namespace torii::sampler {
 
-struct GatheredPositives {
-  std::vector<int64_t> items;  // [G] in rank order
-  int64_t begin = 0;           // of this rank's rows in `items`
-  double weight_sum = 0;       // of the row weights of all ranks
+// This rank's rows, in numbers.
+struct RowSums {
+  int64_t rows = 0;
+  double weight_sum = 0;
+  bool stop_asked = false;
 };
 
-// Collective: a gather of (rows, weight sum) of each rank, then one of the rows; none on a single
-// rank.
-absl::StatusOr<GatheredPositives> GatherPositives(comm::Communicator& comm,
-                                                  std::span<const int64_t> positives,
-                                                  std::span<const float> weights);
+// Of all ranks.
+struct GatheredSums {
+  std::vector<int64_t> rows;  // [W]
+  int64_t begin = 0;          // rows of the ranks before this one
+  double weight_sum = 0;
+  bool stop_asked = false;  // by any rank
+};
+
+// Collective; nothing is exchanged on a single rank.
+absl::StatusOr<GatheredSums> GatherSums(comm::Communicator& comm, const RowSums& mine);
+
+// The positives of all ranks' rows [G], in rank order. Collective like GatherSums.
+absl::StatusOr<std::vector<int64_t>> GatherPositives(comm::Communicator& comm,
+                                                     std::span<const int64_t> positives,
+                                                     const GatheredSums& sums);
 
 }  // namespace torii::sampler
