@@ -18,23 +18,24 @@ class RowGroups {
   RowGroups() = default;  // no rows
   // Query i is row i.
   static RowGroups OneEach(int64_t rows) { return {rows, {}}; }
-  // begins: [queries + 1], from 0, never falling. CHECK-fails otherwise.
+  // begins: [queries + 1], from 0, never falling. CHECK-fails otherwise. A query may have no row.
   static RowGroups Of(std::vector<int64_t> begins) {
     TORII_CHECK(!begins.empty() && begins.front() == 0 &&
                     std::is_sorted(begins.begin(), begins.end()),
                 "the groups do not begin at row 0, or one ends before it begins");
     const int64_t rows = begins.back();
+    if (std::ssize(begins) - 1 == rows && IsOneEach(begins)) return OneEach(rows);
     return {rows, std::move(begins)};
   }
 
   int64_t rows() const { return rows_; }
   int64_t queries() const { return one_each() ? rows_ : std::ssize(begins_) - 1; }
-  // Whether query i is row i because nothing is shared.
+  // Whether query i is row i.
   bool one_each() const { return begins_.empty(); }
   int64_t begin(int64_t query) const {
     return one_each() ? query : begins_[static_cast<size_t>(query)];
   }
-  // [queries + 1]; empty if one_each().
+  // [queries + 1]; empty if query i is row i.
   std::span<const int64_t> begins() const { return begins_; }
   // The query of a row.
   int64_t QueryOf(int64_t row) const {
@@ -43,6 +44,12 @@ class RowGroups {
   }
 
  private:
+  static bool IsOneEach(const std::vector<int64_t>& begins) {
+    for (size_t i = 0; i < begins.size(); ++i) {
+      if (begins[i] != static_cast<int64_t>(i)) return false;
+    }
+    return true;
+  }
   RowGroups(int64_t rows, std::vector<int64_t> begins) : rows_(rows), begins_(std::move(begins)) {}
 
   int64_t rows_ = 0;

@@ -5,11 +5,13 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "comm/communicator.h"
 #include "data/batch.h"
-#include "model/softmax_loss.h"
+#include "model/loss/loss.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/dense_optimizer.h"
 #include "trainer/step_clock.h"
+#include "trainer/step_plan.h"
 #include "trainer/two_tower.h"
 
 namespace torii::trainer {
@@ -19,13 +21,14 @@ struct StepResult {
   double weight_sum = 0;     // over the global batch
   double gradient_norm = 0;  // of the dense weights, before clipping
   int64_t columns = 0;       // U
+  bool stop_asked = false;   // some rank wants the run to end
 };
 
 // What a step trains and with what. Borrowed.
 struct StepParts {
   TwoTower& towers;
   const sampler::NegativeSampler& sampler;
-  model::SoftmaxLoss& loss;
+  model::Loss& loss;
   DenseOptimizer& dense_optimizer;
 };
 
@@ -35,9 +38,20 @@ struct StepOptions {
   bool check_finite = true;
 };
 
-// Trains on one global batch, of which `batch` is this rank's part. step: global, from 0.
-// learning_rate_factor: from the schedule. Adds to *time. Collective.
-absl::StatusOr<StepResult> TrainStep(const StepParts& parts, const data::Batch& batch,
+// Plans step `step` (global, from 0) on a global batch, of which `batch` is this rank's part.
+// stop_asked: this rank wants the run to end after the step. Adds to *time. Collective.
+absl::StatusOr<StepPlan> PlanStep(const StepParts& parts, data::Batch batch, int64_t step,
+                                  bool stop_asked, StepTime* time);
+
+// Trains on what was planned. learning_rate_factor: from the schedule. A step whose loss or
+// gradient is not finite changes nothing and is kDiverged, if asked to check. Adds to *time.
+// Collective.
+absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& plan,
+                                       const StepOptions& options, double learning_rate_factor,
+                                       StepTime* time);
+
+// Both, one after the other.
+absl::StatusOr<StepResult> TrainStep(const StepParts& parts, data::Batch batch,
                                      const StepOptions& options, int64_t step,
                                      double learning_rate_factor, StepTime* time);
 

@@ -41,6 +41,7 @@ struct LossInput {
   at::Tensor v;          // [U, D] float32, no graph
   RowGroups rows;        // B rows over R queries
   at::Tensor weight;     // [B] float32: the row's weight / the sum of the weights of all ranks
+  at::Tensor items;      // [U] int64: the item row of each column
   at::Tensor positive;   // [B] int64: column of the row's own item
   at::Tensor negatives;  // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;     // of the columns (only if all columns were asked)
