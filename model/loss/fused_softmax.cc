@@ -1,4 +1,4 @@
-#include "model/softmax_loss.h"
+#include "model/loss/fused_softmax.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "base/exit_code.h"
 #include "base/parallel_for.h"
 
 namespace torii::model {
@@ -19,30 +18,18 @@ namespace {
 // Below this a further thread costs more than it brings.
 constexpr int64_t kOperationsOfAThread = 1'000'000;
 
-// Ends the program unless row_begin cuts `rows` rows over the queries.
-void CheckRowBegin(const at::Tensor& row_begin, int64_t queries, int64_t rows) {
-  if (!row_begin.defined()) {
-    TORII_CHECK(queries == rows, queries, " queries for ", rows, " rows");
-    return;
-  }
-  TORII_CHECK(row_begin.numel() == queries + 1, row_begin.numel(), " beginnings of rows for ",
-              queries, " queries");
-  const int64_t* begin = row_begin.const_data_ptr<int64_t>();
-  TORII_CHECK(begin[0] == 0 && begin[queries] == rows && std::is_sorted(begin, begin + queries + 1),
-              "row_begin does not cut ", rows, " rows");
-}
-
 // The same problem with every tensor contiguous; ends the program if the shapes do not fit.
 SoftmaxProblem Checked(const SoftmaxProblem& given) {
   SoftmaxProblem p = given;
-  for (at::Tensor* t : {&p.q, &p.v, &p.column_offset, &p.row_begin, &p.positive, &p.positive_offset,
+  for (at::Tensor* t : {&p.q, &p.v, &p.column_offset, &p.positive, &p.positive_offset,
                         &p.target_offset, &p.weight, &p.excluded_begin, &p.excluded}) {
     if (!t->defined()) continue;
     if (t->requires_grad()) *t = t->detach();
     *t = t->contiguous();
   }
   const int64_t queries = p.q.size(0), rows = p.positive.numel(), columns = p.v.size(0);
-  CheckRowBegin(p.row_begin, queries, rows);
+  TORII_CHECK(p.rows.queries() == queries && p.rows.rows() == rows, "groups of ", p.rows.rows(),
+              " rows of ", p.rows.queries(), " queries for ", rows, " rows of ", queries);
   TORII_CHECK(p.temperature > 0, "temperature ", p.temperature);
   TORII_CHECK(p.q.size(1) == p.v.size(1), "q is ", p.q.size(1), " wide, v ", p.v.size(1));
   TORII_CHECK(p.column_offset.numel() == columns, p.column_offset.numel(), " column offsets, U ",
@@ -77,7 +64,7 @@ kernels::SoftmaxArgs ArgsOf(const SoftmaxProblem& problem) {
   args.q = problem.q.const_data_ptr<float>();
   args.v = problem.v.const_data_ptr<float>();
   args.column_offset = problem.column_offset.const_data_ptr<float>();
-  if (problem.row_begin.defined()) args.row_begin = problem.row_begin.const_data_ptr<int64_t>();
+  if (!problem.rows.one_each()) args.row_begin = problem.rows.begins().data();
   args.positive = problem.positive.const_data_ptr<int64_t>();
   args.positive_offset = problem.positive_offset.const_data_ptr<float>();
   args.target_offset = problem.target_offset.const_data_ptr<float>();
@@ -102,13 +89,9 @@ at::Tensor InShapeOf(const at::Tensor& like, at::Tensor& kept) {
 }
 
 // The logits of the row once more, for the message.
-absl::Status DivergedAt(int64_t row, double loss, const SoftmaxProblem& p) {
+std::string ExplainRow(int64_t row, double loss, const SoftmaxProblem& p) {
   const int64_t positive = p.positive[row].item<int64_t>();
-  int64_t query = row;
-  if (p.row_begin.defined()) {
-    const int64_t* begin = p.row_begin.const_data_ptr<int64_t>();
-    query = std::upper_bound(begin, begin + p.row_begin.numel(), row) - begin - 1;
-  }
+  const int64_t query = p.rows.QueryOf(row);
   at::Tensor logits = at::mv(p.v, p.q[query]).div_(p.temperature);
   const double own = (logits[positive] + p.positive_offset[row]).item<double>();
   logits.add_(p.column_offset);
@@ -118,28 +101,23 @@ absl::Status DivergedAt(int64_t row, double loss, const SoftmaxProblem& p) {
     logits.index_fill_(0, p.excluded.slice(0, begin, end), -std::numeric_limits<float>::infinity());
   }
   logits[positive] = own;
-  return DivergedError(absl::StrCat(
-      "the loss of row ", row, " of ", p.positive.numel(), " is ", loss, " (logit of its positive ",
-      own, ", largest logit of the others or it ", logits.max().item<double>(), ", temperature ",
-      p.temperature,
-      "): lower the learning rates, clip the gradients, or look for extreme values in the "
-      "features"));
+  return absl::StrCat("the loss of row ", row, " of ", p.positive.numel(), " is ", loss,
+                      " (logit of its positive ", own, ", largest logit of the others or it ",
+                      logits.max().item<double>(), ", temperature ", p.temperature, ")");
 }
 
 }  // namespace
 
-SoftmaxLoss::SoftmaxLoss(ModelConfig::LossPrecision precision)
-    : precision_(precision),
-      kernel_(precision == ModelConfig::BFLOAT16 ? kernels::SoftmaxPrecision::kBfloat16
-                                                 : kernels::SoftmaxPrecision::kFloat32) {}
+FusedSoftmax::FusedSoftmax(kernels::SoftmaxPrecision precision)
+    : precision_(precision), kernel_(precision) {}
 
-std::string SoftmaxLoss::Description() const {
-  return absl::StrCat(ModelConfig::LossPrecision_Name(precision_), " products, ",
-                      kernel_.variant().name,
-                      kernel_.variant().emulated ? " (emulated: this CPU has none)" : "");
+std::string FusedSoftmax::Description() const {
+  return absl::StrCat(
+      precision_ == kernels::SoftmaxPrecision::kBfloat16 ? "BFLOAT16" : "FLOAT32", " products, ",
+      kernel_.variant().name, kernel_.variant().emulated ? " (emulated: this CPU has none)" : "");
 }
 
-absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem) {
+SoftmaxResult FusedSoftmax::Compute(const SoftmaxProblem& problem) {
   const c10::NoGradGuard no_grad;
   const SoftmaxProblem p = Checked(problem);
   const int64_t rows = p.positive.numel(), columns = p.v.size(0), dim = p.q.size(1);
@@ -164,11 +142,18 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem
   });
 
   for (int64_t i = 0; i < rows; ++i) {
-    const double loss = row_loss_[static_cast<size_t>(i)];
-    if (!std::isfinite(loss)) return DivergedAt(i, loss, p);
-    result.loss += static_cast<double>(args.weight[i]) * loss;
+    result.loss += static_cast<double>(args.weight[i]) * row_loss_[static_cast<size_t>(i)];
   }
   return result;
+}
+
+std::string FusedSoftmax::Explain(const SoftmaxProblem& problem) {
+  Compute(problem);
+  for (int64_t row = 0; row < problem.positive.numel(); ++row) {
+    const double loss = row_loss_[static_cast<size_t>(row)];
+    if (!std::isfinite(loss)) return ExplainRow(row, loss, Checked(problem));
+  }
+  return "";
 }
 
 }  // namespace torii::model

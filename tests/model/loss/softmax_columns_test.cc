@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "model/softmax_loss.h"
-#include "tests/model/softmax_reference.h"
+#include "model/loss/fused_softmax.h"
+#include "tests/model/loss/softmax_reference.h"
 
 namespace torii::model {
 namespace {

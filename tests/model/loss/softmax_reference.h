@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "model/softmax_loss.h"
+#include "model/loss/fused_softmax.h"
 
 namespace torii::model {
 
@@ -29,6 +29,7 @@ inline SoftmaxProblem PlainProblem(const at::Tensor& q, const at::Tensor& v,
   p.q = q;
   p.v = v;
   p.column_offset = at::zeros({v.size(0)}, q.options());
+  p.rows = RowGroups::OneEach(std::ssize(positive));
   p.positive = Ints(positive);
   p.positive_offset = at::zeros({rows}, q.options());
   p.target_offset = at::zeros({rows}, q.options());
@@ -54,9 +55,7 @@ inline SoftmaxProblem ToFloat(SoftmaxProblem p) {
 
 // The loss of the product, in float32.
 inline SoftmaxResult Solve(const SoftmaxProblem& p) {
-  auto result = SoftmaxLoss().Compute(ToFloat(p));
-  EXPECT_TRUE(result.ok()) << result.status();
-  return result.ok() ? *result : SoftmaxResult{0, at::zeros_like(p.q), at::zeros_like(p.v)};
+  return FusedSoftmax().Compute(ToFloat(p));
 }
 
 // The value and both gradients by autograd over the B x U matrix.
