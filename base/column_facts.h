@@ -16,8 +16,8 @@ struct ColumnFacts {
   std::vector<std::string> sources;  // [S] names: "in_batch", "uniform", ...
   // [S] how many columns (repeats count) each source puts before a row.
   std::vector<int64_t> draws;
-  at::Tensor multiplicity;  // [S, U] int32: copies of the column's item among these columns
-  at::Tensor expected;      // [S, U] float64: E, the number of copies to expect
+  at::Tensor multiplicity;   // [S, U] int32: copies of the column's item among these columns
+  at::Tensor expected;       // [S, U] float64: E, the number of copies to expect
   int64_t corpus_items = 0;  // C
   // Whether a row's own positive is one of the copies. If not, its column may have multiplicity 0:
   // then only rows with that positive see it.

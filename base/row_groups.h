@@ -20,9 +20,9 @@ class RowGroups {
   static RowGroups OneEach(int64_t rows) { return {rows, {}}; }
   // begins: [queries + 1], from 0, never falling. CHECK-fails otherwise. A query may have no row.
   static RowGroups Of(std::vector<int64_t> begins) {
-    TORII_CHECK(!begins.empty() && begins.front() == 0 &&
-                    std::is_sorted(begins.begin(), begins.end()),
-                "the groups do not begin at row 0, or one ends before it begins");
+    TORII_CHECK(
+        !begins.empty() && begins.front() == 0 && std::is_sorted(begins.begin(), begins.end()),
+        "the groups do not begin at row 0, or one ends before it begins");
     const int64_t rows = begins.back();
     if (std::ssize(begins) - 1 == rows && IsOneEach(begins)) return OneEach(rows);
     return {rows, std::move(begins)};

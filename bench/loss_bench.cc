@@ -77,8 +77,9 @@ void Measure(const Size& size, kernels::SoftmaxPrecision precision, int threads,
   std::printf(
       "%-8s threads %d  B %5ld U %4ld D %3ld  limit %8.3f ms  best %8.3f ms (%.2f)  median %8.3f "
       "ms (%.2f)  loss %.6f\n",
-      precision == kernels::SoftmaxPrecision::kBfloat16 ? "BFLOAT16" : "FLOAT32", threads, size.rows, size.columns,
-      size.dim, limit, ms.front(), limit / ms.front(), median, limit / median, value);
+      precision == kernels::SoftmaxPrecision::kBfloat16 ? "BFLOAT16" : "FLOAT32", threads,
+      size.rows, size.columns, size.dim, limit, ms.front(), limit / ms.front(), median,
+      limit / median, value);
   std::fflush(stdout);
 }
 
@@ -92,8 +93,10 @@ int Run(const std::vector<std::string>& args) {
   const int asked = args.empty() ? 0 : std::stoi(args[0]);
   for (const int threads : asked > 0 ? std::vector<int>{asked} : std::vector<int>{1, 2}) {
     at::set_num_threads(threads);
-    for (const auto precision : {kernels::SoftmaxPrecision::kFloat32, kernels::SoftmaxPrecision::kBfloat16}) {
-      if (args.size() > 1 && (args[1] == "bfloat16") != (precision == kernels::SoftmaxPrecision::kBfloat16)) {
+    for (const auto precision :
+         {kernels::SoftmaxPrecision::kFloat32, kernels::SoftmaxPrecision::kBfloat16}) {
+      if (args.size() > 1 &&
+          (args[1] == "bfloat16") != (precision == kernels::SoftmaxPrecision::kBfloat16)) {
         continue;
       }
       const Rates rates = RatesOf(precision, threads);

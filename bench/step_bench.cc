@@ -100,8 +100,7 @@ class PeerLoss final : public model::Loss {
     model::SoftmaxResult result = fused_.Compute(
         {.q = input.q,
          .v = input.v,
-         .column_offset =
-             input.facts.multiplicity.select(0, 0).to(at::kFloat).log_().sub_(log_q),
+         .column_offset = input.facts.multiplicity.select(0, 0).to(at::kFloat).log_().sub_(log_q),
          .rows = input.rows,
          .positive = input.positive,
          .positive_offset = own,
@@ -178,8 +177,7 @@ class StepRun {
         dataset_(dump.weights.at("user").size(0), dump.weights.at("item").size(0)) {}
 
   absl::Status Prepare(bool bf16) {
-    TORII_ASSIGN_OR_RETURN(towers_,
-                           trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_)));
+    TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_)));
     SetWeights(*towers_, dump_, comm_.rank(), comm_.world_size());
     TORII_ASSIGN_OR_RETURN(sampler_,
                            sampler::NegativeSampler::Create({}, dataset_.item_counts(), 1));

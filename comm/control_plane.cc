@@ -71,8 +71,8 @@ absl::StatusOr<std::vector<int64_t>> ExchangeCounts(ControlPlane& control,
 absl::StatusOr<std::string> BroadcastText(ControlPlane& control, const std::string& text,
                                           int root) {
   if (root < 0 || root >= control.world_size()) {
-    return InternalError(absl::StrCat("BroadcastText from rank ", root, ": the world has ranks 0 to ",
-                                      control.world_size() - 1));
+    return InternalError(absl::StrCat("BroadcastText from rank ", root,
+                                      ": the world has ranks 0 to ", control.world_size() - 1));
   }
   const bool is_root = control.rank() == root;
   TORII_ASSIGN_OR_RETURN(
@@ -126,6 +126,8 @@ absl::Status AgreeOnStatus(ControlPlane& control, const absl::Status& mine) {
                        absl::StrCat("rank ", failed, ": ", *message));
 }
 
-absl::Status Barrier(ControlPlane& control) { return AllGatherValue(control, std::byte{0}).status(); }
+absl::Status Barrier(ControlPlane& control) {
+  return AllGatherValue(control, std::byte{0}).status();
+}
 
 }  // namespace torii::comm

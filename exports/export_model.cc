@@ -218,8 +218,8 @@ absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelS
       comm.control(), comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
   TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
   TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
-  return comm::AgreeOnStatus(comm.control(), comm.rank() == 0
-                                       ? WriteDescription(files, towers, source, folder, *written)
+  return comm::AgreeOnStatus(
+      comm.control(), comm.rank() == 0 ? WriteDescription(files, towers, source, folder, *written)
                                        : absl::OkStatus());
 }
 

@@ -10,7 +10,7 @@
 namespace torii::sampler {
 
 struct Candidates {
-  at::Tensor rows;  // [U] int64 distinct item rows, ordered by (owner, row)
+  at::Tensor rows;                     // [U] int64 distinct item rows, ordered by (owner, row)
   std::vector<int64_t> owner_columns;  // [W] columns of each owner, contiguous in rank order
   // Whether `rows` is the same on all ranks; if not, each rank has the items of its own rows alone.
   bool same_on_all_ranks = true;

@@ -65,13 +65,11 @@ void NegativeSampler::DrawOwn(const comm::Communicator& comm, int64_t step, cons
   const RandomStream stream(seed_, "negatives:rows", static_cast<uint64_t>(step));
   std::vector<int64_t> lists;  // [B, n] item rows, -1: none
   for (int64_t query = 0; query < rows.groups.queries(); ++query) {
-    const auto of_user =
-        config_.mask_known_positives() ? known(query) : std::span<const int32_t>();
+    const auto of_user = config_.mask_known_positives() ? known(query) : std::span<const int32_t>();
     for (int64_t row = rows.groups.begin(query); row < rows.groups.begin(query + 1); ++row) {
-      AppendRowList(
-          *row_draw_, stream,
-          {rows.positives[static_cast<size_t>(row)], of_user, rows.first_position + row},
-          needs.negatives_per_row, &lists);
+      AppendRowList(*row_draw_, stream,
+                    {rows.positives[static_cast<size_t>(row)], of_user, rows.first_position + row},
+                    needs.negatives_per_row, &lists);
     }
   }
   std::vector<int64_t> drawn;

@@ -42,9 +42,7 @@ class PopularitySource final : public Source {
         alias_(probability_) {}
 
   std::string_view name() const final { return "popularity"; }
-  std::string Description() const final {
-    return absl::StrCat(draws_, " by popularity^", alpha_);
-  }
+  std::string Description() const final { return absl::StrCat(draws_, " by popularity^", alpha_); }
   Drawn Draw(int64_t step) const final {
     Drawn drawn;
     drawn.items.reserve(static_cast<size_t>(draws_));

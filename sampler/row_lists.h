@@ -12,9 +12,9 @@ namespace torii::sampler {
 
 // What a row's negatives may not be.
 struct RowOfList {
-  int64_t positive = 0;              // item row
-  std::span<const int32_t> known;    // item rows in any order
-  int64_t position = 0;              // of the row in the epoch
+  int64_t positive = 0;            // item row
+  std::span<const int32_t> known;  // item rows in any order
+  int64_t position = 0;            // of the row in the epoch
 };
 
 // Appends `per_row` item rows that are neither the row's positive nor known, repeats allowed: draws

@@ -19,8 +19,9 @@ class UniformDraw final : public ItemDraw {
 class UniformSource final : public Source {
  public:
   UniformSource(const SamplerConfig& config, const SourceContext& context)
-      : draws_(config.uniform()), num_items_(std::ssize(context.item_counts)), seed_(context.seed) {
-  }
+      : draws_(config.uniform()),
+        num_items_(std::ssize(context.item_counts)),
+        seed_(context.seed) {}
 
   std::string_view name() const final { return "uniform"; }
   std::string Description() const final { return absl::StrCat(draws_, " uniform"); }

@@ -24,7 +24,8 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
     route.owned.assign(own.begin(), own.end());
     return route;
   }
-  TORII_ASSIGN_OR_RETURN(route.served_columns, comm::ExchangeCounts(comm.control(), route.owner_columns));
+  TORII_ASSIGN_OR_RETURN(route.served_columns,
+                         comm::ExchangeCounts(comm.control(), route.owner_columns));
   TORII_ASSIGN_OR_RETURN(
       const at::Tensor asked,
       comm.AllToAllV(candidates.rows, route.owner_columns, route.served_columns));

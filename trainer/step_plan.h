@@ -29,8 +29,8 @@ struct StepToPlan {
   bool share_user_vectors = false;  // a user's vector depends on the user alone
 };
 
-// `batch`: this rank's part of the global batch. Collective: its exchange of counts also carries the
-// wish to stop (comm/stop_flag.h).
+// `batch`: this rank's part of the global batch. Collective: its exchange of counts also carries
+// the wish to stop (comm/stop_flag.h).
 absl::StatusOr<StepPlan> PlanStep(comm::Communicator& comm, const StepToPlan& what,
                                   data::Batch batch, int64_t step);
 

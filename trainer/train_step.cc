@@ -33,11 +33,11 @@ absl::Status CheckFinite(const StepResult& result, const StepPlan& plan, model::
                          const model::LossInput& input) {
   if (std::isfinite(result.loss) && std::isfinite(result.gradient_norm)) return absl::OkStatus();
   const std::string why = loss.Explain(input);
-  return DivergedError(absl::StrCat(
-      "step ", plan.step, ": loss ", result.loss, ", dense gradient norm ", result.gradient_norm,
-      " are not finite", why.empty() ? "" : ": ", why,
-      "; nothing was updated. Lower the learning rates, raise model.temperature, set "
-      "train.clip_norm, or look for extreme values in the features"));
+  return DivergedError(
+      absl::StrCat("step ", plan.step, ": loss ", result.loss, ", dense gradient norm ",
+                   result.gradient_norm, " are not finite", why.empty() ? "" : ": ", why,
+                   "; nothing was updated. Lower the learning rates, raise model.temperature, set "
+                   "train.clip_norm, or look for extreme values in the features"));
 }
 
 }  // namespace
@@ -47,10 +47,10 @@ absl::StatusOr<StepPlan> PlanStep(const StepParts& parts, data::Batch batch, int
   StepClock clock(time);
   clock.Begin(&StepTime::exchange, "plan");
   TwoTower& towers = parts.towers;
-  return PlanStep(towers.comm(),
-                  {towers.dataset(), parts.sampler, parts.loss.needs(),
-                   towers.net().users_have_one_vector()},
-                  std::move(batch), step);
+  return PlanStep(
+      towers.comm(),
+      {towers.dataset(), parts.sampler, parts.loss.needs(), towers.net().users_have_one_vector()},
+      std::move(batch), step);
 }
 
 absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& plan,
@@ -64,8 +64,8 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   // The owner computes the vectors of its own columns, V_r [U_r, D]; they go to the ranks that
   // score them, V [U, D].
   clock.Begin(&StepTime::towers, "item vectors");
-  TORII_ASSIGN_OR_RETURN(TowerPass items, towers.OwnedItems(plan.columns.owned,
-                                                            PassKind::kTraining, plan.step));
+  TORII_ASSIGN_OR_RETURN(TowerPass items,
+                         towers.OwnedItems(plan.columns.owned, PassKind::kTraining, plan.step));
   clock.Begin(&StepTime::exchange, "send columns");
   TORII_ASSIGN_OR_RETURN(const SentColumns columns, SendColumns(comm, plan.columns, items.vectors));
 

@@ -7,8 +7,7 @@
 namespace torii::comm {
 
 absl::Status InProcessControlPlane::Exchange(
-    const Call& call, const void* in,
-    absl::FunctionRef<void(std::span<const Offer> offers)> copy) {
+    const Call& call, const void* in, absl::FunctionRef<void(std::span<const Offer> offers)> copy) {
   const Offer offer = {.call = &call, .in = in, .stop = stop_flag_.asked()};
   return calls_.Exchange(offer, [&](std::span<const Offer> offers) {
     for (const Offer& peer : offers) stop_flag_.Hear(peer.stop);

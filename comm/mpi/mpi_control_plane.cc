@@ -43,9 +43,9 @@ absl::Status MpiControlPlane::AllGatherBytes(std::span<const std::byte> mine,
     own[0] = std::byte{stop_flag_.asked()};
     Copy(own + 1, mine.data() + start, static_cast<size_t>(in_round(self)));
     TORII_RETURN_IF_ERROR(channel.Run(pending, [&](PendingCall& posted) {
-      return TORII_MPI_STATUS(MPI_Iallgatherv(
-          MPI_IN_PLACE, 0, MPI_BYTE, posted.received.data(), posted.counts.data(),
-          posted.displacements.data(), MPI_BYTE, channel.comm(), posted.AddRequest()));
+      return TORII_MPI_STATUS(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, posted.received.data(),
+                                              posted.counts.data(), posted.displacements.data(),
+                                              MPI_BYTE, channel.comm(), posted.AddRequest()));
     }));
     int64_t before = 0;
     for (size_t r = 0; r < sizes.size(); ++r) {

@@ -1,5 +1,5 @@
-// Bayesian personalised ranking (Rendle et al., UAI 2009): each row's positive against the row's own
-// negatives.
+// Bayesian personalised ranking (Rendle et al., UAI 2009): each row's positive against the row's
+// own negatives.
 #pragma once
 
 #include <string>

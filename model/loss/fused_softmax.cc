@@ -112,9 +112,9 @@ FusedSoftmax::FusedSoftmax(kernels::SoftmaxPrecision precision)
     : precision_(precision), kernel_(precision) {}
 
 std::string FusedSoftmax::Description() const {
-  return absl::StrCat(
-      precision_ == kernels::SoftmaxPrecision::kBfloat16 ? "BFLOAT16" : "FLOAT32", " products, ",
-      kernel_.variant().name, kernel_.variant().emulated ? " (emulated: this CPU has none)" : "");
+  return absl::StrCat(precision_ == kernels::SoftmaxPrecision::kBfloat16 ? "BFLOAT16" : "FLOAT32",
+                      " products, ", kernel_.variant().name,
+                      kernel_.variant().emulated ? " (emulated: this CPU has none)" : "");
 }
 
 SoftmaxResult FusedSoftmax::Compute(const SoftmaxProblem& problem) {

@@ -44,8 +44,7 @@ struct SoftmaxResult {
 // floats for each intra-op thread. Not for two threads at once.
 class FusedSoftmax {
  public:
-  explicit FusedSoftmax(
-      kernels::SoftmaxPrecision precision = kernels::SoftmaxPrecision::kFloat32);
+  explicit FusedSoftmax(kernels::SoftmaxPrecision precision = kernels::SoftmaxPrecision::kFloat32);
 
   // Rows are divided over the intra-op threads; the bits of the result do not depend on their
   // number. B or U may be 0 (then loss 0 and zero gradients). CHECK-fails if shapes do not fit.

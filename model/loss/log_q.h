@@ -1,5 +1,6 @@
-// The log Q correction: from facts about the columns to what each column and row adds to its logits,
-// in the two consistent pairings (Yi et al., RecSys 2019; mixed sources: Yang et al., WWW 2020).
+// The log Q correction: from facts about the columns to what each column and row adds to its
+// logits, in the two consistent pairings (Yi et al., RecSys 2019; mixed sources: Yang et al., WWW
+// 2020).
 #pragma once
 
 #include "ATen/core/Tensor.h"
@@ -18,8 +19,8 @@ struct LogQ {
 //   A: column log m - log E, the row's own positive 0.
 //   B: column and positive log m - log(E / N), target -log(E / N).
 // Where nothing is expected (E = 0: an item without training data, or a batch of one row) log E
-// counts as 0. A source that is not corrected counts as if it drew uniformly; if none is, log E is 0
-// everywhere. positive: [B] int64 columns.
+// counts as 0. A source that is not corrected counts as if it drew uniformly; if none is, log E is
+// 0 everywhere. positive: [B] int64 columns.
 LogQ LogQOf(const SoftmaxConfig& config, const ColumnFacts& facts, const at::Tensor& positive);
 
 // Whether the frequency of source `name` is corrected.

@@ -1,6 +1,6 @@
-// A loss: what it asks of a step, what it is given, what it gives back. Single-process code: it gets
-// tensors of one rank and returns tensors. Where it needs a value over all ranks in its middle it
-// says which tensor is to be reduced, and how; whoever runs the step reduces it.
+// A loss: what it asks of a step, what it is given, what it gives back. Single-process code: it
+// gets tensors of one rank and returns tensors. Where it needs a value over all ranks in its middle
+// it says which tensor is to be reduced, and how; whoever runs the step reduces it.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +37,15 @@ struct ExcludedColumns {
 // B rows of R queries against U columns of width D, on one rank. The loss of a step is the sum over
 // the rows of all ranks of weight * loss of the row.
 struct LossInput {
-  at::Tensor q;          // [R, D] float32, no graph
-  at::Tensor v;          // [U, D] float32, no graph
-  RowGroups rows;        // B rows over R queries
-  at::Tensor weight;     // [B] float32: the row's weight / the sum of the weights of all ranks
-  at::Tensor items;      // [U] int64: the item row of each column
-  at::Tensor positive;   // [B] int64: column of the row's own item
-  at::Tensor negatives;  // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
-  ColumnFacts facts;     // of the columns (only if all columns were asked)
+  at::Tensor q;         // [R, D] float32, no graph
+  at::Tensor v;         // [U, D] float32, no graph
+  RowGroups rows;       // B rows over R queries
+  at::Tensor weight;    // [B] float32: the row's weight / the sum of the weights of all ranks
+  at::Tensor items;     // [U] int64: the item row of each column
+  at::Tensor positive;  // [B] int64: column of the row's own item
+  at::Tensor
+      negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
+  ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
   double temperature = 1;  // scores are divided by it
 };
@@ -55,7 +56,8 @@ struct LossResult {
   at::Tensor v_grad;  // [U, D]: this rank's part, to be summed over the ranks
 };
 
-// A tensor of which a loss needs the sum or the maximum over the ranks: of one shape on all of them.
+// A tensor of which a loss needs the sum or the maximum over the ranks: of one shape on all of
+// them.
 struct Reduction {
   enum class Op { kSum, kMax };
   at::Tensor tensor;

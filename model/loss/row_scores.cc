@@ -57,11 +57,10 @@ std::string ExplainRows(const LossInput& input,
   const at::Tensor bad = at::isfinite(loss).logical_not_().nonzero();
   if (bad.size(0) == 0) return "";
   const int64_t row = bad[0][0].item<int64_t>();
-  return absl::StrCat("the loss of row ", row, " of ", input.rows.rows(), " is ",
-                      loss[row].item<float>(), " (score of its positive ",
-                      scores.positive[row].item<float>(), ", largest of its negatives ",
-                      scores.negatives[row].max().item<float>(), ", temperature ",
-                      input.temperature, ")");
+  return absl::StrCat(
+      "the loss of row ", row, " of ", input.rows.rows(), " is ", loss[row].item<float>(),
+      " (score of its positive ", scores.positive[row].item<float>(), ", largest of its negatives ",
+      scores.negatives[row].max().item<float>(), ", temperature ", input.temperature, ")");
 }
 
 }  // namespace torii::model

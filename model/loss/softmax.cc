@@ -12,8 +12,7 @@ namespace torii::model {
 SoftmaxLoss::SoftmaxLoss(const SoftmaxConfig& config)
     : config_(config),
       fused_(config.precision() == SoftmaxConfig::BFLOAT16 ? kernels::SoftmaxPrecision::kBfloat16
-                                                           : kernels::SoftmaxPrecision::kFloat32) {
-}
+                                                           : kernels::SoftmaxPrecision::kFloat32) {}
 
 SoftmaxProblem SoftmaxLoss::ProblemOf(const LossInput& input) const {
   LogQ log_q = LogQOf(config_, input.facts, input.positive);
@@ -46,8 +45,9 @@ std::string SoftmaxLoss::Explain(const LossInput& input) {
 }
 
 std::string SoftmaxLoss::Description() const {
-  std::string text = absl::StrCat("softmax, pairing ", SoftmaxConfig::Pairing_Name(config_.pairing()),
-                                  config_.log_q() ? ", corrected" : ", not corrected");
+  std::string text =
+      absl::StrCat("softmax, pairing ", SoftmaxConfig::Pairing_Name(config_.pairing()),
+                   config_.log_q() ? ", corrected" : ", not corrected");
   if (config_.log_q() && config_.uncorrected_size() > 0) {
     absl::StrAppend(&text, " except ", absl::StrJoin(config_.uncorrected(), " and "));
   }

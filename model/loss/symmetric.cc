@@ -90,14 +90,14 @@ class OverRows {
     if (hides_hits_) own_grad = own_grad * (1 - at::exp(rows.own) / rows.denominator);
     const at::Tensor share = shares.to(at::kFloat), own = own_grad.to(at::kFloat);
     at::Tensor q_grad = at::empty_like(q_);
-    ForEachTile([&](int64_t begin, int64_t end, const at::Tensor& scores,
-                    const at::Tensor& visible) {
-      at::Tensor grad = at::exp(scores - greatest) * visible * share;  // of the scores
-      grad.scatter_add_(1, Own(begin, end), own.slice(0, begin, end).unsqueeze(1));
-      grad /= input_.temperature;
-      q_grad.slice(0, begin, end).copy_(at::matmul(grad, input_.v));
-      result.v_grad.addmm_(grad.t(), q_.slice(0, begin, end));
-    });
+    ForEachTile(
+        [&](int64_t begin, int64_t end, const at::Tensor& scores, const at::Tensor& visible) {
+          at::Tensor grad = at::exp(scores - greatest) * visible * share;  // of the scores
+          grad.scatter_add_(1, Own(begin, end), own.slice(0, begin, end).unsqueeze(1));
+          grad /= input_.temperature;
+          q_grad.slice(0, begin, end).copy_(at::matmul(grad, input_.v));
+          result.v_grad.addmm_(grad.t(), q_.slice(0, begin, end));
+        });
     result.q_grad = SumOfQueries(input_.rows, q_grad);
     return result;
   }

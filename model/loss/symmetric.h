@@ -12,11 +12,12 @@ namespace torii::model {
 
 // Row loss: (l_n + k_n) / 2 with l_n of SoftmaxLoss and, for the row's own item p and scores s
 // divided by the temperature,
-//   k_n = -s_np + log(exp(s_np) + sum over rows m != n of all ranks that p is visible to, exp(s_mp)).
+//   k_n = -s_np + log(exp(s_np) + sum over rows m != n of all ranks that p is visible to,
+//   exp(s_mp)).
 // Pairing A: p is not visible to rows with the same item, which would be further positives of it.
 // Pairs that are excluded in the first half are so in the second. The columns of a step have to be
-// the same on all ranks, and so do its reductions: the greatest score of each column, the sum of its
-// exponentials, the sum of its rows' weights over their denominators, each [U].
+// the same on all ranks, and so do its reductions: the greatest score of each column, the sum of
+// its exponentials, the sum of its rows' weights over their denominators, each [U].
 class SymmetricLoss final : public Loss {
  public:
   explicit SymmetricLoss(const SymmetricConfig& config);

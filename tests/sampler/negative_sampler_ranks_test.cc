@@ -41,7 +41,7 @@ GlobalBatch RandomBatch(int64_t rows) {
 struct SeenByRow {
   // Of the columns: copies and expected copies, by source.
   std::map<int64_t, std::vector<double>> facts;
-  std::vector<int64_t> excluded;     // items
+  std::vector<int64_t> excluded;  // items
   int64_t positive = 0;
   std::vector<int64_t> negatives;  // items of its own, -1: none
   bool operator==(const SeenByRow&) const = default;

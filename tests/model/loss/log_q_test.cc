@@ -115,8 +115,8 @@ TEST(LogQTest, InBatchColumnsCarryLogMultiplicityMinusLogE) {
 
 // In batch 2 w, uniform 8 / 4; a source that is not corrected counts as uniform.
 TEST(LogQTest, SourcesAddUp) {
-  const ColumnFacts facts = FactsOf(
-      {{"in_batch", 2, {2, 1}, {2 * .6, 2 * .3}}, {"uniform", 8, {1, 3}, {2, 2}}}, 4);
+  const ColumnFacts facts =
+      FactsOf({{"in_batch", 2, {2, 1}, {2 * .6, 2 * .3}}, {"uniform", 8, {1, 3}, {2, 2}}}, 4);
   const auto offsets = [&](const SoftmaxConfig& config) {
     return Values(LogQOf(config, facts, Ints({0})).column_offset);
   };
@@ -134,8 +134,8 @@ TEST(LogQTest, SourcesAddUp) {
 }
 
 TEST(LogQTest, PairingBCorrectsPositivesByTheirShare) {
-  const ColumnFacts facts = FactsOf(
-      {{"in_batch", 2, {2, 1}, {2 * .6, 2 * .3}}, {"uniform", 8, {1, 3}, {2, 2}}}, 4);
+  const ColumnFacts facts =
+      FactsOf({{"in_batch", 2, {2, 1}, {2 * .6, 2 * .3}}, {"uniform", 8, {1, 3}, {2, 2}}}, 4);
   const LogQ b = LogQOf(ConfigOf(SoftmaxConfig::B), facts, Ints({0, 0, 1}));
   for (int64_t i = 0; i < 3; ++i) {
     const int64_t p = i < 2 ? 0 : 1;
@@ -163,8 +163,8 @@ TEST(LogQTest, NothingExpectedCountsAsNoCorrection) {
         LogQOf(ConfigOf(pairing), FactsOf({{"in_batch", 0, {1}, {0}}}, 2), Ints({0}));
     EXPECT_EQ(Values(alone.column_offset), (std::vector<double>{0}));
     EXPECT_EQ(Values(alone.target_offset), (std::vector<double>{0}));
-    const LogQ unseen = LogQOf(ConfigOf(pairing),
-                               FactsOf({{"in_batch", 2, {1, 2}, {2, 0}}}, 2), Ints({1, 1, 0}));
+    const LogQ unseen =
+        LogQOf(ConfigOf(pairing), FactsOf({{"in_batch", 2, {1, 2}, {2, 0}}}, 2), Ints({1, 1, 0}));
     EXPECT_NEAR(unseen.column_offset[1].item<double>(), std::log(2.0), kTolerance);
     for (const auto& t : {unseen.column_offset, unseen.positive_offset, unseen.target_offset}) {
       EXPECT_TRUE(at::isfinite(t).all().item<bool>());

@@ -54,7 +54,8 @@ inline void ExpectLossAndGradients(
   }
   const at::Tensor loss = reference(at::matmul(at::cat(of_rows), v.t()) / input.temperature);
   loss.backward();
-  EXPECT_NEAR(got.value.item<double>(), loss.item<double>(), 2e-6 * (1 + loss.abs().item<double>()));
+  EXPECT_NEAR(got.value.item<double>(), loss.item<double>(),
+              2e-6 * (1 + loss.abs().item<double>()));
   const auto expect_near = [](const at::Tensor& actual, const at::Tensor& wanted) {
     const at::Tensor expected = wanted.defined() ? wanted : at::zeros_like(actual, at::kDouble);
     ASSERT_EQ(actual.sizes(), expected.sizes());

@@ -58,9 +58,8 @@ TEST(BprLossTest, EqualsTheRowsOneByOne) {
     const LossInput input = RandomLossInput(c, 3);
     const auto got = BprLoss(BprConfig()).Finish(input, {});
     ASSERT_TRUE(got.ok());
-    ExpectLossAndGradients(input, *got, [&](const at::Tensor& scores) {
-      return SumOverRows(input, scores, BprRow);
-    });
+    ExpectLossAndGradients(
+        input, *got, [&](const at::Tensor& scores) { return SumOverRows(input, scores, BprRow); });
   }
 }
 
@@ -69,9 +68,8 @@ TEST(BceLossTest, EqualsTheRowsOneByOne) {
     const LossInput input = RandomLossInput(c, 4);
     const auto got = BceLoss(BceConfig()).Finish(input, {});
     ASSERT_TRUE(got.ok());
-    ExpectLossAndGradients(input, *got, [&](const at::Tensor& scores) {
-      return SumOverRows(input, scores, BceRow);
-    });
+    ExpectLossAndGradients(
+        input, *got, [&](const at::Tensor& scores) { return SumOverRows(input, scores, BceRow); });
   }
 }
 

@@ -54,9 +54,7 @@ inline SoftmaxProblem ToFloat(SoftmaxProblem p) {
 }
 
 // The loss of the product, in float32.
-inline SoftmaxResult Solve(const SoftmaxProblem& p) {
-  return FusedSoftmax().Compute(ToFloat(p));
-}
+inline SoftmaxResult Solve(const SoftmaxProblem& p) { return FusedSoftmax().Compute(ToFloat(p)); }
 
 // The value and both gradients by autograd over the B x U matrix.
 inline SoftmaxResult Reference(const SoftmaxProblem& p) {

@@ -64,8 +64,8 @@ at::Tensor Reference(const SymmetricConfig& config, const LossInput& input,
     at::Tensor offset = log_q.column_offset.to(at::kDouble).clone();
     offset[p] = log_q.positive_offset[n].item<double>();
     const at::Tensor row = at::where(hidden[n], minus_infinity, scores[n] + offset);
-    const at::Tensor over_columns = at::logsumexp(row, {0}) - scores[n][p] -
-                                    log_q.target_offset[n].to(at::kDouble);
+    const at::Tensor over_columns =
+        at::logsumexp(row, {0}) - scores[n][p] - log_q.target_offset[n].to(at::kDouble);
     std::vector<at::Tensor> others;
     for (int64_t m = 0; m < input.rows.rows(); ++m) {
       const bool hit = m != n && input.positive[m].item<int64_t>() == p;
@@ -85,7 +85,8 @@ SymmetricConfig ConfigOf(SoftmaxConfig::Pairing pairing) {
 }
 
 TEST(SymmetricLossTest, GivesTheGoldenLossesOfTheRows) {
-  // Users (1,0) (0,1) (1,1) (1,-1), items (1,0) (0,1) (.5,.5), positives a b a c, tau .5, hits kept.
+  // Users (1,0) (0,1) (1,1) (1,-1), items (1,0) (0,1) (.5,.5), positives a b a c, tau .5, hits
+  // kept.
   LossInput input;
   input.q = at::tensor({1.F, 0.F, 0.F, 1.F, 1.F, 1.F, 1.F, -1.F}).view({4, 2});
   input.v = at::tensor({1.F, 0.F, 0.F, 1.F, .5F, .5F}).view({3, 2});
@@ -111,9 +112,9 @@ TEST(SymmetricLossTest, EqualsTheWholeMatrix) {
                               LossCase{.begins = {0, 3, 3, 4, 6}, .columns = 4}}) {
       LossInput input = RandomLossInput(c, 7);
       const SymmetricConfig config = ConfigOf(pairing);
-      ExpectLossAndGradients(
-          input, Solve(config, {input})[0],
-          [&](const at::Tensor& scores) { return Reference(config, input, scores); });
+      ExpectLossAndGradients(input, Solve(config, {input})[0], [&](const at::Tensor& scores) {
+        return Reference(config, input, scores);
+      });
     }
   }
 }
