@@ -1,6 +1,6 @@
 // The one seam through which Torii reads and writes files. LocalFileSystem is the real one;
-// FaultFileSystem (fault_file_system.h) is its fault-injecting twin; data/uri_file_system.h puts
-// Arrow's remote file systems behind the same interface.
+// FaultFileSystem (fault_file_system.h) is its fault-injecting twin; data/read/uri_file_system.h
+// puts Arrow's remote file systems behind the same interface.
 //
 // Errors are kNoInput (missing), kCannotCreate (cannot create), kIo (everything else), and every
 // message names the path and the operation. All methods may be called from any thread.

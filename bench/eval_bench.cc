@@ -33,7 +33,7 @@
 #include "eval/rank_targets.h"
 #include "eval/top_k.h"
 #include "kernels/score.h"
-#include "launch/allocator.h"
+#include "launch/process/allocator.h"
 
 namespace torii::bench {
 namespace {

@@ -17,7 +17,7 @@
 
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
-#include "launch/allocator.h"
+#include "launch/process/allocator.h"
 #include "model/softmax_loss.h"
 
 namespace torii::bench {

@@ -19,7 +19,7 @@
 #include "base/file_system.h"
 #include "base/random.h"
 #include "base/stopwatch.h"
-#include "data/prepare.h"
+#include "data/prepare/prepare.h"
 #include "parquet/arrow/writer.h"
 
 namespace torii::data {

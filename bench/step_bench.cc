@@ -30,7 +30,7 @@
 #include "comm/in_process/rank_group.h"
 #include "comm/mpi/mpi_environment.h"
 #include "data/dataset.h"
-#include "launch/allocator.h"
+#include "launch/process/allocator.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/tensor_view.h"
 #include "trainer/train_step.h"

@@ -23,7 +23,7 @@
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
 #include "comm/in_process/rank_group.h"
-#include "launch/allocator.h"
+#include "launch/process/allocator.h"
 #include "sharding/distinct_rows.h"
 #include "sharding/table_group.h"
 #include "sharding/touched_rows.h"

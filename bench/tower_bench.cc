@@ -14,7 +14,7 @@
 
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
-#include "launch/allocator.h"
+#include "launch/process/allocator.h"
 #include "model/linear_layers.h"
 
 namespace torii::bench {

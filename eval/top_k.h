@@ -1,4 +1,4 @@
-// Exact top-K lists (for recommend and TREC runs): per-rank lists, merged. Ties: smaller item row
+// Exact top-K lists (for recommend and exports): per-rank lists, merged. Ties: smaller item row
 // first.
 #pragma once
 
@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/file_system.h"
 #include "comm/communicator.h"
 #include "eval/rank_targets.h"
 
@@ -33,15 +32,5 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
                                                           const OwnedItems& items,
                                                           const TopKRequest& request,
                                                           const QueryFunction& query);
-
-// TREC run ("user Q0 item rank score tag", score decreasing strictly with rank: the rank's
-// complement where scores tie) and qrels ("user 0 item 1").
-absl::Status WriteTrecRun(FileSystem& files, const std::string& path,
-                          std::span<const std::string> user_ids,
-                          const std::vector<std::vector<ScoredItem>>& lists,
-                          const std::function<std::string(int64_t)>& item_id);
-absl::Status WriteTrecQrels(FileSystem& files, const std::string& path, const HeldOut& held_out,
-                            const std::function<std::string(int64_t)>& user_id,
-                            const std::function<std::string(int64_t)>& item_id);
 
 }  // namespace torii::eval

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "launch/allocator.h"
-#include "launch/program.h"
+#include "launch/command/program.h"
+#include "launch/process/allocator.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include "arrow/io/file.h"
 #include "base/file_system.h"
 #include "data/dataset.h"
-#include "data/prepare.h"
+#include "data/prepare/prepare.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "parquet/arrow/writer.h"

@@ -1,0 +1,74 @@
+// The passes of one preparation, from raw files to the arrays in a folder.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "data/prepare/core_filter.h"
+#include "data/prepare/id_map.h"
+#include "data/prepare/interaction_reader.h"
+#include "data/prepare/part_writer.h"
+#include "data/prepare/side_table.h"
+#include "data/prepare/side_writer.h"
+#include "data/prepare/source_digest.h"
+#include "data/prepare/split_rule.h"
+#include "data/prepared.pb.h"
+
+namespace torii::data {
+
+// Used once, by one thread (which starts others).
+class Preparation {
+ public:
+  // All borrowed. `folder` and `scratch` exist.
+  Preparation(FileSystem& files, const DataConfig& config, const DataInputs& inputs,
+              std::string folder, std::string scratch, bool verbose);
+
+  // Writes every array. The result lacks source_digest and config.
+  absl::StatusOr<PreparedDataset> Run();
+
+ private:
+  struct SideState {
+    SideTableOptions options;
+    std::optional<IdMap> ids;
+    SideTable table;
+    std::vector<int64_t> train_counts;  // [codes]
+    std::vector<int32_t> order;         // [rows] code of each row
+  };
+
+  // The steps of Run, in order.
+  absl::Status ReadSides();
+  absl::Status ReadAllInteractions();
+  absl::Status FilterAndSplit();
+  absl::Status SortAndWriteParts();
+  absl::Status WriteItems();
+  absl::Status WriteSides();
+
+  absl::Status ReadSide(const SideFile& config, const std::vector<InputFile>& inputs,
+                        SideState* side);
+  IdPolicy PolicyOf(bool has_file, const SideFile& config, const std::string& field) const;
+  absl::Status CountParts();
+  absl::Status WriteSideArrays(const SideState& state, Side* side);
+  void Add(const std::vector<PreparedFile>& written);
+
+  FileSystem& files_;
+  const DataConfig& config_;
+  const DataInputs& inputs_;
+  const std::string folder_;
+  const std::string scratch_;
+  const bool verbose_;
+
+  SideState users_;
+  SideState items_;
+  InteractionSpill spill_;
+  InteractionCounts counts_;
+  Kept kept_;
+  SplitRule rule_;
+  PartOptions parts_;
+  PreparedDataset result_;
+};
+
+}  // namespace torii::data

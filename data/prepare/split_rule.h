@@ -1,0 +1,67 @@
+// Which of a user's interactions are held out.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "data/data.pb.h"
+#include "data/prepare/core_filter.h"
+#include "data/prepare/interaction_spill.h"
+#include "data/read/time_column.h"
+
+namespace torii::data {
+
+struct PartSizes {
+  int64_t of_part[kNumParts] = {0, 0, 0};
+};
+
+// The rule of `config`, with the moments of a global time split resolved. Immutable.
+class SplitRule {
+ public:
+  static absl::StatusOr<SplitRule> Make(const DataConfig& config, const InteractionSpill& spill,
+                                        const Kept& kept, TimeKind time_kind);
+
+  // Does a row's part follow from the row alone (time splits, files), not from its place among the
+  // user's?
+  bool by_row() const { return kind_ == Kind::kFiles || kind_ == Kind::kTime; }
+  // by_row: the part of a row.
+  Part PartOf(const Interaction& row) const {
+    if (kind_ == Kind::kFiles || row.part != Part::kTrain) {
+      return row.part;
+    }
+    return row.time < valid_from_ ? Part::kTrain
+                                  : (row.time < test_from_ ? Part::kValid : Part::kTest);
+  }
+  // Not by_row: how `n` rows of one user (of the files to split) are divided.
+  PartSizes SizesFor(int64_t n) const;
+  // Sets the parts of one user's rows, sorted by time; rows that come from test or valid files keep
+  // theirs.
+  void Assign(std::span<Interaction> rows) const;
+
+ private:
+  enum class Kind { kFiles, kTime, kLastK, kLastFraction, kRandom };
+  int64_t HeldOut(int64_t n) const;
+  absl::Status FindMoments(const Split& split, const InteractionSpill& spill, const Kept& kept,
+                           TimeKind time_kind);
+  void AssignAtRandom(std::span<Interaction> rows) const;
+
+  Kind kind_ = Kind::kFiles;
+  int64_t last_k_ = 0;
+  double fraction_ = 0;
+  bool valid_ = false;
+  uint64_t seed_ = 0;
+  int64_t valid_from_ = std::numeric_limits<int64_t>::max();
+  int64_t test_from_ = std::numeric_limits<int64_t>::max();
+};
+
+// floor(fraction * n) as people mean it: 0.29 of 100 is 29.
+int64_t FractionOf(double fraction, int64_t n);
+
+// The time at place `index` (from 0) among the sorted times of the kept training rows that are
+// below `limit`. Four passes, 64 Ki counters.
+absl::StatusOr<int64_t> TimeAt(const InteractionSpill& spill, const Kept& kept, int64_t limit,
+                               int64_t index);
+
+}  // namespace torii::data

@@ -1,0 +1,64 @@
+// Reads chosen columns of tables, one chunk of rows at a time, in the order of files and rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "arrow/type_fwd.h"
+#include "base/file_system.h"
+#include "data/read/input_files.h"
+
+namespace torii::data {
+
+struct TableChunk {
+  std::shared_ptr<const std::string> file;             // the file these rows come from
+  std::vector<std::shared_ptr<arrow::Array>> columns;  // as asked for; CSV and TSV: always text
+  int64_t rows = 0;
+  // Number of the first row in its file, as messages count: Parquet from 1; CSV and TSV from 2,
+  // because the header is record 1 (empty lines do not count, a quoted value over several lines is
+  // one record).
+  int64_t first_row = 1;
+};
+
+// Used by one thread at a time.
+class TableReader {
+ public:
+  virtual ~TableReader() = default;
+  // The next chunk, with at least one row; nullopt at the end. Errors name file and row or row
+  // group.
+  virtual absl::StatusOr<std::optional<TableChunk>> Next() = 0;
+};
+
+// `columns`: names, all of which must be there (else kData with the names that are, and "did you
+// mean"). `files` is borrowed.
+absl::StatusOr<std::unique_ptr<TableReader>> OpenTable(FileSystem& files, const InputFile& input,
+                                                       std::span<const std::string> columns);
+// The parts of OpenTable.
+absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, const InputFile& input,
+                                                         std::span<const std::string> columns);
+absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
+    FileSystem& files, const InputFile& input, std::span<const std::string> columns);
+
+// The `columns` of a batch that was read from `file`, whose first row is *next_row; moves that on.
+TableChunk TakeChunk(std::shared_ptr<const std::string> file, const arrow::RecordBatch& batch,
+                     std::span<const std::string> columns, int64_t* next_row);
+
+// All of `inputs` one after the other. Nothing is opened before the first Next().
+std::unique_ptr<TableReader> ConcatenateTables(FileSystem& files, std::vector<InputFile> inputs,
+                                               std::vector<std::string> columns);
+
+// Reads ahead in a thread of its own, at most `ahead` chunks.
+std::unique_ptr<TableReader> ReadAhead(std::unique_ptr<TableReader> reader, int ahead);
+
+// Places of `columns` in `available`, or the error for the first that is not there or is there
+// twice.
+absl::StatusOr<std::vector<int>> FindColumns(const std::string& path,
+                                             std::span<const std::string> columns,
+                                             const std::vector<std::string>& available);
+
+}  // namespace torii::data

@@ -1,0 +1,271 @@
+#include "exports/export_model.h"
+
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "base/exit_code.h"
+#include "base/failpoint.h"
+#include "base/split_evenly.h"
+#include "base/status_macros.h"
+#include "exports/json_text.h"
+#include "nlohmann/json.hpp"
+#include "trainer/checkpoint.h"
+#include "trainer/evaluate_model.h"
+
+namespace torii::exports {
+namespace {
+
+constexpr int64_t kBlockRows = 65536;
+constexpr char kDescription[] = "export.json";
+
+// Rows of every rank -> all rows on rank 0, in rank order. Collective.
+absl::StatusOr<at::Tensor> ToRankZero(comm::Communicator& comm, const at::Tensor& mine) {
+  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, comm::AllGatherValue(comm, mine.size(0)));
+  std::vector<int64_t> send(rows.size(), 0);
+  send[0] = mine.size(0);
+  const std::vector<int64_t> nothing(rows.size(), 0);
+  return comm.AllToAllV(mine.contiguous(), send, comm.rank() == 0 ? rows : nothing);
+}
+
+// One side of the model: its files, filled block by block. Lives on rank 0.
+class SideFiles {
+ public:
+  // name: "item" or "user".
+  SideFiles(FileSystem& files, std::string folder, std::string name, const data::Features& side,
+            bool titles, int64_t dim)
+      : files_(files),
+        folder_(std::move(folder)),
+        name_(std::move(name)),
+        side_(side),
+        shape_{dim, side.has_integer_ids(), titles} {}
+
+  absl::Status Open() {
+    TORII_ASSIGN_OR_RETURN(vectors_, DigestedFile::Create(files_, folder_, name_ + "_vectors.npy"));
+    const int64_t shape[] = {side_.rows(), shape_.dim};
+    const std::string header = NpyHeader("<f4", shape);
+    TORII_RETURN_IF_ERROR(vectors_->Append(header));
+    TORII_ASSIGN_OR_RETURN(table_,
+                           VectorTable::Create(files_, folder_, name_ + "s.parquet", shape_));
+    return absl::OkStatus();
+  }
+
+  // vectors: [n, dim] of the rows from `begin` on.
+  absl::Status Append(int64_t begin, const at::Tensor& vectors) {
+    const auto* floats = vectors.data_ptr<float>();
+    const int64_t n = vectors.size(0);
+    if (!at::isfinite(vectors).all().item<bool>()) {
+      return DivergedError(absl::StrCat("a vector of ", name_, " rows ", begin, " to ",
+                                        begin + n - 1, " is not finite; nothing is exported"));
+    }
+    TORII_RETURN_IF_ERROR(
+        vectors_->Append(floats, n * shape_.dim * static_cast<int64_t>(sizeof(float))));
+    IdBlock ids;
+    for (int64_t row = begin; row < begin + n; ++row) {
+      if (shape_.integer_ids) {
+        ids.integers.push_back(side_.IntegerId(row));
+      } else {
+        ids.texts.push_back(side_.Id(row));
+      }
+      if (shape_.titles) ids.titles.push_back(side_.Title(row));
+    }
+    TORII_RETURN_IF_ERROR(table_->Append(ids, {floats, static_cast<size_t>(n * shape_.dim)}));
+    integers_.insert(integers_.end(), ids.integers.begin(), ids.integers.end());
+    texts_.insert(texts_.end(), ids.texts.begin(), ids.texts.end());
+    return absl::OkStatus();
+  }
+
+  absl::Status Close(std::vector<ExportedFile>* written) {
+    TORII_ASSIGN_OR_RETURN(written->emplace_back(), vectors_->Finish());
+    const std::string ids = name_ + "_ids.npy";
+    TORII_ASSIGN_OR_RETURN(written->emplace_back(),
+                           shape_.integer_ids ? WriteIntegerIds(files_, folder_, ids, integers_)
+                                              : WriteTextIds(files_, folder_, ids, texts_));
+    TORII_ASSIGN_OR_RETURN(written->emplace_back(), table_->Close());
+    return absl::OkStatus();
+  }
+
+ private:
+  FileSystem& files_;
+  std::string folder_, name_;
+  const data::Features& side_;
+  VectorTableShape shape_;
+  std::shared_ptr<DigestedFile> vectors_;
+  std::unique_ptr<VectorTable> table_;
+  std::vector<int64_t> integers_;
+  std::vector<std::string> texts_;
+};
+
+// The vectors [n, D] of the rows [begin, end), on rank 0. Collective.
+using BlockFunction = std::function<absl::StatusOr<at::Tensor>(int64_t begin, int64_t end)>;
+
+// Collective; `side` is null on ranks but 0.
+absl::Status WriteSide(comm::Communicator& comm, int64_t rows, SideFiles* side,
+                       const BlockFunction& block, std::vector<ExportedFile>* written) {
+  TORII_RETURN_IF_ERROR(
+      comm::AgreeOnStatus(comm, side == nullptr ? absl::OkStatus() : side->Open()));
+  for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
+    TORII_ASSIGN_OR_RETURN(const at::Tensor vectors,
+                           block(begin, std::min(begin + kBlockRows, rows)));
+    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
+        comm, side == nullptr ? absl::OkStatus() : side->Append(begin, vectors)));
+  }
+  return comm::AgreeOnStatus(comm, side == nullptr ? absl::OkStatus() : side->Close(written));
+}
+
+absl::Status WriteItems(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
+                        const std::string& folder, std::vector<ExportedFile>* written) {
+  comm::Communicator& comm = towers.comm();
+  const data::Features& items = towers.dataset().items();
+  TORII_ASSIGN_OR_RETURN(const at::Tensor owned, towers.AllOwnedItems(batch));
+  SideFiles side(files, folder, "item", items, towers.dataset().meta().items().has_titles(),
+                 owned.size(1));
+  return WriteSide(
+      comm, items.rows(), comm.rank() == 0 ? &side : nullptr,
+      [&](int64_t begin, int64_t end) { return GatherRows(comm, owned, begin, end); }, written);
+}
+
+absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
+                        const std::string& folder, std::vector<ExportedFile>* written) {
+  comm::Communicator& comm = towers.comm();
+  const data::Features& users = towers.dataset().users();
+  SideFiles side(files, folder, "user", users, towers.dataset().meta().users().has_titles(),
+                 towers.net().config().dim());
+  const auto block = [&](int64_t begin, int64_t end) -> absl::StatusOr<at::Tensor> {
+    std::vector<at::Tensor> parts;
+    for (int64_t from = begin; from < end; from += batch) {
+      const Range mine = SplitEvenly(std::min(batch, end - from), comm.world_size(), comm.rank());
+      std::vector<int64_t> rows(static_cast<size_t>(mine.size()));
+      for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i] = from + mine.begin + static_cast<int64_t>(i);
+      }
+      TORII_ASSIGN_OR_RETURN(const at::Tensor vectors,
+                             trainer::UserVectors(towers, rows, /*with_valid_history=*/true));
+      TORII_ASSIGN_OR_RETURN(parts.emplace_back(), ToRankZero(comm, vectors.detach()));
+    }
+    return at::cat(parts);
+  };
+  return WriteSide(comm, users.rows(), comm.rank() == 0 ? &side : nullptr, block, written);
+}
+
+absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
+                              const ModelSource& source, const std::string& folder,
+                              const std::vector<ExportedFile>& written) {
+  TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
+  const model::ModelConfig& config = towers.net().config();
+  const data::Dataset& dataset = towers.dataset();
+  nlohmann::ordered_json json;
+  json["format"] = "torii-export";
+  json["version"] = 1;
+  json["dim"] = config.dim();
+  json["dtype"] = "float32";
+  json["metric"] = "inner_product";
+  json["normalised"] = config.normalize();
+  json["temperature"] = config.temperature();
+  json["items"] = dataset.items().rows();
+  json["users"] = dataset.users().rows();
+  json["checkpoint"] = source.checkpoint;
+  json["step"] = source.step;
+  for (const auto& [name, digest] : digests) {
+    if (name == "total") json["model_digest"] = digest;
+  }
+  json["data_digest"] = dataset.digest();
+  json["files"] = nlohmann::ordered_json::array();
+  for (const ExportedFile& file : written) {
+    json["files"].push_back({{"name", file.name}, {"size", file.size}, {"digest", file.digest}});
+  }
+  return WriteFileAtomically(files, JoinPath(folder, kDescription), IndentedJson(json));
+}
+
+// What is at `out` may be replaced: nothing, an empty folder, or an export.
+absl::Status CheckReplaceable(FileSystem& files, const std::string& out) {
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(out));
+  if (!info.exists) return absl::OkStatus();
+  if (info.is_directory) {
+    TORII_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(out));
+    if (names.empty() || std::count(names.begin(), names.end(), kDescription) > 0) {
+      return absl::OkStatus();
+    }
+  }
+  return CannotCreateError(absl::StrCat(out, ": is there and is no export (", kDescription,
+                                        " is missing); choose another --out"));
+}
+
+absl::Status PutInPlace(FileSystem& files, const std::string& folder, const std::string& out) {
+  TORII_FAILPOINT("export.before_rename");
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(out));
+  if (!info.exists) return files.Rename(folder, out);
+  const std::string old = folder + ".old";
+  TORII_RETURN_IF_ERROR(files.Rename(out, old));
+  const absl::Status placed = files.Rename(folder, out);
+  if (!placed.ok()) {
+    files.Rename(old, out).IgnoreError();  // the former export back; the first error is told
+    return placed;
+  }
+  return files.RemoveAll(old);
+}
+
+absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelSource& source,
+                      int64_t batch, const std::string& folder,
+                      std::vector<ExportedFile>* written) {
+  comm::Communicator& comm = towers.comm();
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
+      comm, comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
+  TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
+  TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
+  return comm::AgreeOnStatus(comm, comm.rank() == 0
+                                       ? WriteDescription(files, towers, source, folder, *written)
+                                       : absl::OkStatus());
+}
+
+}  // namespace
+
+absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const at::Tensor& local,
+                                      int64_t begin, int64_t end) {
+  const int world = comm.world_size();
+  const int64_t first = OwnedRows(begin, comm.rank(), world);  // of mine, how many lie before
+  const int64_t last = OwnedRows(end, comm.rank(), world);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor gathered,
+                         ToRankZero(comm, local.slice(0, first, last).detach()));
+  if (comm.rank() != 0) return gathered;
+  at::Tensor ordered = at::empty({end - begin, local.size(1)}, local.options());
+  int64_t at_row = 0;
+  for (int rank = 0; rank < world; ++rank) {
+    const int64_t from = OwnedRows(begin, rank, world);
+    const int64_t n = OwnedRows(end, rank, world) - from;
+    if (n == 0) continue;
+    const int64_t offset = from * world + rank - begin;
+    ordered.slice(0, offset, end - begin, world).copy_(gathered.slice(0, at_row, at_row + n));
+    at_row += n;
+  }
+  return ordered;
+}
+
+absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,
+                                                      const ModelSource& source,
+                                                      const ExportOptions& options) {
+  comm::Communicator& comm = towers.comm();
+  const std::string& out = options.out;
+  const bool leads = comm.rank() == 0;
+  TORII_RETURN_IF_ERROR(
+      comm::AgreeOnStatus(comm, leads ? CheckReplaceable(files, out) : absl::OkStatus()));
+  const std::string folder = absl::StrCat(out, ".tmp-", ::getpid());
+  std::vector<ExportedFile> written;
+  const absl::Status exported =
+      WriteAll(files, towers, source, options.embed_batch, folder, &written);
+  if (!leads) {
+    TORII_RETURN_IF_ERROR(exported);
+    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, absl::OkStatus()));
+    return written;
+  }
+  const absl::Status placed = exported.ok() ? PutInPlace(files, folder, out) : exported;
+  if (!placed.ok()) files.RemoveAll(folder).IgnoreError();  // the first error is the one to tell
+  TORII_RETURN_IF_ERROR(exported);
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, placed));
+  return written;
+}
+
+}  // namespace torii::exports

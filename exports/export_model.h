@@ -1,0 +1,40 @@
+// Vectors of all items and users of a trained model as files that numpy, pandas and vector
+// databases read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "exports/export_files.h"
+#include "trainer/two_tower.h"
+
+namespace torii::exports {
+
+// Where the weights of a model come from, for export.json.
+struct ModelSource {
+  std::string checkpoint;  // its path
+  int64_t step = 0;        // after which it was written
+};
+
+struct ExportOptions {
+  std::string out;             // the folder
+  int64_t embed_batch = 4096;  // vectors computed at a time, over all ranks
+};
+
+// Writes item_vectors.npy, item_ids.npy, items.parquet, the same for users, and export.json into a
+// folder beside `out`, and renames it when complete. A former export there is replaced; any other
+// folder is refused (kCannotCreate). Rank 0 writes; no rank holds more than its own vectors and one
+// block. Collective.
+absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,
+                                                      const ModelSource& source,
+                                                      const ExportOptions& options);
+
+// The rows [begin, end) of a table of which rank r holds rows r, r + W, ... (local[i] is row rank +
+// i * W), in row order, on rank 0; an empty tensor elsewhere. Collective.
+absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const at::Tensor& local,
+                                      int64_t begin, int64_t end);
+
+}  // namespace torii::exports

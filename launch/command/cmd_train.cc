@@ -1,0 +1,194 @@
+// torii train: prepares if needed, trains, evaluates the best checkpoint.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/exit_code.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "exports/json_text.h"
+#include "launch/command/command.h"
+#include "launch/command/describe.h"
+#include "launch/command/output.h"
+#include "launch/process/cores.h"
+#include "launch/run/dataset_on_ranks.h"
+#include "launch/run/run_folder.h"
+#include "launch/run/trained_model.h"
+#include "trainer/evaluate_model.h"
+#include "trainer/train_loop.h"
+
+namespace torii::launch {
+namespace {
+
+// What `torii train` was asked for; the same on all ranks.
+struct TrainJob {
+  RunConfig config;
+  trainer::Resume resume = trainer::Resume::kAuto;
+  trainer::ProfileOptions profile;
+  bool json = false;
+  std::string command_line, launcher;
+  const std::atomic<bool>* stop = nullptr;
+  Runtime* runtime = nullptr;
+};
+
+// Evaluates the best checkpoint and prints the table. Collective.
+absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data::Dataset& dataset,
+                        const TrainJob& job, const trainer::TrainSummary& summary) {
+  const RunConfig& config = job.config;
+  nlohmann::ordered_json json = {{"checkpoint", summary.best_checkpoint},
+                                 {"step", summary.progress.step},
+                                 {"last_loss", summary.last_loss},
+                                 {"train_seconds", summary.train_seconds}};
+  std::string text = absl::StrCat("best checkpoint: ", summary.best_checkpoint, "\n");
+  if (dataset.test().size() > 0 || dataset.valid().size() > 0) {
+    TORII_ASSIGN_OR_RETURN(
+        const std::unique_ptr<trainer::TwoTower> towers,
+        trainer::TwoTower::Create(comm, dataset, {config.model(), config.tables(), config.seed()}));
+    TORII_RETURN_IF_ERROR(LoadWeights(files, comm, summary.best_checkpoint, *towers).status());
+    TORII_ASSIGN_OR_RETURN(
+        const trainer::Evaluation evaluation,
+        trainer::EvaluateModel(*towers, config.eval(), config.train().embed_batch()));
+    json.update(EvaluationJson(evaluation));
+    absl::StrAppend(&text, DescribeEvaluation(evaluation));
+  }
+  absl::Status printed;
+  if (comm.rank() == 0) printed = Print(job.json ? exports::IndentedJson(json) : text);
+  return comm::AgreeOnStatus(comm, printed);
+}
+
+// Tells the run folder how far the run is; `folder` is null on ranks but 0.
+absl::Status EnterPhase(comm::Communicator& comm, RunFolder* folder, const std::string& phase) {
+  return comm::AgreeOnStatus(comm, folder == nullptr ? absl::OkStatus() : folder->SetPhase(phase));
+}
+
+absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& job,
+                   RunFolder* folder) {
+  const RunConfig& config = job.config;
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "prepare"));
+  TORII_RETURN_IF_ERROR(PrepareOnce(files, comm, config.data()));
+  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
+                         OpenDataset(files, comm, config.data().prepared_dir()));
+
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "train"));
+  trainer::TrainRun run;
+  run.run_dir = config.run_dir();
+  run.seed = config.seed();
+  run.model = config.model();
+  run.tables = config.tables();
+  run.sampler = config.sampler();
+  run.train = config.train();
+  run.eval = config.eval();
+  run.resolved_config = PrintConfig(config);
+  run.resume = job.resume;
+  run.profile = job.profile;
+  run.stop = job.stop;
+  TORII_ASSIGN_OR_RETURN(const trainer::TrainSummary summary,
+                         trainer::RunTraining(files, comm, *dataset, run));
+
+  TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "evaluate"));
+  return ReportBest(files, comm, *dataset, job, summary);
+}
+
+// Steps in the newest checkpoint, 0 if there is none.
+int64_t SavedStep(FileSystem& files, const std::string& run_dir) {
+  const auto newest = trainer::NewestCheckpoint(files, JoinPath(run_dir, "checkpoints"));
+  if (!newest.ok() || !newest->has_value()) return 0;
+  const auto info = trainer::ReadCheckpointInfo(files, **newest, /*verify_content=*/false);
+  return info.ok() ? info->progress.step : 0;
+}
+
+// One rank's way through the job, with the run folder opened before and closed after.
+absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const TrainJob& job) {
+  const std::string& run_dir = job.config.run_dir();
+  std::unique_ptr<RunFolder> folder;
+  absl::Status opened;
+  if (comm.rank() == 0) {
+    absl::StatusOr<std::unique_ptr<RunFolder>> made =
+        RunFolder::Open(files, run_dir,
+                        {.command_line = job.command_line,
+                         .resolved_config = PrintConfig(job.config),
+                         .world_size = comm.world_size(),
+                         .launcher = job.launcher});
+    opened = made.status();
+    if (made.ok()) folder = std::move(made).value();
+  }
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
+  if (job.runtime->under_mpi()) {
+    job.runtime->BeforeAbort([run_dir](const absl::Status& failure) {
+      RecordFailure(LocalFiles(), run_dir, failure).IgnoreError();  // the failure itself is told
+    });
+  }
+  SetLogFile(comm.rank(), RankLogPath(run_dir, comm.rank()));
+  if (comm.rank() == 0) {
+    TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
+               comm.world_size() == 1 ? " rank of " : " ranks of ", IntraOpThreads(),
+               IntraOpThreads() == 1 ? " thread" : " threads", ", host ", HostName(), ", ",
+               AllowedCores().size(), " cores for this one)");
+  }
+  const absl::Status trained =
+      CatchExceptions([&] { return Train(files, comm, job, folder.get()); });
+  if (folder != nullptr) {
+    const absl::Status written = folder->SetEnd(trained, SavedStep(files, run_dir));
+    if (!written.ok()) TORII_WARNING("STATUS.json: ", written.message());
+  }
+  if (!trained.ok()) TORII_DEBUG(ErrorLine(trained));
+  SetLogFile(comm.rank(), "");
+  return trained;
+}
+
+class TrainCommand final : public Command {
+ public:
+  CommandText text() const final {
+    return {"train", "Train a model: prepare, train, evaluate, keep the best checkpoint.",
+            "Prepares the data if that was not done, trains the two towers, evaluates them as it "
+            "goes, and ends with the exact ranking metrics of the best checkpoint beside those of "
+            "the popularity ranking. The same command runs on one process, on threads (--ranks) "
+            "and under mpirun or srun; the number of ranks does not change the model. A run "
+            "folder that has checkpoints is continued. SIGTERM, SIGUSR1 or Ctrl-C write a "
+            "checkpoint and end with 75: run the same command again to go on.",
+            "torii train --config my.txtpb --run-dir runs/first\n"
+            "mpirun -np 8 torii train --config my.txtpb --set train.epochs=20\n"
+            "torii train --config my.txtpb --ranks 4"};
+  }
+  void Declare(FlagSet& flags) final {
+    config_.Declare(flags);
+    ranks_.Declare(flags);
+    flags.AddText("resume", &resume_, "auto|never",
+                  "auto (default): go on from the newest checkpoint of the run folder. never: "
+                  "remove its checkpoints and start afresh.");
+    flags.AddText("profile", &profile_.path, "FILE",
+                  "Write what each rank and thread did in some steps, for chrome://tracing or "
+                  "ui.perfetto.dev.");
+    flags.AddInteger("profile-steps", &profile_.steps, 1,
+                     "Steps in the profile, after 20 others where there are as many. Default: 10.");
+    flags.AddSwitch("json", &json_, "Print the final metrics as JSON.");
+  }
+  absl::StatusOr<int> Run(const CommandContext& context) final {
+    if (resume_ != "auto" && resume_ != "never") {
+      return UsageError(absl::StrCat("--resume: '", resume_, "' is neither auto nor never"));
+    }
+    TrainJob job;
+    TORII_ASSIGN_OR_RETURN(job.config, config_.Load(context.files));
+    job.resume = resume_ == "never" ? trainer::Resume::kNever : trainer::Resume::kAuto;
+    job.profile = profile_;
+    job.json = json_;
+    job.command_line = context.command_line;
+    job.launcher = context.runtime.Launcher();
+    job.stop = context.runtime.StopOnSignals();
+    job.runtime = &context.runtime;
+    TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
+        ranks_, [&](comm::Communicator& comm) { return TrainOnRank(context.files, comm, job); }));
+    return 0;
+  }
+
+ private:
+  ConfigFlags config_;
+  RankOptions ranks_;
+  std::string resume_ = "auto";
+  trainer::ProfileOptions profile_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeTrainCommand() { return std::make_unique<TrainCommand>(); }
+
+}  // namespace torii::launch

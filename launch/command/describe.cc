@@ -1,0 +1,130 @@
+#include "launch/command/describe.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "data/prepared_layout.h"
+
+namespace torii::launch {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string KindText(const data::PreparedFeature& feature) {
+  switch (feature.kind()) {
+    case data::PreparedFeature::BAG:
+      return absl::StrCat("lists of values, ", feature.rows(), " embedding rows");
+    case data::PreparedFeature::SINGLE:
+      return absl::StrCat("one value, ", feature.rows(), " embedding rows");
+    case data::PreparedFeature::DENSE:
+      return absl::StrCat(feature.vector() ? "vector of " : "numbers, ", feature.width(),
+                          feature.width() == 1 ? " float" : " floats");
+  }
+  return "";
+}
+
+std::string DescribeSide(const std::string& name, const data::Side& side) {
+  std::string out = absl::StrFormat(
+      "%-14s%d (%s ids%s)\n", name, side.rows(),
+      side.id_type() == data::INTEGER ? "integer" : "text",
+      side.cold_rows() > 0 ? absl::StrFormat(", %d without training interactions", side.cold_rows())
+                           : std::string());
+  for (const data::PreparedFeature& feature : side.feature()) {
+    absl::StrAppendFormat(&out, "  %-20s %s%s\n", feature.name(), KindText(feature),
+                          feature.missing() > 0
+                              ? absl::StrFormat(", missing in %d", feature.missing())
+                              : std::string());
+  }
+  return out;
+}
+
+Json SideJson(const data::Side& side) {
+  Json json;
+  json["rows"] = side.rows();
+  json["id_type"] = data::IdType_Name(side.id_type());
+  json["cold_rows"] = side.cold_rows();
+  json["features"] = Json::array();
+  for (const data::PreparedFeature& feature : side.feature()) {
+    json["features"].push_back({{"name", feature.name()},
+                                {"kind", data::PreparedFeature::Kind_Name(feature.kind())},
+                                {"rows", feature.rows()},
+                                {"width", feature.width()},
+                                {"missing", feature.missing()}});
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string DescribeDataset(const std::string& folder, const data::PreparedDataset& dataset) {
+  std::string out = absl::StrFormat("%-14s%s\n", "prepared", folder);
+  absl::StrAppendFormat(&out, "%-14s%d training, %d validation, %d test", "interactions",
+                        dataset.train_rows(), dataset.valid_rows(), dataset.test_rows());
+  absl::StrAppendFormat(&out, " (%d read, %d dropped by rating, %d by filters)\n",
+                        dataset.read_rows(), dataset.dropped_by_rating(),
+                        dataset.dropped_by_filters());
+  absl::StrAppend(&out, DescribeSide("users", dataset.users()),
+                  DescribeSide("items", dataset.items()));
+  absl::StrAppendFormat(&out, "%-14s%s\n", "digest", data::PreparedContentDigest(dataset));
+  return out;
+}
+
+Json DatasetJson(const std::string& folder, const data::PreparedDataset& dataset) {
+  Json json;
+  json["prepared_dir"] = folder;
+  json["train_rows"] = dataset.train_rows();
+  json["valid_rows"] = dataset.valid_rows();
+  json["test_rows"] = dataset.test_rows();
+  json["read_rows"] = dataset.read_rows();
+  json["dropped_by_rating"] = dataset.dropped_by_rating();
+  json["dropped_by_filters"] = dataset.dropped_by_filters();
+  json["users"] = SideJson(dataset.users());
+  json["items"] = SideJson(dataset.items());
+  json["digest"] = data::PreparedContentDigest(dataset);
+  return json;
+}
+
+std::string DescribeCheckpoint(const trainer::CheckpointInfo& info) {
+  const trainer::Progress& progress = info.progress;
+  std::string out = absl::StrFormat("%-14s%s\n", "checkpoint", info.path);
+  absl::StrAppendFormat(&out, "%-14s%d (epoch %d, step %d in it, %d rows seen)\n", "step",
+                        progress.step, progress.epoch, progress.step_in_epoch, progress.rows_seen);
+  if (progress.best_step >= 0) {
+    absl::StrAppendFormat(&out, "%-14s%.6f at step %d\n", "best metric", progress.best_metric,
+                          progress.best_step);
+  }
+  absl::StrAppendFormat(&out, "%-14s%d\n%-14s%s\n", "written by", info.world_size, "data digest",
+                        info.data_digest);
+  return out;
+}
+
+Json CheckpointJson(const trainer::CheckpointInfo& info) {
+  Json json;
+  json["checkpoint"] = info.path;
+  json["step"] = info.progress.step;
+  json["epoch"] = info.progress.epoch;
+  json["step_in_epoch"] = info.progress.step_in_epoch;
+  json["rows_seen"] = info.progress.rows_seen;
+  json["best_metric"] = info.progress.best_step >= 0 ? Json(info.progress.best_metric) : nullptr;
+  json["best_step"] = info.progress.best_step;
+  json["world_size"] = info.world_size;
+  json["data_digest"] = info.data_digest;
+  return json;
+}
+
+std::string DescribeEvaluation(const trainer::Evaluation& evaluation) {
+  return absl::StrCat("on the ", evaluation.part, " part\n",
+                      eval::FormatTable(evaluation.model, evaluation.popularity, evaluation.ks));
+}
+
+Json EvaluationJson(const trainer::Evaluation& evaluation) {
+  Json json;
+  json["part"] = evaluation.part;
+  json["users"] = evaluation.model.users;
+  json["targets"] = evaluation.model.targets;
+  json["k"] = evaluation.ks;
+  json["model"] = evaluation.model.values;
+  json["popularity"] = evaluation.popularity.values;
+  return json;
+}
+
+}  // namespace torii::launch

@@ -1,0 +1,161 @@
+#include "launch/run/run_folder.h"
+
+#include <unistd.h>
+
+#include <ctime>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/exit_code.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "exports/json_text.h"
+#include "launch/process/cores.h"
+#include "launch/process/version.h"
+#include "nlohmann/json.hpp"
+
+extern char** environ;
+
+namespace torii::launch {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// The JSON object in a file, null if there is none that can be read.
+Json ReadObject(FileSystem& files, const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(files, path);
+  if (!text.ok()) return nullptr;
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : Json(nullptr);
+}
+
+// "restarts" of an earlier STATUS.json plus one, 0 if there is none that can be read.
+int64_t CountRestart(FileSystem& files, const std::string& path) {
+  const Json before = ReadObject(files, path);
+  if (!before.is_object() || !before.contains("restarts")) return 0;
+  return before["restarts"].is_number_integer() ? before["restarts"].get<int64_t>() + 1 : 0;
+}
+
+}  // namespace
+
+std::string RankLogPath(const std::string& run_dir, int rank) {
+  return JoinPath(JoinPath(run_dir, "logs"), absl::StrFormat("rank-%04d.log", rank));
+}
+
+std::vector<std::string> Environment() {
+  std::vector<std::string> out;
+  for (char** variable = environ; *variable != nullptr; ++variable) out.emplace_back(*variable);
+  return out;
+}
+
+std::map<std::string, std::string> KeptVariables(const std::vector<std::string>& environment) {
+  std::map<std::string, std::string> kept;
+  for (const std::string& variable : environment) {
+    const size_t equals = variable.find('=');
+    if (equals == std::string::npos) continue;
+    const std::string name = variable.substr(0, equals);
+    bool keep = name == "LANG" || name == "LD_LIBRARY_PATH" || name == "LD_PRELOAD";
+    for (const char* prefix : {"OMPI_", "SLURM_", "OMP_", "TORII_", "PMIX_", "UCX_", "MKL_",
+                               "NCCL_", "CUDA_", "LC_", "GOMP_"}) {
+      keep = keep || name.starts_with(prefix);
+    }
+    if (!keep) continue;
+    kept[name] = variable.substr(equals + 1);
+    const std::string upper = absl::AsciiStrToUpper(name);
+    for (const char* secret : {"KEY", "TOKEN", "SECRET", "PASS"}) {
+      if (upper.find(secret) != std::string::npos) kept[name] = "(redacted)";
+    }
+  }
+  return kept;
+}
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(FileSystem& files,
+                                                           const std::string& path,
+                                                           const RunIdentity& identity) {
+  TORII_RETURN_IF_ERROR(files.MakeDirectories(JoinPath(path, "logs")));
+  std::unique_ptr<RunFolder> folder(new RunFolder(files, path));
+  TORII_ASSIGN_OR_RETURN(folder->lock_, RunLock::Take(JoinPath(path, "lock")));
+  folder->started_ = Now();
+  folder->world_size_ = identity.world_size;
+  folder->restarts_ = CountRestart(files, JoinPath(path, "STATUS.json"));
+  TORII_RETURN_IF_ERROR(folder->WriteIdentity(identity));
+  TORII_RETURN_IF_ERROR(folder->WriteStatus());
+  return folder;
+}
+
+absl::Status RunFolder::WriteIdentity(const RunIdentity& identity) {
+  TORII_RETURN_IF_ERROR(WriteFileAtomically(files_, JoinPath(path_, "config.resolved.txtpb"),
+                                            identity.resolved_config));
+  TORII_RETURN_IF_ERROR(
+      WriteFileAtomically(files_, JoinPath(path_, "command.txt"), identity.command_line + "\n"));
+  Json environment;
+  for (const auto& [name, value] : Versions()) environment["versions"][name] = value;
+  environment["host"] = HostName();
+  environment["pid"] = ::getpid();
+  environment["world_size"] = identity.world_size;
+  environment["launcher"] = identity.launcher;
+  environment["allowed_cores"] = AllowedCores().size();
+  environment["started"] = started_;
+  environment["variables"] = KeptVariables(Environment());
+  return WriteFileAtomically(files_, JoinPath(path_, "environment.json"),
+                             exports::IndentedJson(environment));
+}
+
+absl::Status RunFolder::WriteStatus() {
+  TORII_FAILPOINT("run_folder.status");
+  Json status;
+  status["phase"] = phase_;
+  status["step"] = step_;
+  status["exit_code"] = exit_code_ < 0 ? Json(nullptr) : Json(exit_code_);
+  status["error"] = error_.empty() ? Json(nullptr) : Json(error_);
+  status["restarts"] = restarts_;
+  status["world_size"] = world_size_;
+  status["host"] = HostName();
+  status["pid"] = ::getpid();
+  status["started"] = started_;
+  status["updated"] = Now();
+  return WriteFileAtomically(files_, JoinPath(path_, "STATUS.json"), exports::IndentedJson(status));
+}
+
+absl::Status RunFolder::SetPhase(const std::string& phase) {
+  phase_ = phase;
+  return WriteStatus();
+}
+
+absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
+  step_ = step;
+  const ExitCode code = ExitCodeOf(status);
+  phase_ = code == ExitCode::kOk            ? "done"
+           : code == ExitCode::kInterrupted ? "interrupted"
+                                            : "failed";
+  exit_code_ = static_cast<int>(code);
+  error_ = std::string(status.message());
+  return WriteStatus();
+}
+
+absl::Status RecordFailure(FileSystem& files, const std::string& path,
+                           const absl::Status& failure) {
+  const std::string status_path = JoinPath(path, "STATUS.json");
+  Json status = ReadObject(files, status_path);
+  if (!status.is_object() || !status.contains("exit_code") || !status["exit_code"].is_null()) {
+    return absl::OkStatus();
+  }
+  status["phase"] = "failed";
+  status["exit_code"] = static_cast<int>(ExitCodeOf(failure));
+  status["error"] = std::string(failure.message());
+  status["updated"] = Now();
+  return WriteFileAtomically(files, status_path, exports::IndentedJson(status));
+}
+
+}  // namespace torii::launch

@@ -1,0 +1,69 @@
+// The folder of a run (docs/cli.md): what was run, where, with which configuration, and how it
+// stands.
+//
+//   config.resolved.txtpb  command.txt  environment.json  STATUS.json  logs/rank-0000.log  lock
+//   metrics.jsonl and checkpoints/ are the trainer's.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_system.h"
+#include "launch/run/run_lock.h"
+
+namespace torii::launch {
+
+struct RunIdentity {
+  std::string command_line;
+  std::string resolved_config;
+  int world_size = 1;
+  std::string launcher;
+};
+
+// Owned by rank 0, which alone writes into it (other ranks write their logs and checkpoint shards).
+// Locked while the object lives.
+class RunFolder {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunFolder>> Open(FileSystem& files, const std::string& path,
+                                                         const RunIdentity& identity);
+
+  // Replaces STATUS.json: {"phase": "train", "step": 1200, "exit_code": null, "error": null,
+  // "restarts": 1, ...}.
+  absl::Status SetPhase(const std::string& phase);
+  // The end of the run with `step` steps saved; the phase becomes "done", "interrupted" or
+  // "failed".
+  absl::Status SetEnd(const absl::Status& status, int64_t step);
+
+ private:
+  RunFolder(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  absl::Status WriteIdentity(const RunIdentity& identity);
+  absl::Status WriteStatus();
+
+  FileSystem& files_;
+  std::string path_;
+  std::unique_ptr<RunLock> lock_;
+  std::string phase_ = "start", started_, error_;
+  int world_size_ = 1;
+  int64_t step_ = 0, restarts_ = 0;
+  int exit_code_ = -1;  // -1: still running
+};
+
+// For the rank that ends the world while rank 0 waits for it: the failure goes into STATUS.json,
+// unless that tells of an end already.
+absl::Status RecordFailure(FileSystem& files, const std::string& path, const absl::Status& failure);
+
+// "logs/rank-0003.log" in a run folder.
+std::string RankLogPath(const std::string& run_dir, int rank);
+
+// The variables of `environment` ("NAME=value") worth keeping: OMPI_*, SLURM_*, OMP_*, TORII_* and
+// the like. Values of names with KEY, TOKEN, SECRET or PASS are replaced by "(redacted)". Pure.
+std::map<std::string, std::string> KeptVariables(const std::vector<std::string>& environment);
+
+// Of this process.
+std::vector<std::string> Environment();
+
+}  // namespace torii::launch

@@ -1,0 +1,135 @@
+#include "launch/run/trained_model.h"
+
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/exit_code.h"
+#include "base/status_macros.h"
+#include "launch/config/config_override.h"
+#include "launch/config/validate_config.h"
+#include "launch/run/dataset_on_ranks.h"
+
+namespace torii::launch {
+namespace {
+
+constexpr char kManifest[] = "manifest.json";
+constexpr char kCheckpoints[] = "checkpoints";
+
+absl::StatusOr<bool> Exists(FileSystem& files, const std::string& path) {
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(path));
+  return info.exists;
+}
+
+// The configuration with which the checkpoint was trained, and what the command line changes.
+absl::StatusOr<RunConfig> ModelConfigOf(FileSystem& files, const ModelFlags& flags,
+                                        const trainer::CheckpointInfo& info) {
+  RunConfig config;
+  TORII_RETURN_IF_ERROR(
+      Annotate(ParseConfigText(info.config, "config", &config), absl::StrCat("in ", info.path)));
+  const ConfigSources sources = flags.config.Sources();
+  if (!sources.files.empty()) {
+    ConfigSources only_files;
+    only_files.files = sources.files;
+    TORII_ASSIGN_OR_RETURN(const RunConfig given, LoadConfig(files, only_files));
+    *config.mutable_eval() = given.eval();
+    config.mutable_data()->set_prepared_dir(given.data().prepared_dir());
+  }
+  for (const std::string& assignment : sources.sets) {
+    TORII_RETURN_IF_ERROR(ApplyOverride(assignment, &config));
+  }
+  FillDefaults(&config);
+  TORII_RETURN_IF_ERROR(ValidateConfig(config));
+  return config;
+}
+
+// Where to look for the checkpoint: --checkpoint, --run-dir, else run_dir of --config.
+absl::StatusOr<std::string> PlaceOf(FileSystem& files, const ModelFlags& flags) {
+  if (!flags.checkpoint.empty()) return flags.checkpoint;
+  if (!flags.config.run_dir.empty()) return flags.config.run_dir;
+  if (flags.config.sources.files.empty()) {
+    return UsageError("say which model: --checkpoint DIR, --run-dir DIR or --config FILE");
+  }
+  TORII_ASSIGN_OR_RETURN(const RunConfig config, LoadConfig(files, flags.config.Sources()));
+  return config.run_dir();
+}
+
+}  // namespace
+
+void ModelFlags::Declare(FlagSet& flags) {
+  flags.AddText("checkpoint", &checkpoint, "DIR",
+                "A checkpoint, or a run folder: then its best checkpoint, else its newest.");
+  config.Declare(flags);
+}
+
+absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string& path) {
+  TORII_ASSIGN_OR_RETURN(const bool is_checkpoint, Exists(files, JoinPath(path, kManifest)));
+  if (is_checkpoint) return path;
+  const std::string below = JoinPath(path, kCheckpoints);
+  TORII_ASSIGN_OR_RETURN(const bool is_run, Exists(files, below));
+  const std::string directory = is_run ? below : path;
+  TORII_ASSIGN_OR_RETURN(const bool exists, Exists(files, directory));
+  std::optional<std::string> newest;
+  if (exists) {
+    TORII_ASSIGN_OR_RETURN(newest, trainer::NewestCheckpoint(files, directory));
+  }
+  if (!newest.has_value()) {
+    return NoInputError(absl::StrCat(path, ": there is no checkpoint; `torii train` makes them"));
+  }
+  TORII_ASSIGN_OR_RETURN(const trainer::CheckpointInfo info,
+                         trainer::ReadCheckpointInfo(files, *newest, /*verify_content=*/false));
+  if (info.progress.best_step >= 0) {
+    const std::string best =
+        JoinPath(directory, absl::StrFormat("step-%08d", info.progress.best_step));
+    TORII_ASSIGN_OR_RETURN(const bool kept, Exists(files, JoinPath(best, kManifest)));
+    if (kept) return best;
+  }
+  return *newest;
+}
+
+absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,
+                                                    const std::string& path,
+                                                    trainer::TwoTower& towers) {
+  std::vector<trainer::CheckpointTensor> tensors;
+  for (const sharding::TableState& state : towers.tables().State()) {
+    if (state.name.ends_with(".weight")) {
+      tensors.push_back({state.name, state.tensor, /*sharded=*/true, state.rows});
+    }
+  }
+  tensors.push_back({"dense", towers.net().dense().flat(), /*sharded=*/false, 0});
+  return trainer::LoadCheckpoint(files, comm, path, std::move(tensors));
+}
+
+absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files,
+                                                               comm::Communicator& comm,
+                                                               const ModelFlags& flags) {
+  auto model = std::make_unique<TrainedModel>();
+  // Rank 0 looks and tells the others, so that all take the same one on a shared disk that lags.
+  absl::StatusOr<std::string> found = std::string();
+  if (comm.rank() == 0) {
+    found = PlaceOf(files, flags);
+    if (found.ok()) found = FindCheckpoint(files, *found);
+  }
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, found.status()));
+  TORII_ASSIGN_OR_RETURN(model->path, comm::BroadcastText(comm, *found, 0));
+  TORII_ASSIGN_OR_RETURN(model->info,
+                         trainer::ReadCheckpointInfo(files, model->path, /*verify_content=*/false));
+  TORII_ASSIGN_OR_RETURN(model->config, ModelConfigOf(files, flags, model->info));
+  const std::string& folder = model->config.data().prepared_dir();
+  TORII_ASSIGN_OR_RETURN(model->dataset, OpenDataset(files, comm, folder));
+  if (model->dataset->digest() != model->info.data_digest) {
+    return ConfigError(absl::StrCat(
+        model->path, " was trained on other data than ", folder, " now holds (digest ",
+        model->info.data_digest, ", now ", model->dataset->digest(),
+        "): name the prepared folder with --set data.prepared_dir=DIR, or train again"));
+  }
+  TORII_ASSIGN_OR_RETURN(
+      model->towers, trainer::TwoTower::Create(
+                         comm, *model->dataset,
+                         {model->config.model(), model->config.tables(), model->config.seed()}));
+  TORII_ASSIGN_OR_RETURN(model->info, LoadWeights(files, comm, model->path, *model->towers));
+  return model;
+}
+
+}  // namespace torii::launch

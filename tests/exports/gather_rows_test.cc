@@ -1,0 +1,43 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/split_evenly.h"
+#include "base/status_macros.h"
+#include "exports/export_model.h"
+#include "gtest/gtest.h"
+#include "tests/support/run_on_ranks.h"
+
+namespace torii::exports {
+namespace {
+
+TEST(GatherRowsTest, PutsTheRowsOfAllRanksInOrderOnRankZero) {
+  for (const int world : {1, 2, 3, 4}) {
+    for (const int64_t rows : {0, 1, 2, 7, 13}) {
+      for (const int64_t block : {1, 3, 5, 100}) {
+        testing::RunOnRanks(world, [&](comm::Communicator& comm) -> absl::Status {
+          const int64_t owned = OwnedRows(rows, comm.rank(), world);
+          at::Tensor local = at::empty({owned, 2});
+          for (int64_t i = 0; i < owned; ++i) {
+            local[i][0] = static_cast<float>(comm.rank() + i * world);
+            local[i][1] = -1;
+          }
+          for (int64_t begin = 0; begin < rows; begin += block) {
+            const int64_t end = std::min(begin + block, rows);
+            TORII_ASSIGN_OR_RETURN(const at::Tensor all, GatherRows(comm, local, begin, end));
+            if (comm.rank() != 0) continue;
+            TORII_EXPECT_OR_RETURN(all.size(0) == end - begin);
+            for (int64_t i = 0; i < end - begin; ++i) {
+              TORII_EXPECT_OR_RETURN(all[i][0].item<float>() == static_cast<float>(begin + i));
+              TORII_EXPECT_OR_RETURN(all[i][1].item<float>() == -1);
+            }
+          }
+          return absl::OkStatus();
+        });
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace torii::exports

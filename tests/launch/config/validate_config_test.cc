@@ -1,0 +1,110 @@
+#include "launch/config/validate_config.h"
+
+#include <algorithm>
+
+#include "base/exit_code.h"
+#include "gtest/gtest.h"
+#include "launch/config/config_override.h"
+#include "launch/config/load_config.h"
+
+namespace torii::launch {
+namespace {
+
+// A configuration without faults, and `assignments` on top.
+RunConfig Config(const std::vector<std::string>& assignments) {
+  RunConfig config;
+  EXPECT_TRUE(ParseConfigText(R"(
+    data {
+      interactions { path: "a.parquet" time: "t" }
+      users { path: "u.parquet" id: "user_id" feature { column: "city" categorical {} } }
+      split { last_k: 1 valid: true }
+    })",
+                              "test", &config)
+                  .ok());
+  for (const std::string& assignment : assignments) {
+    EXPECT_TRUE(ApplyOverride(assignment, &config).ok()) << assignment;
+  }
+  FillDefaults(&config);
+  return config;
+}
+
+// The broken rules that begin with `field`.
+int64_t Broken(const RunConfig& config, const std::string& field) {
+  const std::vector<std::string> rules = BrokenRules(config);
+  return std::count_if(rules.begin(), rules.end(),
+                       [&](const std::string& rule) { return rule.starts_with(field); });
+}
+
+TEST(ValidateConfigTest, AcceptsASoundConfiguration) {
+  const absl::Status status = ValidateConfig(Config({}));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(ValidateConfigTest, EveryFolderHasItsSay) {
+  const RunConfig config =
+      Config({"data.filters.min_user_interactions=-1", "model.temperature=0", "sampler.uniform=-1",
+              "tables.learning_rate=-1", "train.epochs=0", "eval.k=[0]"});
+  for (const char* field : {"data.", "model.", "sampler.", "tables.", "train.", "eval."}) {
+    EXPECT_GE(Broken(config, field), 1) << field;
+  }
+}
+
+TEST(ValidateConfigTest, ReportsAllRulesInOneError) {
+  const absl::Status status =
+      ValidateConfig(Config({"model.temperature=0", "train.epochs=0", "train.best_metric=auc@10"}));
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
+  const std::string message(status.message());
+  EXPECT_EQ(message.find("the configuration breaks 3 rules\n"), 0u) << message;
+  for (const char* part : {"model.temperature", "train.epochs", "train.best_metric"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(ValidateConfigTest, ChecksTheFormOfTheBestMetric) {
+  EXPECT_EQ(Broken(Config({"train.best_metric=mrr"}), "train.best_metric"), 0);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recall@10"}), "train.best_metric"), 0);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recall"}), "train.best_metric"), 1);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recall@"}), "train.best_metric"), 1);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recal@10"}), "train.best_metric"), 1);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recall@11"}), "train.best_metric"), 1);
+  EXPECT_EQ(Broken(Config({"train.best_metric=recall@11", "eval.k=[11]"}), "train.best_metric"), 0);
+}
+
+TEST(ValidateConfigTest, PartsToEvaluateMustExist) {
+  EXPECT_EQ(Broken(Config({"eval.part=VALID"}), "eval.part"), 0);
+  EXPECT_EQ(Broken(Config({"eval.part=VALID", "data.split.valid=false"}), "eval.part"), 1);
+  EXPECT_EQ(Broken(Config({"eval.part=TEST", "data.split="}), "eval.part"), 1);
+  EXPECT_EQ(Broken(Config({"eval.part=TEST", "data.split=", "data.test_path=x"}), "eval.part"), 0);
+}
+
+TEST(ValidateConfigTest, PatienceNeedsEvaluations) {
+  EXPECT_EQ(Broken(Config({"train.patience=2"}), "train.patience"), 0);
+  EXPECT_EQ(Broken(Config({"train.patience=2", "train.eval_every_epochs=0"}), "train.patience"), 1);
+  EXPECT_EQ(Broken(Config({"train.patience=2", "data.split="}), "train.patience"), 1);
+}
+
+TEST(ValidateConfigTest, FeaturesOfATowerMustBeInTheData) {
+  EXPECT_EQ(Broken(Config({"model.user.feature=[city]"}), "model.user.feature"), 0);
+  const std::vector<std::string> rules = BrokenRules(Config({"model.user.feature=[cty]"}));
+  ASSERT_EQ(rules.size(), 1u);
+  EXPECT_EQ(rules[0],
+            "model.user.feature[0]: 'cty' is not a feature of data.users (did you mean 'city'?); "
+            "it has city");
+  EXPECT_EQ(Broken(Config({"model.item.feature=[x]"}), "model.item.feature"), 1);
+}
+
+TEST(ValidateConfigTest, ATowerNeedsAnInput) {
+  EXPECT_EQ(Broken(Config({"model.user.use_id=false"}), "model.user: has no input"), 0);
+  EXPECT_EQ(Broken(Config({"model.user.use_id=false", "model.user.no_features=true"}),
+                   "model.user: has no input"),
+            1);
+  EXPECT_EQ(Broken(Config({"model.item.use_id=false"}), "model.item: has no input"), 1);
+}
+
+TEST(ValidateConfigTest, FoldersMustDiffer) {
+  EXPECT_EQ(Broken(Config({"run_dir=x", "data.prepared_dir=x"}), "data.prepared_dir"), 1);
+  EXPECT_EQ(Broken(Config({"run_dir="}), "run_dir"), 1);
+}
+
+}  // namespace
+}  // namespace torii::launch

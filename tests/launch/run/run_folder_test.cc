@@ -1,0 +1,216 @@
+#include "launch/run/run_folder.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/exit_code.h"
+#include "base/failpoint.h"
+#include "gtest/gtest.h"
+#include "launch/process/cores.h"
+#include "nlohmann/json.hpp"
+
+namespace torii::launch {
+namespace {
+
+// A folder that is not there yet.
+std::string NewFolder(const std::string& name) {
+  const std::string path =
+      JoinPath(::testing::TempDir(), absl::StrCat("run_folder_", ::getpid(), "_", name));
+  EXPECT_TRUE(LocalFiles().RemoveAll(path).ok());
+  return path;
+}
+
+RunIdentity Identity() {
+  return {.command_line = "torii train --config a.txtpb",
+          .resolved_config = "seed: 3\n",
+          .world_size = 2,
+          .launcher = "this process"};
+}
+
+nlohmann::json ReadJson(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(LocalFiles(), path);
+  EXPECT_TRUE(text.ok()) << text.status();
+  return nlohmann::json::parse(text.ok() ? *text : "{}");
+}
+
+// The id of a process that has ended.
+int DeadProcess() {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  return static_cast<int>(pid);
+}
+
+TEST(RunFolderTest, HoldsWhatWasRunAndHowItStands) {
+  const std::string path = NewFolder("basic");
+
+  absl::StatusOr<std::unique_ptr<RunFolder>> folder =
+      RunFolder::Open(LocalFiles(), path, Identity());
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  ASSERT_TRUE((*folder)->SetPhase("train").ok());
+
+  EXPECT_EQ(*ReadFile(LocalFiles(), path + "/config.resolved.txtpb"), "seed: 3\n");
+  EXPECT_EQ(*ReadFile(LocalFiles(), path + "/command.txt"), "torii train --config a.txtpb\n");
+  const nlohmann::json environment = ReadJson(path + "/environment.json");
+  EXPECT_EQ(environment["host"], HostName());
+  EXPECT_TRUE(environment["versions"].contains("LibTorch"));
+  const nlohmann::json status = ReadJson(path + "/STATUS.json");
+  EXPECT_EQ(status["phase"], "train");
+  EXPECT_EQ(status["step"], 0);
+  EXPECT_TRUE(status["exit_code"].is_null());
+  EXPECT_EQ(status["restarts"], 0);
+  EXPECT_TRUE(LocalFiles().Info(path + "/logs")->is_directory);
+}
+
+TEST(RunFolderTest, EndsWithPhaseAndExitCode) {
+  const std::vector<std::pair<absl::Status, std::string>> ends = {
+      {absl::OkStatus(), "done"},
+      {InterruptedError("stopped"), "interrupted"},
+      {DataError("a \"bad\" row \xff"), "failed"},
+  };
+  const std::string path = NewFolder("ends");
+  int64_t restarts = 0;
+  for (const auto& [end, phase] : ends) {
+    absl::StatusOr<std::unique_ptr<RunFolder>> folder =
+        RunFolder::Open(LocalFiles(), path, Identity());
+    ASSERT_TRUE(folder.ok()) << folder.status();
+    ASSERT_TRUE((*folder)->SetEnd(end, 12).ok());
+
+    const nlohmann::json status = ReadJson(path + "/STATUS.json");
+
+    EXPECT_EQ(status["phase"], phase);
+    EXPECT_EQ(status["step"], 12);
+    EXPECT_EQ(status["exit_code"], static_cast<int>(ExitCodeOf(end)));
+    EXPECT_EQ(status["error"].is_null(), end.ok());
+    EXPECT_EQ(status["restarts"], restarts++);
+  }
+}
+
+TEST(RunFolderTest, AnotherRankRecordsTheFailureUnlessThereIsAnEnd) {
+  const std::string path = NewFolder("recorded");
+  EXPECT_TRUE(RecordFailure(LocalFiles(), path, IoError("no folder yet")).ok());
+  EXPECT_FALSE(LocalFiles().Info(path)->exists);
+  absl::StatusOr<std::unique_ptr<RunFolder>> folder =
+      RunFolder::Open(LocalFiles(), path, Identity());
+  ASSERT_TRUE(folder.ok() && (*folder)->SetPhase("train").ok());
+
+  ASSERT_TRUE(RecordFailure(LocalFiles(), path, IoError("disk full")).ok());
+  const nlohmann::json recorded = ReadJson(path + "/STATUS.json");
+  ASSERT_TRUE(RecordFailure(LocalFiles(), path, DataError("too late")).ok());
+
+  EXPECT_EQ(recorded["phase"], "failed");
+  EXPECT_EQ(recorded["exit_code"], static_cast<int>(ExitCode::kIo));
+  EXPECT_EQ(recorded["error"], "disk full");
+  EXPECT_EQ(recorded["world_size"], 2);
+  EXPECT_EQ(ReadJson(path + "/STATUS.json"), recorded);
+}
+
+TEST(RunFolderTest, IsRefusedWhileAnotherHasIt) {
+  const std::string path = NewFolder("locked");
+  absl::StatusOr<std::unique_ptr<RunFolder>> first =
+      RunFolder::Open(LocalFiles(), path, Identity());
+  ASSERT_TRUE(first.ok());
+
+  const absl::Status second = RunFolder::Open(LocalFiles(), path, Identity()).status();
+
+  EXPECT_EQ(ExitCodeOf(second), ExitCode::kCannotCreate);
+  const std::string message(second.message());
+  EXPECT_NE(message.find(absl::StrCat("process ", ::getpid(), " on ", HostName())),
+            std::string::npos)
+      << message;
+  first->reset();
+  EXPECT_TRUE(RunFolder::Open(LocalFiles(), path, Identity()).ok());
+}
+
+TEST(RunFolderTest, AFailedWriteIsAnErrorAndGivesTheLockBack) {
+  const std::string path = NewFolder("failpoint");
+  ASSERT_TRUE(ArmFailpoints("run_folder.status=enospc").ok());
+  const absl::Status status = RunFolder::Open(LocalFiles(), path, Identity()).status();
+  ASSERT_TRUE(ArmFailpoints("").ok());
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kIo);
+  EXPECT_FALSE(LocalFiles().Info(path + "/lock")->exists);
+}
+
+TEST(RunFolderTest, AFileInItsPlaceCannotBeARunFolder) {
+  const std::string path = NewFolder("file");
+  ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, "x").ok());
+  EXPECT_EQ(ExitCodeOf(RunFolder::Open(LocalFiles(), path, Identity()).status()),
+            ExitCode::kCannotCreate);
+}
+
+TEST(RunLockTest, TakesOverFromADeadProcessOfThisHost) {
+  const std::string path = NewFolder("stale");
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFiles(), path, FormatHolder({HostName(), DeadProcess(), "1"})).ok());
+  const absl::StatusOr<std::unique_ptr<RunLock>> lock = RunLock::Take(path);
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  EXPECT_EQ(ParseHolder(*ReadFile(LocalFiles(), path)).pid, ::getpid());
+}
+
+// A rank that mpirun has killed stays in the process table until its new parent takes note of it.
+TEST(RunLockTest, AProcessThatHasEndedIsStaleBeforeItsParentTakesNote) {
+  int said[2];
+  ASSERT_EQ(::pipe(said), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const std::string holder = FormatHolder(ThisProcess());
+    ::_exit(::write(said[1], holder.data(), holder.size()) > 0 ? 0 : 1);
+  }
+  char text[256] = {};
+  ASSERT_GT(::read(said[0], text, sizeof(text) - 1), 0);
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
+
+  EXPECT_TRUE(IsStale(ParseHolder(text)));
+
+  ::waitpid(pid, nullptr, 0);
+  ::close(said[0]);
+  ::close(said[1]);
+}
+
+TEST(RunLockTest, TakesOverWhenTheProcessIdIsUsedAgain) {
+  LockHolder holder = ThisProcess();
+  EXPECT_FALSE(IsStale(holder));
+  holder.start_ticks = "1";
+  EXPECT_TRUE(IsStale(holder));
+}
+
+TEST(RunLockTest, RespectsOtherHostsAndUnreadableLocks) {
+  for (const std::string& content : {FormatHolder({"another-host", DeadProcess(), "1"}),
+                                     std::string("garbage"), std::string()}) {
+    const std::string path = NewFolder("foreign");
+    ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, content).ok());
+    const absl::Status status = RunLock::Take(path).status();
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kCannotCreate) << content;
+    EXPECT_TRUE(LocalFiles().Info(path)->exists);
+  }
+}
+
+TEST(RunLockTest, HolderReadsBack) {
+  const LockHolder holder = ParseHolder(FormatHolder({"host", 12, "345"}));
+  EXPECT_EQ(holder.host, "host");
+  EXPECT_EQ(holder.pid, 12);
+  EXPECT_EQ(holder.start_ticks, "345");
+}
+
+TEST(KeptVariablesTest, KeepsWhatMattersAndHidesSecrets) {
+  const auto kept = KeptVariables({"OMPI_COMM_WORLD_SIZE=2", "HOME=/root", "TORII_API_KEY=abc",
+                                   "SLURM_JOB_ID=7=8", "OMP_x_password=p", "SLURM_TOKEN=t",
+                                   "broken", "OMP_NUM_THREADS="});
+  EXPECT_EQ(kept.size(), 6u);
+  EXPECT_EQ(kept.at("OMPI_COMM_WORLD_SIZE"), "2");
+  EXPECT_EQ(kept.at("SLURM_JOB_ID"), "7=8");
+  EXPECT_EQ(kept.at("OMP_NUM_THREADS"), "");
+  for (const char* secret : {"TORII_API_KEY", "OMP_x_password", "SLURM_TOKEN"}) {
+    EXPECT_EQ(kept.at(secret), "(redacted)") << secret;
+  }
+}
+
+TEST(RankLogPathTest, IsPaddedToFourDigits) {
+  EXPECT_EQ(RankLogPath("runs/a", 3), "runs/a/logs/rank-0003.log");
+}
+
+}  // namespace
+}  // namespace torii::launch
