@@ -1,8 +1,11 @@
 #include "model/dense_parameters.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <cmath>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -24,25 +27,46 @@ int64_t FanIn(const ParameterInfo& info) { return info.shape[0] ? info.size / in
 // Fills the weight's part of the flat buffer, a float per element.
 void Fill(const ParameterInfo& info, uint64_t seed, std::span<float> out) {
   if (info.init == Init::kZero) return;
-  if (info.init == Init::kOne) {
-    for (float& x : out) x = 1.0F;
+  if (info.init == Init::kOne || info.init == Init::kConstant) {
+    const double value = info.init == Init::kOne ? 1.0 : info.constant;
+    for (float& x : out) x = static_cast<float>(value);
     return;
   }
   const double gain = info.init == Init::kHe ? 2.0 : 1.0;
   const auto stddev = static_cast<float>(std::sqrt(gain / static_cast<double>(FanIn(info))));
-  RandomStream(seed, "init:" + info.name).NormalRow(0, out);
+  RandomStream(seed, "init:" + info.init_key).NormalRow(0, out);
   for (float& x : out) x *= stddev;
 }
 
+// Where the weights enter a graph: one node for all of them, which runs once a backward has every
+// gradient and adds these to the buffer. A node for each weight, as leaves have, would cost a few
+// microseconds each.
+class AddGradients : public torch::autograd::Node {
+ public:
+  explicit AddGradients(std::vector<at::Tensor> to) : to_(std::move(to)) {}
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i].defined()) to_[i].add_(gradients[i]);
+    }
+    return {};
+  }
+
+ private:
+  std::vector<at::Tensor> to_;  // of each weight
+};
+
 }  // namespace
 
-int DenseParameters::Add(std::string name, std::vector<int64_t> shape, Init init, bool decay) {
-  TORII_CHECK(leaves_.empty(), "Add(", name, ") after Allocate");
-  TORII_CHECK(!shape.empty(), name, " has no dimensions");
+int DenseParameters::Add(ParameterInfo info) {
+  TORII_CHECK(weights_.empty(), "Add(", info.name, ") after Allocate");
+  TORII_CHECK(!info.shape.empty(), info.name, " has no dimensions");
+  if (info.init_key.empty()) info.init_key = info.name;
   for (const ParameterInfo& other : info_) {
-    TORII_CHECK(other.name != name, "two dense weights are called ", name);
+    TORII_CHECK(other.name != info.name, "two dense weights are called ", info.name);
+    TORII_CHECK(other.init_key != info.init_key, info.name, " and ", other.name,
+                " have the init key ", info.init_key);
   }
-  ParameterInfo info{std::move(name), std::move(shape), init, decay, size_, 0};
+  info.begin = size_;
   info.size = Product(info.shape);
   size_ += info.size;
   info_.push_back(std::move(info));
@@ -59,14 +83,22 @@ void DenseParameters::Allocate(uint64_t seed) {
     Fill(info, seed,
          {flat_.mutable_data_ptr<float>() + info.begin, static_cast<size_t>(info.size)});
     if (info.decay) decay_mask_.narrow(0, info.begin, info.size).fill_(1.0);
-    at::Tensor leaf = flat_.narrow(0, info.begin, info.size).view(info.shape).detach();
-    leaf.requires_grad_(true);
-    // With a gradient in place, autograd adds to it instead of making a tensor of its own.
-    leaf.mutable_grad() = grad_.narrow(0, info.begin, info.size).view(info.shape);
-    leaves_.push_back(std::move(leaf));
+    weights_.push_back(flat_.narrow(0, info.begin, info.size).view(info.shape).detach());
+    gradients_.push_back(grad_.narrow(0, info.begin, info.size).view(info.shape));
+  }
+  const auto source = std::make_shared<AddGradients>(gradients_);
+  for (at::Tensor& weight : weights_) {
+    torch::autograd::impl::set_gradient_edge(weight, {source, source->add_input_metadata(weight)});
   }
 }
 
 void DenseParameters::ZeroGrad() { grad_.zero_(); }
+
+void DenseParameters::ClampToBounds() {
+  for (const ParameterInfo& info : info_) {
+    if (std::isinf(info.at_most)) continue;
+    flat_.narrow(0, info.begin, info.size).clamp_max_(info.at_most);
+  }
+}
 
 }  // namespace torii::model

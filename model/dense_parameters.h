@@ -1,8 +1,9 @@
 // All dense weights of a model in one flat float32 buffer, and their gradients in another: one
-// all-reduce, one optimizer pass, one tensor in a checkpoint. Weights are leaf views of the buffer.
+// all-reduce and one optimizer pass. Each weight is a named view of the buffer.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,40 +14,49 @@ namespace torii::model {
 enum class Init {
   kZero,
   kOne,
-  kHe,      // normal(0, sqrt(2 / fan_in)), for layers followed by an activation
-  kLinear,  // normal(0, sqrt(1 / fan_in)), for the last layer
+  kHe,        // normal(0, sqrt(2 / fan_in)), for layers followed by an activation
+  kLinear,    // normal(0, sqrt(1 / fan_in)), for layers without one
+  kConstant,  // ParameterInfo::constant
 };
 
 struct ParameterInfo {
-  std::string name;            // "user.hidden0.weight"
+  std::string name;            // "user.trunk.0.weight"
   std::vector<int64_t> shape;  // weights of linear layers are [out, in]
   Init init = Init::kZero;
-  bool decay = false;  // weight decay applies (not on biases and norms)
-  int64_t begin = 0;   // offset in the flat buffer
-  int64_t size = 0;
+  bool decay = false;    // weight decay applies (not on biases and norms)
+  std::string init_key = "";  // names the stream of the initial values; empty: `name`
+  double constant = 0;
+  // The weight never exceeds it: ClampToBounds.
+  double at_most = std::numeric_limits<double>::infinity();
+  int64_t begin = 0, size = 0;  // in the flat buffer; set by Add
 };
 
 class DenseParameters {
  public:
-  // Before Allocate. Returns the index for Get. Names are unique.
-  int Add(std::string name, std::vector<int64_t> shape, Init init, bool decay);
-  // Makes the buffers and fills them: each weight is a pure function of (seed, name, index), the
+  // Before Allocate. Returns the index for Get. Names are unique, and so are init keys.
+  int Add(ParameterInfo info);
+  // Makes the buffers and fills them: each weight is a pure function of (seed, init key, index), the
   // same on every rank.
   void Allocate(uint64_t seed);
-  // The weight, a leaf [shape] whose .grad() is a view of grad(). Valid after Allocate.
-  const at::Tensor& Get(int index) const { return leaves_[static_cast<size_t>(index)]; }
+  // The weight [shape] for use in an autograd graph, as often as wanted: backward adds the sum of
+  // its gradients to grad(). Valid after Allocate.
+  const at::Tensor& Get(int index) const { return weights_[static_cast<size_t>(index)]; }
+  // The weight's gradient, a view of grad() [shape].
+  const at::Tensor& GradientOf(int index) const { return gradients_[static_cast<size_t>(index)]; }
   at::Tensor& flat() { return flat_; }  // [P]
   at::Tensor& grad() { return grad_; }  // [P], accumulated by backward; zeroed by ZeroGrad
   // [P + 1]: grad() and the place of one more number, so that one all-reduce sums both.
   at::Tensor& bucket() { return bucket_; }
   const at::Tensor& decay_mask() const { return decay_mask_; }  // [P] float, 1 where decay applies
   void ZeroGrad();
+  // Lowers each weight to its bound. After an update.
+  void ClampToBounds();
   const std::vector<ParameterInfo>& info() const { return info_; }
   int64_t size() const { return size_; }
 
  private:
   std::vector<ParameterInfo> info_;
-  std::vector<at::Tensor> leaves_;
+  std::vector<at::Tensor> weights_, gradients_;
   at::Tensor flat_, bucket_, grad_, decay_mask_;
   int64_t size_ = 0;
 };

@@ -5,7 +5,6 @@
 #include <torch/custom_class.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -52,8 +51,9 @@ struct LayersPass : torch::CustomClassHolder {
         x(input.detach().contiguous()) {}
 
   at::Tensor Forward(bool backward);
-  at::Tensor Backward(const at::Tensor& y_grad, bool wants_x_grad) const;
-  void AddWeightGradients(const at::Tensor& sums) const;
+  // The gradients of x (undefined if not wanted) and of each layer's weight and bias.
+  variable_list Backward(const at::Tensor& y_grad, bool wants_x_grad) const;
+  void SumWeightGradients(const at::Tensor& sums, variable_list* gradients) const;
 
   const kernels::LinearStack stack;
   const std::vector<LinearWeights> layers;
@@ -77,10 +77,12 @@ at::Tensor LayersPass::Forward(bool backward) {
   return result;
 }
 
-at::Tensor LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) const {
+variable_list LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) const {
   const int64_t n = x.size(0);
   const int parts = PartsOf(n);
-  at::Tensor x_grad = wants_x_grad ? at::empty(x.sizes(), at::kFloat) : at::Tensor();
+  variable_list gradients;
+  gradients.reserve(2 * layers.size() + 2);
+  gradients.push_back(wants_x_grad ? at::empty(x.sizes(), at::kFloat) : at::Tensor());
   const at::Tensor sums = at::empty({parts, stack.sums_size()}, at::kFloat);
   const kernels::LinearBackwardArgs all{
       .x = x.const_data_ptr<float>(),
@@ -88,7 +90,7 @@ at::Tensor LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) con
       .n = n,
       .kept = kept.const_data_ptr<float>(),
       .y_grad = y_grad.const_data_ptr<float>(),
-      .x_grad = wants_x_grad ? x_grad.mutable_data_ptr<float>() : nullptr,
+      .x_grad = wants_x_grad ? gradients[0].mutable_data_ptr<float>() : nullptr,
       .sums = sums.mutable_data_ptr<float>()};
   ParallelFor(0, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
@@ -99,42 +101,53 @@ at::Tensor LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) con
       stack.Backward(args, rows.begin, rows.end);
     }
   });
-  AddWeightGradients(sums);
-  return x_grad;
+  SumWeightGradients(sums, &gradients);
+  return gradients;
 }
 
-void LayersPass::AddWeightGradients(const at::Tensor& sums) const {
+void LayersPass::SumWeightGradients(const at::Tensor& sums, variable_list* gradients) const {
+  struct Pointers {
+    float *weight, *bias;
+    int64_t in, out;
+  };
+  std::vector<Pointers> to;
+  int64_t outputs = 0;  // of all layers
+  for (const LinearWeights& layer : layers) {
+    const int64_t out = layer.weight.size(0), in = layer.weight.size(1);
+    at::Tensor& weight = gradients->emplace_back(at::empty({out, in}, at::kFloat));
+    at::Tensor& bias = gradients->emplace_back(at::empty({out}, at::kFloat));
+    to.push_back({weight.mutable_data_ptr<float>(), bias.mutable_data_ptr<float>(), in, out});
+    outputs += out;
+  }
+  if (outputs == 0) return;
   std::vector<const float*> parts;
   for (int64_t part = 0; part < sums.size(0); ++part) {
     parts.push_back(sums.const_data_ptr<float>() + part * sums.size(1));
   }
-  int64_t outputs = 0;  // of all layers
-  for (const LinearWeights& layer : layers) outputs += layer.weight.size(0);
-  if (outputs == 0) return;
   const int64_t grain = kGrainSums * outputs / (stack.sums_size() * sums.size(0));
   ParallelFor(0, outputs, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
     int64_t first = 0;  // of the layer
-    for (size_t l = 0; l < layers.size(); ++l) {
-      const at::Tensor &weight = layers[l].weight.grad(), &bias = layers[l].bias.grad();
+    for (size_t l = 0; l < to.size(); ++l) {
       const int64_t from = std::max(begin - first, int64_t{0});
-      const int64_t to = std::min(end - first, weight.size(0));
-      if (from < to) {
-        stack.AddSums(l, parts, from, to, weight.mutable_data_ptr<float>(),
-                      bias.mutable_data_ptr<float>());
+      const int64_t until = std::min(end - first, to[l].out);
+      if (from < until) {
+        std::fill(to[l].weight + from * to[l].in, to[l].weight + until * to[l].in, 0.0F);
+        std::fill(to[l].bias + from, to[l].bias + until, 0.0F);
+        stack.AddSums(l, parts, from, until, to[l].weight, to[l].bias);
       }
-      first += weight.size(0);
+      first += to[l].out;
     }
   });
 }
 
-// `any_weight`, the first layer's, makes the result part of the graph where x is not.
 class LayersFunction : public torch::autograd::Function<LayersFunction> {
  public:
+  // weights: weight and bias of each layer in turn.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const std::optional<at::Tensor>& any_weight,
-                            const std::vector<LinearWeights>* layers, bool normalize) {
-    (void)any_weight;
-    auto pass = c10::make_intrusive<LayersPass>(x, *layers, normalize, /*backward=*/true);
+                            const at::TensorList& weights, bool normalize) {
+    std::vector<LinearWeights> layers;
+    for (size_t i = 0; i < weights.size(); i += 2) layers.push_back({weights[i], weights[i + 1]});
+    auto pass = c10::make_intrusive<LayersPass>(x, layers, normalize, /*backward=*/true);
     at::Tensor y = pass->Forward(/*backward=*/true);
     context->saved_data["pass"] = c10::IValue::make_capsule(std::move(pass));
     return y;
@@ -143,9 +156,10 @@ class LayersFunction : public torch::autograd::Function<LayersFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto pass =
         c10::static_intrusive_pointer_cast<LayersPass>(context->saved_data["pass"].toCapsule());
-    const at::Tensor x_grad =
+    variable_list returned =
         pass->Backward(gradients[0].contiguous(), context->needs_input_grad(0));
-    return {x_grad, at::Tensor(), at::Tensor(), at::Tensor()};
+    returned.emplace_back();  // of normalize
+    return returned;
   }
 };
 
@@ -179,11 +193,15 @@ at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& l
   TORII_CHECK(x.dim() == 2, "rows of ", x.dim(), " dimensions");
   if (layers.empty() && !normalize) return x;
   if (!IsFloatOnCpu(x) || !KernelsAreFaster()) return ComposedLinearLayers(x, layers, normalize);
-  std::optional<at::Tensor> any_weight;
-  if (!layers.empty()) any_weight = layers.front().weight;
-  const bool wanted = x.requires_grad() || (any_weight && any_weight->requires_grad());
-  if (wanted && at::GradMode::is_enabled()) {
-    return LayersFunction::apply(x, any_weight, &layers, normalize);
+  variable_list weights;
+  bool wants_gradient = x.requires_grad();
+  for (const LinearWeights& layer : layers) {
+    weights.push_back(layer.weight);
+    weights.push_back(layer.bias);
+    wants_gradient |= layer.weight.requires_grad() || layer.bias.requires_grad();
+  }
+  if (wants_gradient && at::GradMode::is_enabled()) {
+    return LayersFunction::apply(x, at::TensorList(weights), normalize);
   }
   return LayersPass(x, layers, normalize, /*backward=*/false).Forward(/*backward=*/false);
 }

@@ -9,14 +9,14 @@
 namespace torii::model {
 
 struct LinearWeights {
-  at::Tensor weight, bias;  // [out, in], [out] float32; leaves whose gradients are in place
+  at::Tensor weight, bias;  // [out, in], [out] float32
 };
 
 // x [n, in] -> [n, out]: the layers with ReLU after all but the last; no layers: x. With
 // `normalize` each row is scaled to length 1; a row of zeros stays one and passes no gradient on:
 // its direction is unknown, and 1 / 1e-12 times the gradient would wreck the weights behind it. Row
-// i of the result depends on row i of x alone. Differentiable (once) with respect to x; backward
-// adds the gradients of the weights to their grad(). Uses the threads of at::parallel_for, and no
+// i of the result depends on row i of x alone. Differentiable (once) with respect to x and the
+// weights, which may be used in several places. Uses the threads of at::parallel_for, and no
 // result depends on their number.
 at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& layers,
                         bool normalize);

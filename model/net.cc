@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "model/scorer/inner_product.h"
 
 namespace torii::model {
 namespace {
@@ -19,6 +20,7 @@ Net::Net(const ModelConfig& config, ModelPlan plan) : config_(config), plan_(std
   };
   user_ = tower(plan_.user, config.user());
   item_ = tower(plan_.item, config.item());
+  scorer_ = MakeInnerProduct(config.temperature());
 }
 
 absl::StatusOr<std::unique_ptr<Net>> Net::Create(const ModelConfig& config, const SideShape& users,

@@ -1,4 +1,4 @@
-// The network of a model: both towers and their dense weights. Knows nothing of ranks, tables or
+// The network of a model: both towers, the scorer and their dense weights. Knows nothing of ranks, tables or
 // ids.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "model/dense_parameters.h"
 #include "model/model.pb.h"
 #include "model/model_plan.h"
+#include "model/scorer/scorer.h"
 #include "model/tower.h"
 
 namespace torii::model {
@@ -24,6 +25,7 @@ class Net {
   const ModelPlan& plan() const { return plan_; }
   const Tower& user() const { return *user_; }
   const Tower& item() const { return *item_; }
+  const Scorer& scorer() const { return *scorer_; }
   DenseParameters& dense() { return dense_; }
   const DenseParameters& dense() const { return dense_; }
   // L: how many of a user's last items the user tower reads; 0: none.
@@ -39,6 +41,7 @@ class Net {
   const ModelPlan plan_;
   DenseParameters dense_;
   std::unique_ptr<Tower> user_, item_;
+  std::unique_ptr<Scorer> scorer_;
 };
 
 }  // namespace torii::model

@@ -73,30 +73,35 @@ Tower::Tower(const TowerPlan& plan, const TowerConfig& config, int64_t dim, bool
   const int64_t input_width = config.combine() == TowerConfig::SUM ? dim : plan.embedding_dim;
   for (const TowerSource& source : plan.sources) {
     if (!HasLinear(source, config)) continue;
-    inputs_.push_back(AddLinear(absl::StrCat(plan.side, ".input.", source.name), source.width,
-                                input_width, Init::kLinear));
+    inputs_.push_back(AddLinear({absl::StrCat(plan.side, ".encoder.", source.name),
+                                 absl::StrCat(plan.side, ".input.", source.name)},
+                                source.width, input_width, Init::kLinear));
   }
   int64_t width = plan.joined_width;
   for (int l = 0; l < config.hidden_size(); ++l) {
-    const std::string name = absl::StrCat(plan.side, ".hidden", l);
+    const std::string name = absl::StrCat(plan.side, ".trunk.", l);
     HiddenLayer layer;
-    layer.linear = AddLinear(name, width, config.hidden(l), Init::kHe);
+    layer.linear = AddLinear({name, absl::StrCat(plan.side, ".hidden", l)}, width,
+                             config.hidden(l), Init::kHe);
     width = config.hidden(l);
     if (config.layer_norm()) {
       layer.norm_weight =
-          parameters.Add(name + ".norm.weight", {width}, Init::kOne, /*decay=*/false);
-      layer.norm_bias = parameters.Add(name + ".norm.bias", {width}, Init::kZero, /*decay=*/false);
+          parameters.Add({name + ".norm.weight", {width}, Init::kOne, /*decay=*/false});
+      layer.norm_bias =
+          parameters.Add({name + ".norm.bias", {width}, Init::kZero, /*decay=*/false});
     }
     hidden_.push_back(layer);
   }
   if (plan.has_final_linear) {
-    final_ = AddLinear(absl::StrCat(plan.side, ".final"), width, dim, Init::kLinear);
+    final_ = AddLinear({plan.side + ".head", plan.side + ".final"}, width, dim, Init::kLinear);
   }
 }
 
-Tower::Linear Tower::AddLinear(const std::string& name, int64_t in, int64_t out, Init init) {
-  return {parameters_->Add(name + ".weight", {out, in}, init, /*decay=*/true),
-          parameters_->Add(name + ".bias", {out}, Init::kZero, /*decay=*/false)};
+Tower::Linear Tower::AddLinear(const LayerName& layer, int64_t in, int64_t out, Init init) {
+  return {parameters_->Add({layer.name + ".weight", {out, in}, init, /*decay=*/true,
+                            layer.init_key + ".weight"}),
+          parameters_->Add({layer.name + ".bias", {out}, Init::kZero, /*decay=*/false,
+                            layer.init_key + ".bias"})};
 }
 
 LinearWeights Tower::Weights(const Linear& linear) const {

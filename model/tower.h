@@ -58,7 +58,10 @@ class Tower {
     Linear linear;
     int norm_weight = -1, norm_bias = -1;  // -1: no LayerNorm
   };
-  Linear AddLinear(const std::string& name, int64_t in, int64_t out, Init init);
+  struct LayerName {
+    std::string name, init_key;
+  };
+  Linear AddLinear(const LayerName& layer, int64_t in, int64_t out, Init init);
   LinearWeights Weights(const Linear& linear) const;
   at::Tensor Join(const TowerInput& input) const;  // [n, joined_width]
   bool Drops(const TowerInput& input, const DropoutStep& dropout) const;

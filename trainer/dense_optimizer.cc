@@ -105,28 +105,33 @@ void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
       const auto rest2 = static_cast<float>(1 - config_.beta2());
       const auto scaled_rate = static_cast<float>(lr / (1 - std::pow(config_.beta1(), t)));
       const auto root = static_cast<float>(1 / std::sqrt(1 - std::pow(config_.beta2(), t)));
-      return weights.Update([=](int64_t i, float w, float g) {
+      weights.Update([=](int64_t i, float w, float g) {
         first[i] = b1 * first[i] + rest1 * g;
         second[i] = b2 * second[i] + rest2 * g * g;
         return w - scaled_rate * first[i] / (std::sqrt(second[i]) * root + epsilon);
       });
+      break;
     }
     case DenseOptimizerConfig::ADAGRAD:
-      return weights.Update([=](int64_t i, float w, float g) {
+      weights.Update([=](int64_t i, float w, float g) {
         second[i] += g * g;
         return w - rate * g / (std::sqrt(second[i]) + epsilon);
       });
+      break;
     case DenseOptimizerConfig::SGD: {
       if (first == nullptr) {
-        return weights.Update([=](int64_t, float w, float g) { return w - rate * g; });
+        weights.Update([=](int64_t, float w, float g) { return w - rate * g; });
+        break;
       }
       const auto momentum = static_cast<float>(config_.momentum());
-      return weights.Update([=](int64_t i, float w, float g) {
+      weights.Update([=](int64_t i, float w, float g) {
         first[i] = momentum * first[i] + g;
         return w - rate * first[i];
       });
+      break;
     }
   }
+  parameters_.ClampToBounds();
 }
 
 std::vector<std::pair<std::string, at::Tensor>> DenseOptimizer::State() {

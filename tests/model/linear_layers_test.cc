@@ -114,6 +114,19 @@ TEST(LinearLayersTest, GradientsAddUpAndInputsMayWantNone) {
   EXPECT_TRUE(Near(layers[0].weight.grad(), once * 2));
 }
 
+TEST(LinearLayersTest, LayerThatIsUsedTwiceGetsTheSumOfItsGradients) {
+  const std::vector<LinearWeights> layers = Layers({6, 6}), copies = Copies(layers);
+  const at::Tensor values = Normal({30, 6}), toward = Normal({30, 6});
+  const auto twice = [&](auto function, const std::vector<LinearWeights>& weights) {
+    const at::Tensor x = values.clone().requires_grad_();
+    function(function(x, weights, false), weights, true).backward(toward);
+    return x.grad();
+  };
+  EXPECT_TRUE(Near(twice(LinearLayers, layers), twice(ComposedLinearLayers, copies)));
+  EXPECT_TRUE(Near(layers[0].weight.grad(), copies[0].weight.grad()));
+  EXPECT_TRUE(Near(layers[0].bias.grad(), copies[0].bias.grad()));
+}
+
 TEST(LinearLayersTest, WithoutGradientsTheResultHasNoGraphAndTheSameBits) {
   const std::vector<LinearWeights> layers = Layers({20, 33, 9});
   const at::Tensor x = Normal({120, 20});
