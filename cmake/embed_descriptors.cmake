@@ -12,7 +12,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
   return()
 endif()
 
-file(GLOB protos RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/*/*.proto)
+torii_find_protos(protos)
 set(descriptors ${CMAKE_BINARY_DIR}/proto/config.desc)
 set(embedded ${CMAKE_BINARY_DIR}/proto/config_descriptors.cc)
 add_custom_command(OUTPUT ${descriptors} ${embedded}

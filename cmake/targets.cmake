@@ -15,9 +15,18 @@ if(TORII_SANITIZE)
   add_link_options(-fsanitize=${TORII_SANITIZE})
 endif()
 
+# The *.proto files of the layer folders and of their sub-folders, relative to the root.
+function(torii_find_protos variable)
+  foreach(layer ${TORII_LAYERS})
+    file(GLOB_RECURSE found RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${layer}/*.proto)
+    list(APPEND all ${found})
+  endforeach()
+  set(${variable} ${all} PARENT_SCOPE)
+endfunction()
+
 # All configuration messages in one library, without our warnings: generated code has its own style.
 function(torii_add_protos)
-  file(GLOB protos RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/*/*.proto)
+  torii_find_protos(protos)
   set(out ${CMAKE_BINARY_DIR}/proto)
   file(MAKE_DIRECTORY ${out})
   foreach(proto ${protos})

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "base/exit_code.h"
+#include "base/field_options.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
 
@@ -33,6 +34,9 @@ what it means. It is generated from the comments of the `.proto` files: after ch
   default). Strings need no quotes.
 - An unknown field or value is an error with file, line and column. Every broken rule is reported at once,
   before any work starts, and the program ends with 78 (docs/errors.md).
+- "At resume" says what happens to a run that goes on from its checkpoint with another value: a `fixed` field is
+  refused by name (docs/checkpoint.md), a `free` one is taken over and said; `free, per rank`: ranks of one run may
+  differ in it as well; `length`: free unless the learning rate of a step depends on the length (`train.schedule`).
 - `torii config print` shows the result, `torii config check` checks it, `torii config defaults` prints all
   defaults.
 )";
@@ -84,6 +88,24 @@ std::string ValueComments(const EnumDescriptor& type) {
   return out;
 }
 
+// What another value does to a run that goes on from a checkpoint.
+std::string EffectText(const FieldDescriptor& field) {
+  if (field.message_type() != nullptr) return "";
+  switch (field.options().GetExtension(effect)) {
+    case MEANING:
+      return "fixed";
+    case LENGTH:
+      return "length";
+    case FREE:
+      return "free";
+    case LOCAL:
+      return "free, per rank";
+    case UNMARKED:
+      break;
+  }
+  return "";
+}
+
 std::string FieldRow(const FieldDescriptor& field) {
   std::string meaning = Comment(field);
   if (field.enum_type() != nullptr) {
@@ -96,7 +118,7 @@ std::string FieldRow(const FieldDescriptor& field) {
     meaning = absl::StrCat("(one of `", field.real_containing_oneof()->name(), "`) ", meaning);
   }
   return absl::StrCat("| `", field.name(), "` | ", TypeName(field), " | ", DefaultText(field),
-                      " | ", absl::StripAsciiWhitespace(meaning), " |\n");
+                      " | ", EffectText(field), " | ", absl::StripAsciiWhitespace(meaning), " |\n");
 }
 
 // The messages of the fields of `type`, each after its first user, depth first.
@@ -136,7 +158,7 @@ absl::StatusOr<std::string> ConfigDocs(std::string_view descriptors, const std::
       absl::StrAppend(&out, "No fields.\n");
       continue;
     }
-    absl::StrAppend(&out, "| field | type | default | meaning |\n|---|---|---|---|\n");
+    absl::StrAppend(&out, "| field | type | default | at resume | meaning |\n|---|---|---|---|---|\n");
     for (int i = 0; i < each->field_count(); ++i) absl::StrAppend(&out, FieldRow(*each->field(i)));
   }
   return out;
