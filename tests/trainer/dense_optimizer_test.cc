@@ -88,8 +88,8 @@ TEST(DenseOptimizerTest, EqualsTheDoublePrecisionReference) {
     config.set_weight_decay(0.01);
     config.set_momentum(0.5);
     model::DenseParameters parameters;
-    parameters.Add("a.weight", {3, 4}, model::Init::kHe, /*decay=*/true);
-    parameters.Add("a.bias", {3}, model::Init::kOne, /*decay=*/false);
+    parameters.Add({"a.weight", {3, 4}, model::Init::kHe, /*decay=*/true});
+    parameters.Add({"a.bias", {3}, model::Init::kOne, /*decay=*/false});
     parameters.Allocate(7);
     DenseOptimizer optimizer(config, parameters);
     Reference reference(config);
