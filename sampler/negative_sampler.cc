@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "sampler/distinct_columns.h"
 #include "sampler/excluded_columns.h"
+#include "sampler/gathered_positives.h"
 #include "sampler/row_lists.h"
 #include "sampler/source_columns.h"
 
