@@ -176,6 +176,16 @@ absl::StatusOr<trainer::Resume> ResumeOf(const std::string& name) {
       absl::StrCat("--resume: '", name, "' is none of auto, accept-config and never"));
 }
 
+// A profile is written after many steps: its folder is looked at before the first one.
+absl::Status CheckProfile(FileSystem& files, const trainer::ProfileOptions& profile) {
+  if (profile.path.empty()) return absl::OkStatus();
+  const std::string folder = ParentPath(profile.path);
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(folder));
+  if (info.exists && info.is_directory) return absl::OkStatus();
+  return CannotCreateError(absl::StrCat("--profile ", profile.path, ": ", folder,
+                                        info.exists ? " is not a folder" : " is not there"));
+}
+
 class TrainCommand final : public Command {
  public:
   CommandText text() const final {
@@ -206,6 +216,7 @@ class TrainCommand final : public Command {
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
     TrainJob job;
+    TORII_RETURN_IF_ERROR(CheckProfile(context.files, profile_));
     TORII_ASSIGN_OR_RETURN(job.config, config_.Load(context.files));
     TORII_ASSIGN_OR_RETURN(job.resume, ResumeOf(resume_));
     job.profile = profile_;

@@ -55,6 +55,10 @@ for command in eval "recommend --user 1" "export --out exported"; do
   check "$command says so" grep -q "the best checkpoint cannot be used: $best" "$err"
 done
 
+run timeout 120 "$torii" train "${options[@]}" --run-dir profiled --profile nodir/p.json
+expect_error 73 '--profile nodir/p.json: nodir is not there'
+check "no run folder was made" test ! -e profiled
+
 # Ranks of one world, started differently.
 two() { run timeout 120 mpirun -np 1 "$torii" train "${options[@]}" --run-dir two "${@:1:2}" : -np 1 "$torii" train \
   "${options[@]}" --run-dir two "${@:3:2}"; }
