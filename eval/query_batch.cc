@@ -41,14 +41,19 @@ absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const char* what
 
 // This rank's share of the checks; `largest` gets its greatest magnitude.
 absl::Status CheckOwnItems(int rank, int world_size, const OwnedItems& items, double* largest) {
-  TORII_RETURN_IF_ERROR(CheckShape(items.vectors, OwnedRows(items.total_items, rank, world_size),
-                                   "item vectors of this rank"));
+  if (items.corpus.world_size() != world_size || items.corpus.is_replicated()) {
+    return InternalError(absl::StrCat("items that are partitioned for ", items.corpus.world_size(),
+                                      " ranks (", NameOf(items.corpus.kind()), ") on ",
+                                      world_size));
+  }
+  TORII_RETURN_IF_ERROR(
+      CheckShape(items.vectors, items.corpus.OwnedRows(rank), "item vectors of this rank"));
   const at::Tensor vectors = items.vectors.contiguous();
   const int64_t dim = vectors.size(1);
   for (int64_t slot = 0; slot < vectors.size(0); ++slot) {
     const double magnitude = LargestMagnitude(vectors.const_data_ptr<float>() + slot * dim, dim);
     if (std::isinf(magnitude)) {
-      return DivergedError(absl::StrCat("item row ", rank + slot * world_size,
+      return DivergedError(absl::StrCat("item row ", items.corpus.Row(rank, slot),
                                         ": its vector is not finite, so no user can be ranked"));
     }
     *largest = std::max(*largest, magnitude);
@@ -87,7 +92,7 @@ absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedI
   at::Tensor vectors = items.vectors.contiguous();
   kernels::cpu::PackedVectors packed(vectors.const_data_ptr<float>(), vectors.size(0),
                                      vectors.size(1));
-  return ScoringItems{std::move(vectors), std::move(packed), largest, items.total_items};
+  return ScoringItems{std::move(vectors), std::move(packed), largest, items.corpus};
 }
 
 absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const ScoringItems& items,

@@ -86,8 +86,6 @@ class BatchRanker {
     return held_out_.targets[static_cast<size_t>(batch_.targets.begin + t)];
   }
   const float* Query(int64_t u) const { return q_ + (u - batch_.users.begin) * dim_; }
-  bool Owns(int64_t item) const { return RowOwner(item, comm_.world_size()) == comm_.rank(); }
-  int64_t Slot(int64_t item) const { return RowSlot(item, comm_.world_size()); }
 
   // [targets] float32: the scores of the targets that this rank owns, -infinity for the others.
   at::Tensor OwnTargetScores() const {
@@ -98,8 +96,9 @@ class BatchRanker {
       for (int64_t u = users.begin; u < users.end; ++u) {
         const Range targets = TargetsOf(u);
         for (int64_t t = targets.begin; t < targets.end; ++t) {
-          if (!Owns(Target(t))) continue;
-          score[t] = kernels::cpu::Score(Query(u), items_.slot(Slot(Target(t))), dim_);
+          if (!items_.corpus.Holds(comm_.rank(), Target(t))) continue;
+          score[t] =
+              kernels::cpu::Score(Query(u), items_.slot(items_.corpus.Slot(Target(t))), dim_);
         }
       }
     });
@@ -116,12 +115,12 @@ class BatchRanker {
       target_begin.push_back(targets.begin - first);
       for (int64_t t = targets.begin; t < targets.end; ++t) {
         // Slots of this rank whose item row is smaller than the target's.
-        tie_before.push_back(OwnedRows(Target(t), comm_.rank(), comm_.world_size()));
+        tie_before.push_back(items_.corpus.OwnedBefore(comm_.rank(), Target(t)));
       }
     }
     target_begin.push_back(static_cast<int64_t>(tie_before.size()));
-    const SeenSlots seen({held_out_.seen_begin, held_out_.seen}, users, comm_.rank(),
-                         comm_.world_size());
+    const SeenSlots seen({held_out_.seen_begin, held_out_.seen}, users, items_.corpus,
+                         comm_.rank());
     kernels::cpu::CountAbove(Query(users.begin), users.size(), items_.packed,
                              {target_begin.data(), score + first, tie_before.data()}, seen.hidden(),
                              count + first);
@@ -143,7 +142,7 @@ absl::StatusOr<std::vector<int64_t>> RankTargets(comm::Communicator& comm, const
   if (batch_users < 1) {
     return ConfigError(absl::StrCat("eval.batch_users: ", batch_users, ": must be at least 1"));
   }
-  TORII_RETURN_IF_ERROR(CheckHeldOut(held_out, items.total_items));
+  TORII_RETURN_IF_ERROR(CheckHeldOut(held_out, items.corpus.rows()));
   TORII_ASSIGN_OR_RETURN(const ScoringItems scoring, PrepareItems(comm, items));
   std::vector<int64_t> ranks(held_out.targets.size());
   const auto n = static_cast<int64_t>(held_out.users.size());

@@ -4,7 +4,7 @@
 
 namespace torii::eval {
 
-SeenSlots::SeenSlots(const SeenItems& items, Range users, int rank, int world_size) {
+SeenSlots::SeenSlots(const SeenItems& items, Range users, const Partition& corpus, int rank) {
   begin_.reserve(static_cast<size_t>(users.size()) + 1);
   begin_.push_back(0);
   for (int64_t u = users.begin; u < users.end; ++u) {
@@ -12,7 +12,7 @@ SeenSlots::SeenSlots(const SeenItems& items, Range users, int rank, int world_si
     const auto first = std::ssize(slots_);
     for (int64_t i = items.begin[user]; i < items.begin[user + 1]; ++i) {
       const int64_t item = items.seen[static_cast<size_t>(i)];
-      if (RowOwner(item, world_size) == rank) slots_.push_back(RowSlot(item, world_size));
+      if (corpus.Holds(rank, item)) slots_.push_back(corpus.Slot(item));
     }
     if (!std::is_sorted(slots_.begin() + first, slots_.end())) {
       std::sort(slots_.begin() + first, slots_.end());

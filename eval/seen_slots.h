@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/partition.h"
 #include "base/split_evenly.h"
 #include "kernels/cpu/ranking/score.h"
 
@@ -18,7 +19,7 @@ struct SeenItems {
 class SeenSlots {
  public:
   // Of the users [users.begin, users.end); row i here is user users.begin + i.
-  SeenSlots(const SeenItems& items, Range users, int rank, int world_size);
+  SeenSlots(const SeenItems& items, Range users, const Partition& corpus, int rank);
   kernels::HiddenItems hidden() const { return {begin_.data(), slots_.data()}; }
 
  private:

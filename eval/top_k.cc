@@ -32,7 +32,6 @@ class OwnLists {
   OwnLists(comm::Communicator& comm, const ScoringItems& items, const TopKRequest& request,
            Range users, const at::Tensor& q)
       : rank_(comm.rank()),
-        world_size_(comm.world_size()),
         items_(items),
         request_(request),
         users_(users),
@@ -53,20 +52,19 @@ class OwnLists {
  private:
   void ComputeUsers(Range users, int64_t width, int64_t* items, float* scores) const {
     const SeenSlots seen({request_.seen_begin, request_.seen},
-                         {users_.begin + users.begin, users_.begin + users.end}, rank_,
-                         world_size_);
+                         {users_.begin + users.begin, users_.begin + users.end}, items_.corpus,
+                         rank_);
     std::vector<int64_t> length(static_cast<size_t>(users.size()));
     kernels::cpu::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
                              seen.hidden(), {width, items, scores, length.data()});
     for (int64_t i = 0; i < users.size(); ++i) {
       for (int64_t j = 0; j < length[static_cast<size_t>(i)]; ++j) {
-        items[i * width + j] = rank_ + items[i * width + j] * world_size_;
+        items[i * width + j] = items_.corpus.Row(rank_, items[i * width + j]);
       }
     }
   }
 
   const int rank_;
-  const int world_size_;
   const ScoringItems& items_;
   const TopKRequest& request_;
   const Range users_;
@@ -129,12 +127,11 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
                                                           const OwnedItems& items,
                                                           const TopKRequest& request,
                                                           const QueryFunction& query) {
-  TORII_RETURN_IF_ERROR(CheckRequest(request, items.total_items));
+  TORII_RETURN_IF_ERROR(CheckRequest(request, items.corpus.rows()));
   TORII_ASSIGN_OR_RETURN(const ScoringItems scoring, PrepareItems(comm, items));
   std::vector<std::vector<ScoredItem>> lists;
   const auto n = static_cast<int64_t>(request.users.size());
-  // No rank owns more items than the first.
-  const int64_t width = std::min(request.k, OwnedRows(items.total_items, 0, comm.world_size()));
+  const int64_t width = std::min(request.k, items.corpus.MostOwnedRows());
   for (int64_t begin = 0; begin < n; begin += request.batch_users) {
     const Range users{begin, std::min(begin + request.batch_users, n)};
     TORII_ASSIGN_OR_RETURN(

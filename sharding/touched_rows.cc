@@ -17,16 +17,16 @@ namespace {
 // clearing many counters would cost more than one pass less.
 constexpr int kLeastDigitBits = 8, kMostDigitBits = 11;
 // Entries below which a second thread does not pay.
-constexpr int64_t kPieceEntries = 8192;
+constexpr int64_t kShareEntries = 8192;
 
-int64_t PieceBegin(int64_t size, int64_t pieces, int64_t piece) { return size * piece / pieces; }
+int64_t ShareBegin(int64_t size, int64_t shares, int64_t share) { return size * share / shares; }
 
-// Each piece on its own thread where there are several.
+// Each share on its own thread where there are several.
 template <class Work>
-void ForPieces(int64_t pieces, const Work& work) {
-  if (pieces == 1) return work(0);
-  ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t piece = begin; piece < end; ++piece) work(piece);
+void ForShares(int64_t shares, const Work& work) {
+  if (shares == 1) return work(0);
+  ParallelFor(0, shares, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t share = begin; share < end; ++share) work(share);
   });
 }
 
@@ -35,64 +35,74 @@ uint32_t SlotOf(uint64_t entry) { return static_cast<uint32_t>(entry >> 32); }
 }  // namespace
 
 void TouchedRows::Clear() {
-  parts_.clear();
+  pieces_.clear();
   size_ = 0;
 }
 
-void TouchedRows::Add(std::span<const int64_t> slots, const float* gradients, int64_t dim) {
+void TouchedRows::Add(std::span<const int64_t> slots) {
   if (slots.empty()) return;
-  parts_.push_back({size_, slots, gradients, dim});
+  pieces_.push_back({size_, slots});
   size_ += std::ssize(slots);
   TORII_CHECK(size_ <= std::numeric_limits<uint32_t>::max(),
               "more than 2^32 gradient rows in a step");
 }
 
 void TouchedRows::Group(int64_t num_slots) {
-  pieces_ = std::clamp<int64_t>(size_ / kPieceEntries, 1, at::get_num_threads());
+  shares_ = std::clamp<int64_t>(size_ / kShareEntries, 1, at::get_num_threads());
   SortBySlot(num_slots);
   Split();
 }
 
-const TouchedRows::Part& TouchedRows::PartOf(int64_t position) const {
+size_t TouchedRows::PieceOf(int64_t position) const {
   const auto after =
-      std::upper_bound(parts_.begin(), parts_.end(), position,
-                       [](int64_t wanted, const Part& part) { return wanted < part.begin; });
-  return *(after - 1);
+      std::upper_bound(pieces_.begin(), pieces_.end(), position,
+                       [](int64_t wanted, const Piece& piece) { return wanted < piece.begin; });
+  return static_cast<size_t>(after - pieces_.begin()) - 1;
 }
 
-const float* TouchedRows::Gradient(int64_t position) const {
-  const Part& part = parts_.size() == 1 ? parts_.front() : PartOf(position);
-  return part.gradients + (position - part.begin) * part.dim;
+kernels::TouchedRowList TouchedRows::List(std::span<const float* const> pieces, int64_t dim) {
+  TORII_CHECK(pieces.size() == pieces_.size(), "gradients of ", pieces.size(), " pieces for ",
+              pieces_.size());
+  gradients_.resize(static_cast<size_t>(size_));
+  ForShares(shares_, [&](int64_t share) {
+    const int64_t end = ShareBegin(size_, shares_, share + 1);
+    for (int64_t i = ShareBegin(size_, shares_, share); i < end; ++i) {
+      const auto position = static_cast<uint32_t>(entries_[static_cast<size_t>(i)]);
+      const size_t piece = pieces_.size() == 1 ? 0 : PieceOf(position);
+      gradients_[static_cast<size_t>(i)] = pieces[piece] + (position - pieces_[piece].begin) * dim;
+    }
+  });
+  return {static_cast<int64_t>(slots_.size()), slots_.data(), begin_.data(), gradients_.data()};
 }
 
-// The entries of a piece in order: as they were added, or those of entries_.
+// The entries of a share in order: as they were added, or those of entries_.
 template <class Visit>
-void TouchedRows::VisitPiece(bool sorted, int64_t piece, const Visit& visit) const {
-  const int64_t begin = PieceBegin(size_, pieces_, piece);
-  const int64_t end = PieceBegin(size_, pieces_, piece + 1);
+void TouchedRows::VisitShare(bool sorted, int64_t share, const Visit& visit) const {
+  const int64_t begin = ShareBegin(size_, shares_, share);
+  const int64_t end = ShareBegin(size_, shares_, share + 1);
   if (sorted) {
     for (int64_t i = begin; i < end; ++i) visit(entries_[static_cast<size_t>(i)]);
     return;
   }
   for (int64_t i = begin; i < end;) {
-    const Part& part = PartOf(i);
-    const int64_t part_end = std::min(end, part.begin + std::ssize(part.slots));
-    for (; i < part_end; ++i) {
-      const int64_t slot = part.slots[static_cast<size_t>(i - part.begin)];
+    const Piece& piece = pieces_[PieceOf(i)];
+    const int64_t piece_end = std::min(end, piece.begin + std::ssize(piece.slots));
+    for (; i < piece_end; ++i) {
+      const int64_t slot = piece.slots[static_cast<size_t>(i - piece.begin)];
       visit(static_cast<uint64_t>(slot) << 32 | static_cast<uint64_t>(i));
     }
   }
 }
 
-// One digit: each piece counts its own, and then puts its entries behind those of the pieces before
+// One digit: each share counts its own, and then puts its entries behind those of the shares before
 // it, so that equal digits keep their order.
 void TouchedRows::SortPass(bool first, int shift, int bits) {
   const size_t count = size_t{1} << bits;
   const uint64_t mask = count - 1;
-  next_.assign(static_cast<size_t>(pieces_) * count, 0);
-  ForPieces(pieces_, [&](int64_t piece) {
-    uint32_t* next = next_.data() + static_cast<size_t>(piece) * count;
-    VisitPiece(!first, piece, [&](uint64_t entry) { ++next[(entry >> shift) & mask]; });
+  next_.assign(static_cast<size_t>(shares_) * count, 0);
+  ForShares(shares_, [&](int64_t share) {
+    uint32_t* next = next_.data() + static_cast<size_t>(share) * count;
+    VisitShare(!first, share, [&](uint64_t entry) { ++next[(entry >> shift) & mask]; });
   });
   uint32_t begin = 0;
   for (size_t digit = 0; digit < count; ++digit) {
@@ -100,10 +110,10 @@ void TouchedRows::SortPass(bool first, int shift, int bits) {
       begin += std::exchange(next_[at], begin);
     }
   }
-  ForPieces(pieces_, [&](int64_t piece) {
-    uint32_t* next = next_.data() + static_cast<size_t>(piece) * count;
+  ForShares(shares_, [&](int64_t share) {
+    uint32_t* next = next_.data() + static_cast<size_t>(share) * count;
     uint64_t* sorted = sorted_.data();
-    VisitPiece(!first, piece,
+    VisitShare(!first, share,
                [&](uint64_t entry) { sorted[next[(entry >> shift) & mask]++] = entry; });
   });
   std::swap(entries_, sorted_);
@@ -123,35 +133,32 @@ void TouchedRows::SortBySlot(int64_t num_slots) {
   }
 }
 
-// Finds where each slot's entries begin, and their gradients.
+// Finds where each slot's entries begin.
 void TouchedRows::Split() {
   const auto is_first = [&](int64_t i) {
     const uint64_t* entry = entries_.data() + i;
     return i == 0 || SlotOf(entry[0]) != SlotOf(entry[-1]);
   };
-  first_.assign(static_cast<size_t>(pieces_), 0);
-  ForPieces(pieces_, [&](int64_t piece) {
+  first_.assign(static_cast<size_t>(shares_), 0);
+  ForShares(shares_, [&](int64_t share) {
     int64_t count = 0;
-    for (int64_t i = PieceBegin(size_, pieces_, piece); i < PieceBegin(size_, pieces_, piece + 1);
+    for (int64_t i = ShareBegin(size_, shares_, share); i < ShareBegin(size_, shares_, share + 1);
          ++i) {
       count += is_first(i);
     }
-    first_[static_cast<size_t>(piece)] = count;
+    first_[static_cast<size_t>(share)] = count;
   });
   int64_t distinct = 0;
   for (int64_t& first : first_) distinct += std::exchange(first, distinct);
   slots_.resize(static_cast<size_t>(distinct));
   begin_.resize(static_cast<size_t>(distinct) + 1);
   begin_.back() = static_cast<uint32_t>(size_);
-  gradients_.resize(static_cast<size_t>(size_));
-  ForPieces(pieces_, [&](int64_t piece) {
-    auto at = static_cast<size_t>(first_[static_cast<size_t>(piece)]);
-    for (int64_t i = PieceBegin(size_, pieces_, piece); i < PieceBegin(size_, pieces_, piece + 1);
+  ForShares(shares_, [&](int64_t share) {
+    auto at = static_cast<size_t>(first_[static_cast<size_t>(share)]);
+    for (int64_t i = ShareBegin(size_, shares_, share); i < ShareBegin(size_, shares_, share + 1);
          ++i) {
-      const uint64_t entry = entries_[static_cast<size_t>(i)];
-      gradients_[static_cast<size_t>(i)] = Gradient(static_cast<uint32_t>(entry));
       if (!is_first(i)) continue;
-      slots_[at] = SlotOf(entry);
+      slots_[at] = SlotOf(entries_[static_cast<size_t>(i)]);
       begin_[at++] = static_cast<uint32_t>(i);
     }
   });

@@ -94,8 +94,7 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
   out.ks = CutOffs(config);
   TORII_ASSIGN_OR_RETURN(out.held_out, HeldOutOf(dataset, config, &out.part));
 
-  eval::OwnedItems items;
-  items.total_items = dataset.items().rows();
+  eval::OwnedItems items{.vectors = {}, .corpus = towers.corpus()};
   TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
   const bool with_valid = out.part == "test";
   TORII_ASSIGN_OR_RETURN(out.ranks, eval::RankTargets(
@@ -122,8 +121,7 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
     request.seen.insert(request.seen.end(), seen.begin(), seen.end());
     request.seen_begin.push_back(static_cast<int64_t>(request.seen.size()));
   }
-  eval::OwnedItems items;
-  items.total_items = dataset.items().rows();
+  eval::OwnedItems items{.vectors = {}, .corpus = towers.corpus()};
   TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
   return eval::TopK(towers.comm(), items, request, [&](std::span<const int64_t> some) {
     return UserVectors(towers, some, /*with_valid_history=*/true);

@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> BestItems(
   request.seen = evaluation.held_out.seen;
   request.k = *std::max_element(evaluation.ks.begin(), evaluation.ks.end());
   request.batch_users = model.config.eval().batch_users();
-  eval::OwnedItems items{.vectors = {}, .total_items = model.dataset->items().rows()};
+  eval::OwnedItems items{.vectors = {}, .corpus = model.towers->corpus()};
   TORII_ASSIGN_OR_RETURN(items.vectors,
                          model.towers->AllOwnedItems(model.config.train().embed_batch()));
   const bool with_valid = evaluation.part == "test";
