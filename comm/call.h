@@ -19,6 +19,7 @@ enum class Op {
   kAllToAllV,
   kAllGatherBytes,  // this one and the next: of the control plane
   kAllToAll,
+  kDuplicate,
 };
 const char* OpName(Op op);
 
@@ -43,9 +44,10 @@ Call DescribeAllToAll(int64_t sequence, std::span<const int64_t> numbers);
 // "AllGatherV of Float [3, 4], rows {3, 0} (call 7)".
 std::string ToText(const Call& call);
 
-// What this rank can see alone: a tensor that can travel between CPUs (`back_end` is named
-// otherwise), counts that fit it, a root that exists.
-absl::Status CheckTensor(Op op, const at::Tensor& tensor, const char* back_end);
+// What this rank can see alone: a tensor that can travel (and lies on the CPU, where `back_end`
+// wants it), counts that fit it, a root that exists.
+absl::Status CheckTensor(Op op, const at::Tensor& tensor);
+absl::Status CheckOnCpu(Op op, const at::Tensor& tensor, const char* back_end);
 absl::Status CheckCall(const Call& call, int rank, int world_size);
 // The same for the memory that belongs to a call of the control plane: elements given by this rank
 // and room for those of all.
