@@ -159,7 +159,8 @@ absl::Status CheckOnCpu(Op op, const at::Tensor& tensor, const char* back_end) {
                                     tensor.device().str(), "; copy it to the CPU first"));
 }
 
-absl::Status CheckCall(const Call& call, int rank, int world_size) {
+absl::Status CheckCall(const Call& call, Rank own, WorldSize world) {
+  const int rank = Value(own), world_size = Value(world);
   if (call.op == Op::kAllReduce || call.op == Op::kDuplicate) return absl::OkStatus();
   if (call.op == Op::kAllToAll) {
     if (call.shape[0] % world_size == 0) return absl::OkStatus();
@@ -193,7 +194,8 @@ absl::Status CheckCall(const Call& call, int rank, int world_size) {
   return absl::OkStatus();
 }
 
-absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given, size_t room) {
+absl::Status CheckRoom(const Call& call, Rank rank, WorldSize world_size, size_t given,
+                       size_t room) {
   TORII_RETURN_IF_ERROR(CheckCall(call, rank, world_size));
   const bool gather = call.op == Op::kAllGatherBytes;
   const int64_t own = gather ? call.rows[static_cast<size_t>(rank)] : call.shape[0];
@@ -201,7 +203,7 @@ absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given,
   if (given == static_cast<size_t>(own) && room == static_cast<size_t>(all)) {
     return absl::OkStatus();
   }
-  return InternalError(absl::StrCat(ToText(call), ": rank ", rank, " gives ", given,
+  return InternalError(absl::StrCat(ToText(call), ": rank ", Value(rank), " gives ", given,
                                     " elements and has room for ", room, ", not ", own, " and ",
                                     all));
 }

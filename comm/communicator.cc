@@ -14,8 +14,8 @@ namespace {
 absl::StatusOr<at::Tensor> Itself(Op op, const at::Tensor& in, std::span<const int64_t> rows,
                                   std::span<const int64_t> recv_rows = {}) {
   TORII_RETURN_IF_ERROR(CheckTensor(op, in));
-  TORII_RETURN_IF_ERROR(CheckCall(DescribeCall(op, /*sequence=*/0, in, rows, recv_rows), /*rank=*/0,
-                                  /*world_size=*/1));
+  TORII_RETURN_IF_ERROR(
+      CheckCall(DescribeCall(op, /*sequence=*/0, in, rows, recv_rows), Rank{0}, WorldSize{1}));
   return in;
 }
 

@@ -42,7 +42,7 @@ absl::StatusOr<Call> InProcessCommunicator::StartCall(Op op, const at::Tensor& t
   call.variant = variant;
   TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
   TORII_RETURN_IF_ERROR(CheckOnCpu(op, tensor, "in-process"));
-  TORII_RETURN_IF_ERROR(CheckCall(call, rank(), world_size()));
+  TORII_RETURN_IF_ERROR(CheckCall(call, Rank{rank()}, WorldSize{world_size()}));
   return call;
 }
 

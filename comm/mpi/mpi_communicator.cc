@@ -101,7 +101,7 @@ absl::Status MpiCommunicator::StartCall(Op op, const at::Tensor& tensor, int64_t
   TORII_RETURN_IF_ERROR(channel_->Start(call));
   TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
   TORII_RETURN_IF_ERROR(CheckOnCpu(op, tensor, "MPI"));
-  return CheckCall(call, rank(), world_size());
+  return CheckCall(call, Rank{rank()}, WorldSize{world_size()});
 }
 
 absl::Status MpiCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {

@@ -86,7 +86,8 @@ inline absl::Status CheckControlPlane(ControlPlane& control) {
                            std::string(static_cast<size_t>(1000 + r), 'a'));
   }
   // What does not fit is refused on all ranks alike, and the plane goes on.
-  TORII_EXPECT_OR_RETURN(!control.AllGatherBytes({}, std::vector<int64_t>(sizes.size() + 1), {}).ok());
+  TORII_EXPECT_OR_RETURN(
+      !control.AllGatherBytes({}, std::vector<int64_t>(sizes.size() + 1), {}).ok());
   return Barrier(control);
 }
 
@@ -104,7 +105,8 @@ inline absl::Status CheckStopFlag(Communicator& comm) {
       TORII_EXPECT_OR_RETURN(!control.stop_flag().agreed());
       asked = comm.rank() == asking;
       TORII_EXPECT_OR_RETURN(!control.stop_flag().agreed());
-      TORII_RETURN_IF_ERROR(by_gather ? Barrier(control) : ExchangeCounts(control, counts).status());
+      TORII_RETURN_IF_ERROR(by_gather ? Barrier(control)
+                                      : ExchangeCounts(control, counts).status());
       TORII_EXPECT_OR_RETURN(control.stop_flag().agreed());
       asked = false;
       TORII_RETURN_IF_ERROR(Barrier(control));
@@ -126,7 +128,8 @@ inline absl::Status CheckDuplicate(Communicator& comm) {
   at::Tensor in_comm = at::full({3}, 1.0f);
   TORII_RETURN_IF_ERROR(second->AllReduce(in_second, ReduceOp::kSum));
   TORII_RETURN_IF_ERROR(comm.AllReduce(in_comm, ReduceOp::kSum));
-  TORII_EXPECT_OR_RETURN(in_second[4].item<float>() == 2.0f * static_cast<float>(comm.world_size()));
+  TORII_EXPECT_OR_RETURN(in_second[4].item<float>() ==
+                         2.0f * static_cast<float>(comm.world_size()));
   TORII_EXPECT_OR_RETURN(in_comm[2].item<float>() == static_cast<float>(comm.world_size()));
   return Barrier(second->control());
 }

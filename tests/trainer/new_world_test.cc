@@ -62,8 +62,7 @@ absl::StatusOr<Tensors> LastState(const TrainRun& run) {
 }
 
 TEST(NewWorldTest, ARunGoesOnInAnotherWorldOfTheSameProcess) {
-  const FakeDataset dataset(
-      {.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 2});
+  const FakeDataset dataset({.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 2});
   for (const auto& [first, second] : std::vector<std::pair<int, int>>{{3, 2}, {4, 1}, {2, 3}}) {
     const TrainRun undisturbed = RunIn("undisturbed");
     ASSERT_TRUE(Train(second, dataset, undisturbed).ok());
