@@ -33,8 +33,8 @@ struct PendingCall {
 
 // Polls until all requests are complete, the deadline has passed (kDeadlineExceeded, to be named by
 // the caller) or MPI reports an error; calls `warn` when that is due, and then never again for the
-// same limits. After an error the call's memory is kept for ever, because
-// MPI may still write into it, and `call` is null.
+// same limits. After an error the call's memory is kept for ever, because MPI may still write into
+// it, and `call` is null.
 absl::Status WaitForAll(std::unique_ptr<PendingCall>& call, WaitLimits& limits,
                         absl::FunctionRef<void()> warn);
 
