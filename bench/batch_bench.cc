@@ -26,7 +26,7 @@ void BM_MakeBatch(benchmark::State& state) {
                          {.global_batch = kBatch, .seed = 1, .history = state.range(0)});
   int64_t step = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(maker.Make(0, step++ % maker.steps_per_epoch()));
+    benchmark::DoNotOptimize(maker.Make(Epoch{0}, StepInEpoch{step++ % maker.steps_per_epoch()}));
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
@@ -35,7 +35,7 @@ BENCHMARK(BM_MakeBatch)->ArgName("history")->Arg(0)->Arg(10)->Arg(50);
 void BM_PrefetchedBatch(benchmark::State& state) {
   const BatchMaker maker(ManyRows(),
                          {.global_batch = kBatch, .seed = 1, .history = state.range(0)});
-  const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, /*ahead=*/2);
+  const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, /*ahead=*/2);
   for (auto _ : state) benchmark::DoNotOptimize(prefetcher->Next());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }

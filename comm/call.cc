@@ -71,6 +71,8 @@ const char* OpName(Op op) {
       return "AllGatherBytes";
     case Op::kAllToAll:
       return "AllToAll";
+    case Op::kDuplicate:
+      return "Duplicate";
   }
   return "unknown operation";
 }
@@ -99,7 +101,7 @@ Call DescribeAllToAll(int64_t sequence, std::span<const int64_t> numbers) {
 
 std::string ToText(const Call& call) {
   std::string text = OpName(call.op);
-  if (call.op != Op::kAllGatherBytes) {
+  if (call.op != Op::kAllGatherBytes && call.op != Op::kDuplicate) {
     absl::StrAppend(&text, " of ", c10::toString(call.dtype), " [", absl::StrJoin(call.shape, ", "),
                     "]");
   }
@@ -129,16 +131,12 @@ std::string ToText(const Call& call) {
   return absl::StrCat(text, " (call ", call.sequence, ")");
 }
 
-absl::Status CheckTensor(Op op, const at::Tensor& tensor, const char* back_end) {
+absl::Status CheckTensor(Op op, const at::Tensor& tensor) {
   const auto error = [op](const std::string& what) {
     return InternalError(absl::StrCat(OpName(op), ": ", what));
   };
   if (!tensor.defined()) {
     return error("the tensor is undefined");
-  }
-  if (!tensor.device().is_cpu()) {
-    return error(absl::StrCat("the ", back_end, " back end moves CPU tensors only, this one is on ",
-                              tensor.device().str(), "; copy it to the CPU first"));
   }
   if (!IsSupported(tensor.scalar_type())) {
     return error(absl::StrCat("tensors of ", c10::toString(tensor.scalar_type()),
@@ -154,8 +152,16 @@ absl::Status CheckTensor(Op op, const at::Tensor& tensor, const char* back_end) 
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const Call& call, int rank, int world_size) {
-  if (call.op == Op::kAllReduce) return absl::OkStatus();
+absl::Status CheckOnCpu(Op op, const at::Tensor& tensor, const char* back_end) {
+  if (tensor.device().is_cpu()) return absl::OkStatus();
+  return InternalError(absl::StrCat(OpName(op), ": the ", back_end,
+                                    " back end moves CPU tensors only, this one is on ",
+                                    tensor.device().str(), "; copy it to the CPU first"));
+}
+
+absl::Status CheckCall(const Call& call, Rank own, WorldSize world) {
+  const int rank = Value(own), world_size = Value(world);
+  if (call.op == Op::kAllReduce || call.op == Op::kDuplicate) return absl::OkStatus();
   if (call.op == Op::kAllToAll) {
     if (call.shape[0] % world_size == 0) return absl::OkStatus();
     return InternalError(absl::StrCat(ToText(call), ": give each of ", world_size,
@@ -188,7 +194,8 @@ absl::Status CheckCall(const Call& call, int rank, int world_size) {
   return absl::OkStatus();
 }
 
-absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given, size_t room) {
+absl::Status CheckRoom(const Call& call, Rank rank, WorldSize world_size, size_t given,
+                       size_t room) {
   TORII_RETURN_IF_ERROR(CheckCall(call, rank, world_size));
   const bool gather = call.op == Op::kAllGatherBytes;
   const int64_t own = gather ? call.rows[static_cast<size_t>(rank)] : call.shape[0];
@@ -196,7 +203,7 @@ absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given,
   if (given == static_cast<size_t>(own) && room == static_cast<size_t>(all)) {
     return absl::OkStatus();
   }
-  return InternalError(absl::StrCat(ToText(call), ": rank ", rank, " gives ", given,
+  return InternalError(absl::StrCat(ToText(call), ": rank ", Value(rank), " gives ", given,
                                     " elements and has room for ", room, ", not ", own, " and ",
                                     all));
 }

@@ -7,6 +7,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
+#include "base/ids.h"
 #include "comm/communicator.h"
 
 namespace torii::comm {
@@ -19,6 +20,7 @@ enum class Op {
   kAllToAllV,
   kAllGatherBytes,  // this one and the next: of the control plane
   kAllToAll,
+  kDuplicate,
 };
 const char* OpName(Op op);
 
@@ -43,13 +45,15 @@ Call DescribeAllToAll(int64_t sequence, std::span<const int64_t> numbers);
 // "AllGatherV of Float [3, 4], rows {3, 0} (call 7)".
 std::string ToText(const Call& call);
 
-// What this rank can see alone: a tensor that can travel between CPUs (`back_end` is named
-// otherwise), counts that fit it, a root that exists.
-absl::Status CheckTensor(Op op, const at::Tensor& tensor, const char* back_end);
-absl::Status CheckCall(const Call& call, int rank, int world_size);
+// What this rank can see alone: a tensor that can travel (and lies on the CPU, where `back_end`
+// wants it), counts that fit it, a root that exists.
+absl::Status CheckTensor(Op op, const at::Tensor& tensor);
+absl::Status CheckOnCpu(Op op, const at::Tensor& tensor, const char* back_end);
+absl::Status CheckCall(const Call& call, Rank rank, WorldSize world_size);
 // The same for the memory that belongs to a call of the control plane: elements given by this rank
 // and room for those of all.
-absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given, size_t room);
+absl::Status CheckRoom(const Call& call, Rank rank, WorldSize world_size, size_t given,
+                       size_t room);
 
 // What only all ranks together can see; calls[r] is what rank r is about to do. The error names
 // both sides. Every rank finds the same error.

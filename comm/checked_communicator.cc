@@ -1,5 +1,7 @@
 #include "comm/checked_communicator.h"
 
+#include <utility>
+
 #include "base/status_macros.h"
 #include "comm/call.h"
 #include "comm/compare_calls.h"
@@ -43,6 +45,8 @@ class CheckedControlPlane final : public ControlPlane {
 class CheckedCommunicator final : public Communicator {
  public:
   explicit CheckedCommunicator(Communicator& inner) : inner_(inner), control_(inner.control()) {}
+  explicit CheckedCommunicator(std::unique_ptr<Communicator> inner)
+      : owned_(std::move(inner)), inner_(*owned_), control_(inner_.control()) {}
 
   int rank() const override { return inner_.rank(); }
   int world_size() const override { return inner_.world_size(); }
@@ -71,6 +75,11 @@ class CheckedCommunicator final : public Communicator {
     TORII_RETURN_IF_ERROR(Check(Op::kAllToAllV, in, 0, send_rows, recv_rows));
     return inner_.AllToAllV(in, send_rows, recv_rows);
   }
+  absl::StatusOr<std::unique_ptr<Communicator>> Duplicate() override {
+    TORII_RETURN_IF_ERROR(Check(Op::kDuplicate, at::Tensor(), 0));
+    TORII_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> duplicate, inner_.Duplicate());
+    return std::make_unique<CheckedCommunicator>(std::move(duplicate));
+  }
   void Abort(const absl::Status& reason) override { inner_.Abort(reason); }
 
  private:
@@ -79,6 +88,7 @@ class CheckedCommunicator final : public Communicator {
     return control_.CompareTensorCall(op, tensor, variant, rows, recv_rows);
   }
 
+  const std::unique_ptr<Communicator> owned_;  // null: inner_ belongs to the caller
   Communicator& inner_;
   CheckedControlPlane control_;
 };

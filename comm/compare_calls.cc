@@ -54,7 +54,7 @@ absl::Status CompareCalls(ControlPlane& control, const Call& call) {
     return InternalError(
         absl::StrCat(ToText(call), ": more than ", kMaxDims, " dimensions cannot be checked"));
   }
-  TORII_RETURN_IF_ERROR(CheckCall(call, control.rank(), control.world_size()));
+  TORII_RETURN_IF_ERROR(CheckCall(call, Rank{control.rank()}, WorldSize{control.world_size()}));
   const auto world = static_cast<size_t>(control.world_size());
   const std::vector<int64_t> mine = Encode(call, world);
   TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> all,

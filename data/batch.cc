@@ -118,7 +118,8 @@ int64_t BatchMaker::steps_per_epoch() const {
   return n / options_.global_batch + (n % options_.global_batch != 0 ? 1 : 0);
 }
 
-Batch BatchMaker::Make(int64_t epoch, int64_t step_in_epoch) const {
+Batch BatchMaker::Make(Epoch epoch_id, StepInEpoch step_id) const {
+  const int64_t epoch = Value(epoch_id), step_in_epoch = Value(step_id);
   TORII_CHECK(epoch >= 0 && step_in_epoch >= 0 && step_in_epoch < steps_per_epoch(), "epoch ",
               epoch, " step ", step_in_epoch, " of ", steps_per_epoch());
   const Interactions& train = dataset_.train();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/ids.h"
 #include "base/row_groups.h"
 #include "base/trace.h"
 #include "data/dataset.h"
@@ -51,7 +52,7 @@ class BatchMaker {
   // `dataset` is borrowed.
   BatchMaker(const Dataset& dataset, const BatchOptions& options);
   int64_t steps_per_epoch() const;
-  Batch Make(int64_t epoch, int64_t step_in_epoch) const;
+  Batch Make(Epoch epoch, StepInEpoch step) const;
 
  private:
   const Dataset& dataset_;
@@ -69,8 +70,8 @@ Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t l
 class BatchPrefetcher {
  public:
   virtual ~BatchPrefetcher() = default;
-  static std::unique_ptr<BatchPrefetcher> Start(const BatchMaker& maker, int64_t epoch,
-                                                int64_t step_in_epoch, int ahead,
+  static std::unique_ptr<BatchPrefetcher> Start(const BatchMaker& maker, Epoch epoch,
+                                                StepInEpoch step, int ahead,
                                                 Trace* trace = nullptr);
   virtual Batch Next() = 0;
 };

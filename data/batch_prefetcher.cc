@@ -12,12 +12,12 @@ namespace {
 
 class ThreadedPrefetcher final : public BatchPrefetcher {
  public:
-  ThreadedPrefetcher(const BatchMaker& maker, int64_t epoch, int64_t step_in_epoch, size_t ahead,
+  ThreadedPrefetcher(const BatchMaker& maker, Epoch epoch, StepInEpoch step, size_t ahead,
                      Trace* trace)
       : maker_(maker), ahead_(ahead) {
-    thread_ = std::thread([this, epoch, step_in_epoch, trace] {
+    thread_ = std::thread([this, epoch, step, trace] {
       const TraceThread spans(trace, "input");
-      Run(epoch, step_in_epoch);
+      Run(Value(epoch), Value(step));
     });
   }
   ~ThreadedPrefetcher() override {
@@ -60,7 +60,7 @@ class ThreadedPrefetcher final : public BatchPrefetcher {
 
   Batch MakeBatch(int64_t epoch, int64_t step) const {
     const TraceSpan span("batch");
-    return maker_.Make(epoch, step);
+    return maker_.Make(Epoch{epoch}, StepInEpoch{step});
   }
 
   // False: stop.
@@ -83,8 +83,8 @@ class ThreadedPrefetcher final : public BatchPrefetcher {
 // Makes each batch when it is asked for.
 class DirectBatches final : public BatchPrefetcher {
  public:
-  DirectBatches(const BatchMaker& maker, int64_t epoch, int64_t step_in_epoch)
-      : maker_(maker), epoch_(epoch), step_(step_in_epoch) {}
+  DirectBatches(const BatchMaker& maker, Epoch epoch, StepInEpoch step)
+      : maker_(maker), epoch_(Value(epoch)), step_(Value(step)) {}
 
   Batch Next() override {
     if (step_ == maker_.steps_per_epoch()) {
@@ -92,7 +92,7 @@ class DirectBatches final : public BatchPrefetcher {
       step_ = 0;
     }
     const TraceSpan span("batch");
-    return maker_.Make(epoch_, step_++);
+    return maker_.Make(Epoch{epoch_}, StepInEpoch{step_++});
   }
 
  private:
@@ -102,16 +102,15 @@ class DirectBatches final : public BatchPrefetcher {
 
 }  // namespace
 
-std::unique_ptr<BatchPrefetcher> BatchPrefetcher::Start(const BatchMaker& maker, int64_t epoch,
-                                                        int64_t step_in_epoch, int ahead,
-                                                        Trace* trace) {
+std::unique_ptr<BatchPrefetcher> BatchPrefetcher::Start(const BatchMaker& maker, Epoch epoch,
+                                                        StepInEpoch step, int ahead, Trace* trace) {
   TORII_CHECK(maker.steps_per_epoch() >= 1, "no training rows to make batches of");
-  TORII_CHECK(epoch >= 0 && step_in_epoch >= 0 && step_in_epoch <= maker.steps_per_epoch(),
-              "epoch ", epoch, " step ", step_in_epoch, " of ", maker.steps_per_epoch());
+  TORII_CHECK(Value(epoch) >= 0 && Value(step) >= 0 && Value(step) <= maker.steps_per_epoch(),
+              "epoch ", Value(epoch), " step ", Value(step), " of ", maker.steps_per_epoch());
   TORII_CHECK(ahead >= 0, "a prefetcher that stays ", ahead, " batches ahead");
-  if (ahead == 0) return std::make_unique<DirectBatches>(maker, epoch, step_in_epoch);
-  return std::make_unique<ThreadedPrefetcher>(maker, epoch, step_in_epoch,
-                                              static_cast<size_t>(ahead), trace);
+  if (ahead == 0) return std::make_unique<DirectBatches>(maker, epoch, step);
+  return std::make_unique<ThreadedPrefetcher>(maker, epoch, step, static_cast<size_t>(ahead),
+                                              trace);
 }
 
 }  // namespace torii::data

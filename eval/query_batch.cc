@@ -113,7 +113,8 @@ absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const Scoring
   for (int r = 0; r < comm.world_size(); ++r) {
     rows.push_back(SplitEvenly(n, comm.world_size(), r).size());
   }
-  TORII_ASSIGN_OR_RETURN(at::Tensor q, comm.AllGatherV(part->detach().contiguous(), rows));
+  TORII_ASSIGN_OR_RETURN(at::Tensor q,
+                         comm::AllGatherForReading(comm, part->detach().contiguous(), rows));
   TORII_RETURN_IF_ERROR(CheckQueries(items, users, q));
   return q;
 }

@@ -102,8 +102,8 @@ absl::Status WriteCheckpoint(FileSystem& files, comm::Communicator& comm, const 
   if (leads && mine.ok()) mine = files.MakeDirectories(beside);
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), mine));
 
-  const auto shard =
-      WriteTensors(files, beside, ShardName(comm.rank(), world), Select(state, false));
+  const auto shard = WriteTensors(files, beside, ShardName(Rank{comm.rank()}, WorldSize{world}),
+                                  Select(state, false));
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), shard.status()));
   TORII_ASSIGN_OR_RETURN(const auto digests, comm::AllGatherTexts(comm.control(), shard->digest));
   TORII_ASSIGN_OR_RETURN(const auto sizes, comm::AllGatherValue(comm.control(), shard->size));
@@ -113,7 +113,7 @@ absl::Status WriteCheckpoint(FileSystem& files, comm::Communicator& comm, const 
     manifest.info.world_size = world;
     for (int r = 0; r < world; ++r) {
       const auto i = static_cast<size_t>(r);
-      manifest.files.push_back({ShardName(r, world), sizes[i], digests[i]});
+      manifest.files.push_back({ShardName(Rank{r}, WorldSize{world}), sizes[i], digests[i]});
     }
     mine = Commit(files, beside, path, state, std::move(manifest));
   }

@@ -41,7 +41,7 @@ absl::StatusOr<const std::byte*> BytesIn(const MappedCheckpoint& checkpoint,
   const auto f = static_cast<size_t>(file);
   const auto entry = checkpoint.entries[f].find(name);
   if (entry == checkpoint.entries[f].end() || entry->second.dtype != tensor.dtype ||
-      entry->second.shape != tensor.ShapeIn(file, manifest.info.world_size)) {
+      entry->second.shape != tensor.ShapeIn(Rank{file}, WorldSize{manifest.info.world_size})) {
     return DataError(absl::StrCat(manifest.info.path, ": tensor '", name,
                                   "' is missing or of another shape in ", manifest.files[f].name));
   }

@@ -89,7 +89,8 @@ absl::StatusOr<std::vector<ManifestFile>> FilesFrom(const ordered_json& json, in
     TORII_ASSIGN_OR_RETURN(file.name, TextMember(element, "name", where));
     TORII_ASSIGN_OR_RETURN(file.size, IntegerMember(element, "size", where));
     TORII_ASSIGN_OR_RETURN(file.digest, TextMember(element, "digest", where));
-    const std::string want = rank < world_size ? ShardName(rank, world_size) : kReplicatedName;
+    const std::string want =
+        rank < world_size ? ShardName(Rank{rank}, WorldSize{world_size}) : kReplicatedName;
     if (file.name != want) {
       return DataError(absl::StrCat(where, ": file '", file.name, "' in the place of ", want));
     }
@@ -131,14 +132,14 @@ absl::StatusOr<Manifest> ManifestFrom(const ordered_json& json, const std::strin
 
 }  // namespace
 
-std::vector<int64_t> ManifestTensor::ShapeIn(int rank, int world_size) const {
+std::vector<int64_t> ManifestTensor::ShapeIn(Rank rank, WorldSize world_size) const {
   std::vector<int64_t> in_file = shape;
-  if (!is_replicated()) in_file[0] = Rows(world_size).OwnedRows(rank);
+  if (!is_replicated()) in_file[0] = Rows(Value(world_size)).OwnedRows(Value(rank));
   return in_file;
 }
 
-std::string ShardName(int rank, int world_size) {
-  return absl::StrFormat("shard-%05d-of-%05d.safetensors", rank, world_size);
+std::string ShardName(Rank rank, WorldSize world_size) {
+  return absl::StrFormat("shard-%05d-of-%05d.safetensors", Value(rank), Value(world_size));
 }
 
 std::string FormatManifest(const Manifest& manifest) {

@@ -10,6 +10,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
+#include "base/ids.h"
 #include "base/partition.h"
 #include "trainer/checkpoint.h"
 
@@ -31,7 +32,7 @@ struct ManifestTensor {
   // have no rows.
   Partition Rows(int world_size) const { return {partition, shape[0], world_size}; }
   // Its shape in the file of `rank`.
-  std::vector<int64_t> ShapeIn(int rank, int world_size) const;
+  std::vector<int64_t> ShapeIn(Rank rank, WorldSize world_size) const;
 };
 
 struct Manifest {
@@ -44,7 +45,7 @@ inline constexpr char kManifestName[] = "manifest.json";
 inline constexpr char kReplicatedName[] = "replicated.safetensors";
 
 // "shard-00001-of-00004.safetensors"
-std::string ShardName(int rank, int world_size);
+std::string ShardName(Rank rank, WorldSize world_size);
 
 std::string FormatManifest(const Manifest& manifest);
 // Reads and validates everything that later code leans on: the manifest's own digest, its version,

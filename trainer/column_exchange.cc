@@ -28,7 +28,7 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
                          comm::ExchangeCounts(comm.control(), route.owner_columns));
   TORII_ASSIGN_OR_RETURN(
       const at::Tensor asked,
-      comm.AllToAllV(candidates.rows, route.owner_columns, route.served_columns));
+      comm::AllToAllForReading(comm, candidates.rows, route.owner_columns, route.served_columns));
   // An item that several ranks ask for is computed once.
   sharding::DistinctKeys distinct = sharding::FindDistinct(SpanOf(asked), /*world_size=*/1);
   route.owned = std::move(distinct.keys);
@@ -41,20 +41,23 @@ absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRo
   SentColumns columns;
   if (route.same_on_all_ranks) {
     columns.sent = owned;
-    TORII_ASSIGN_OR_RETURN(columns.v,
-                           comm.AllGatherV(owned.detach().contiguous(), route.owner_columns));
+    TORII_ASSIGN_OR_RETURN(columns.v, comm::AllGatherForReading(comm, owned.detach().contiguous(),
+                                                                route.owner_columns));
     return columns;
   }
   columns.sent = model::PickRows(owned, route.served);
-  TORII_ASSIGN_OR_RETURN(columns.v, comm.AllToAllV(columns.sent.detach().contiguous(),
-                                                   route.served_columns, route.owner_columns));
+  TORII_ASSIGN_OR_RETURN(columns.v,
+                         comm::AllToAllForReading(comm, columns.sent.detach().contiguous(),
+                                                  route.served_columns, route.owner_columns));
   return columns;
 }
 
 absl::StatusOr<at::Tensor> ReturnGradients(comm::Communicator& comm, const ColumnRoute& route,
                                            const at::Tensor& v_grad) {
-  if (route.same_on_all_ranks) return comm.ReduceScatterV(v_grad, route.owner_columns);
-  return comm.AllToAllV(v_grad.contiguous(), route.owner_columns, route.served_columns);
+  if (route.same_on_all_ranks)
+    return comm::ReduceScatterForReading(comm, v_grad, route.owner_columns);
+  return comm::AllToAllForReading(comm, v_grad.contiguous(), route.owner_columns,
+                                  route.served_columns);
 }
 
 }  // namespace torii::trainer

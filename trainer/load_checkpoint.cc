@@ -92,7 +92,8 @@ class Loader {
     TORII_ASSIGN_OR_RETURN(const auto entries, ReadSafetensorsHeader(files_, path));
     for (const StateTensor* t : needed) {
       const auto entry = entries.find(t->name);
-      if (entry == entries.end() || entry->second.shape != Stored(*t).ShapeIn(file, writers()) ||
+      if (entry == entries.end() ||
+          entry->second.shape != Stored(*t).ShapeIn(Rank{file}, WorldSize{writers()}) ||
           entry->second.dtype != Stored(*t).dtype) {
         return DataError(absl::StrCat(path, ": tensor '", t->name,
                                       "' is missing or of another "

@@ -180,8 +180,9 @@ absl::Status Training::Train(const data::BatchMaker& maker) {
   TORII_RETURN_IF_ERROR(Begin());
   comm_.control().stop_flag().Watch(run_.stop);
   Profile profile(run_.profile, position_.step(), cadence_.total_steps());
-  const auto batches = data::BatchPrefetcher::Start(
-      maker, position_.epoch(), position_.step_in_epoch(), run_.train.prefetch(), profile.trace());
+  const auto batches = data::BatchPrefetcher::Start(maker, Epoch{position_.epoch()},
+                                                    StepInEpoch{position_.step_in_epoch()},
+                                                    run_.train.prefetch(), profile.trace());
   const TraceThread trace(profile.trace(), "training");
   log_.Begin(position_);
   while (!Finished()) {

@@ -40,8 +40,9 @@ absl::StatusOr<Call> InProcessCommunicator::StartCall(Op op, const at::Tensor& t
                                                       std::span<const int64_t> recv_rows) {
   Call call = DescribeCall(op, calls_.NextSequence(), tensor, rows, recv_rows);
   call.variant = variant;
-  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "in-process"));
-  TORII_RETURN_IF_ERROR(CheckCall(call, rank(), world_size()));
+  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
+  TORII_RETURN_IF_ERROR(CheckOnCpu(op, tensor, "in-process"));
+  TORII_RETURN_IF_ERROR(CheckCall(call, Rank{rank()}, WorldSize{world_size()}));
   return call;
 }
 
@@ -65,7 +66,7 @@ absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& in,
                                                              std::span<const int64_t> rows) {
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllGatherV, in, 0, rows));
-  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(rows));
+  at::Tensor out = EmptyRows(in, SumOfRows(rows));
   void* to = out.mutable_data_ptr();
   TORII_RETURN_IF_ERROR(
       calls_.Exchange({&call, in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
@@ -83,12 +84,11 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tenso
                                                                  std::span<const int64_t> rows) {
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kReduceScatterV, in, 0, rows));
   const size_t self = static_cast<size_t>(rank());
-  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, rows[self]);
+  at::Tensor out = EmptyRows(in, rows[self]);
   void* to = out.mutable_data_ptr();
   const size_t offset = static_cast<size_t>(SumOfRows(rows.first(self))) * RowBytes(in);
   TORII_RETURN_IF_ERROR(
       calls_.Exchange({&call, in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
-        if (offers.size() == 1) return;
         std::vector<const void*> inputs;
         for (const Offer& peer : offers) {
           inputs.push_back(At(peer.in, offset));
@@ -113,7 +113,7 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in
                                                             std::span<const int64_t> send_rows,
                                                             std::span<const int64_t> recv_rows) {
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
-  at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(recv_rows));
+  at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
   void* to = out.mutable_data_ptr();
   const auto self = static_cast<size_t>(rank());
   TORII_RETURN_IF_ERROR(
@@ -129,6 +129,11 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in
         }
       }));
   return out;
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> InProcessCommunicator::Duplicate() {
+  TORII_ASSIGN_OR_RETURN(std::shared_ptr<Meeting> meeting, calls_.AnotherMeeting());
+  return std::make_unique<InProcessCommunicator>(std::move(meeting), rank());
 }
 
 void InProcessCommunicator::Abort(const absl::Status& reason) { calls_.Abort(reason); }

@@ -25,6 +25,7 @@ class InProcessCommunicator final : public Communicator {
   absl::Status Broadcast(at::Tensor& tensor, int root) override;
   absl::StatusOr<at::Tensor> AllToAllV(const at::Tensor& in, std::span<const int64_t> send_rows,
                                        std::span<const int64_t> recv_rows) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> Duplicate() override;
   void Abort(const absl::Status& reason) override;
 
  private:

@@ -19,7 +19,8 @@ absl::Status InProcessControlPlane::AllGatherBytes(std::span<const std::byte> mi
                                                    std::span<const int64_t> sizes,
                                                    std::span<std::byte> all) {
   const Call call = DescribeAllGatherBytes(calls_.NextSequence(), sizes);
-  TORII_RETURN_IF_ERROR(CheckRoom(call, rank(), world_size(), mine.size(), all.size()));
+  TORII_RETURN_IF_ERROR(
+      CheckRoom(call, Rank{rank()}, WorldSize{world_size()}, mine.size(), all.size()));
   return Exchange(call, mine.data(), [&](std::span<const Offer> offers) {
     std::byte* to = all.data();
     for (size_t r = 0; r < offers.size(); ++r) {
@@ -34,7 +35,8 @@ absl::Status InProcessControlPlane::AllToAll(std::span<const int64_t> values,
                                              std::span<int64_t> received) {
   const auto count = static_cast<int64_t>(values.size());
   const Call call = DescribeAllToAll(calls_.NextSequence(), std::span(&count, 1));
-  TORII_RETURN_IF_ERROR(CheckRoom(call, rank(), world_size(), values.size(), received.size()));
+  TORII_RETURN_IF_ERROR(
+      CheckRoom(call, Rank{rank()}, WorldSize{world_size()}, values.size(), received.size()));
   const size_t each = values.size() / static_cast<size_t>(world_size());
   return Exchange(call, values.data(), [&](std::span<const Offer> offers) {
     if (each == 0) return;

@@ -1,30 +1,38 @@
 #include "comm/in_process/meeting.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/log.h"
 
 namespace torii::comm {
 
-Meeting::Meeting(int world_size, std::chrono::milliseconds deadline)
-    : deadline_(deadline),
-      offers_(static_cast<size_t>(world_size)),
-      present_(static_cast<size_t>(world_size), false),
-      left_(static_cast<size_t>(world_size), false) {}
+Meeting::Meeting(std::shared_ptr<GroupState> group)
+    : group_(std::move(group)),
+      offers_(static_cast<size_t>(group_->world_size)),
+      present_(static_cast<size_t>(group_->world_size), false),
+      left_(static_cast<size_t>(group_->world_size), false) {
+  const std::lock_guard lock(group_->mutex);
+  group_->meetings.push_back(&changed_);
+}
+
+Meeting::~Meeting() {
+  const std::lock_guard lock(group_->mutex);
+  std::erase(group_->meetings, &changed_);
+}
 
 absl::Status Meeting::Meet(int rank, const Offer& offer) {
-  std::unique_lock lock(mutex_);
-  if (!broken_.ok()) {
-    return broken_;
+  std::unique_lock lock(group_->mutex);
+  if (!group_->broken.ok()) {
+    return group_->broken;
   }
   if (const auto gone = std::find(left_.begin(), left_.end(), true); gone != left_.end()) {
-    BreakLocked(
+    group_->Break(
         PeerLostError(absl::StrCat("rank ", gone - left_.begin(), " has left the group; rank ",
                                    rank, " still calls ", ToText(*offer.call))));
-    return broken_;
+    return group_->broken;
   }
   offers_[static_cast<size_t>(rank)] = offer;
   present_[static_cast<size_t>(rank)] = true;
@@ -37,20 +45,30 @@ absl::Status Meeting::Meet(int rank, const Offer& offer) {
     return absl::OkStatus();
   }
   const uint64_t before = meetings_;
-  const auto over = std::chrono::steady_clock::now() + deadline_;
-  const bool woken =
-      changed_.wait_until(lock, over, [&] { return meetings_ != before || !broken_.ok(); });
+  const RankGroupOptions& options = group_->options;
+  const Time start = std::chrono::steady_clock::now();
+  bool woken = WaitUntil(lock, start + std::min(options.warn_after, options.deadline), before);
+  if (!woken && options.warn_after < options.deadline) {
+    WarnLocked(rank);
+    woken = WaitUntil(lock, start + options.deadline, before);
+  }
   if (meetings_ != before) {
     return absl::OkStatus();
   }
   if (!woken) {
-    BreakLocked(TimedOutLocked(rank));
+    group_->Break(PeerLostError(WaitLocked(rank, options.deadline)));
   }
-  return broken_;
+  return group_->broken;
+}
+
+// False: `time` has come, and neither the meeting nor the end of the group.
+bool Meeting::WaitUntil(std::unique_lock<std::mutex>& lock, Time time, uint64_t meetings_before) {
+  return changed_.wait_until(lock, time,
+                             [&] { return meetings_ != meetings_before || !group_->broken.ok(); });
 }
 
 void Meeting::Part() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(group_->mutex);
   if (--num_reading_ == 0) {
     changed_.notify_all();
   }
@@ -60,45 +78,43 @@ void Meeting::Part() {
 }
 
 void Meeting::Break(int rank, const absl::Status& reason) {
-  const std::lock_guard lock(mutex_);
-  if (broken_.ok()) {
-    breaking_rank_ = rank;
-    BreakLocked(Annotate(reason, absl::StrCat("rank ", rank)));
+  const std::lock_guard lock(group_->mutex);
+  if (group_->broken.ok()) {
+    group_->breaking_rank = rank;
+    group_->Break(Annotate(reason, absl::StrCat("rank ", rank)));
   }
 }
 
 void Meeting::Leave(int rank) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(group_->mutex);
   left_[static_cast<size_t>(rank)] = true;
-  if (num_present_ == 0 || !broken_.ok()) {
+  if (num_present_ == 0 || !group_->broken.ok()) {
     return;
   }
   const auto waiting = std::find(present_.begin(), present_.end(), true) - present_.begin();
-  BreakLocked(PeerLostError(absl::StrCat("rank ", rank, " has left the group while rank ", waiting,
-                                         " waits in ",
-                                         ToText(*offers_[static_cast<size_t>(waiting)].call))));
+  group_->Break(PeerLostError(absl::StrCat("rank ", rank, " has left the group while rank ",
+                                           waiting, " waits in ",
+                                           ToText(*offers_[static_cast<size_t>(waiting)].call))));
 }
 
-int Meeting::breaking_rank() {
-  const std::lock_guard lock(mutex_);
-  return breaking_rank_;
+// Of the ranks that wait only the first one speaks.
+void Meeting::WarnLocked(int rank) const {
+  if (std::find(present_.begin(), present_.end(), true) - present_.begin() != rank) return;
+  TORII_WARNING("stuck: ", WaitLocked(rank, group_->options.warn_after), "; it gives up after ",
+                group_->options.deadline.count(), " ms");
 }
 
-void Meeting::BreakLocked(const absl::Status& reason) {
-  broken_ = reason;
-  changed_.notify_all();
-}
-
-absl::Status Meeting::TimedOutLocked(int rank) const {
+std::string Meeting::WaitLocked(int rank, std::chrono::milliseconds time) const {
   std::string missing;
+  int count = 0;
   for (int r = 0; r < world_size(); ++r) {
     if (!present_[static_cast<size_t>(r)]) {
-      absl::StrAppend(&missing, missing.empty() ? "" : ", ", r);
+      absl::StrAppend(&missing, count++ == 0 ? "" : ", ", r);
     }
   }
-  return PeerLostError(absl::StrCat("rank ", rank, " waited ", deadline_.count(), " ms in ",
-                                    ToText(*offers_[static_cast<size_t>(rank)].call), " for rank ",
-                                    missing));
+  return absl::StrCat("rank ", rank, " waited ", time.count(), " ms in ",
+                      ToText(*offers_[static_cast<size_t>(rank)].call),
+                      count == 1 ? " for rank " : " for ranks ", missing);
 }
 
 }  // namespace torii::comm

@@ -1,15 +1,19 @@
-// Where the rank threads of one in-process group meet. Shared by the communicators of the group.
+// Where the rank threads of an in-process group meet for their collectives. Shared by the
+// communicators of the group that have one sequence of calls; a duplicate has a meeting of its own.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "comm/call.h"
+#include "comm/in_process/group_state.h"
 
 namespace torii::comm {
 
@@ -28,29 +32,36 @@ struct Offer {
 // while a peer reads its memory.
 class Meeting {
  public:
-  Meeting(int world_size, std::chrono::milliseconds deadline);
+  explicit Meeting(std::shared_ptr<GroupState> group);
+  ~Meeting();
+  Meeting(const Meeting&) = delete;
+  Meeting& operator=(const Meeting&) = delete;
 
-  int world_size() const { return static_cast<int>(offers_.size()); }
+  int world_size() const { return group_->world_size; }
+  // Another meeting of the same group, for a sequence of its own.
+  std::shared_ptr<Meeting> Another() const { return std::make_shared<Meeting>(group_); }
 
   // Waits until all ranks have offered. Then `offers()` is theirs to read until Part.
   absl::Status Meet(int rank, const Offer& offer);
   std::span<const Offer> offers() const { return offers_; }
   void Part();
 
-  // Breaks the group: every present and later Meet returns `reason`, unless it is broken already.
+  // Breaks the group: every present and later Meet of it, here or in another meeting, returns
+  // `reason`, unless it is broken already.
   void Break(int rank, const absl::Status& reason);
-  // The rank calls no more: breaks the group if peers wait for it or meet later.
+  // The rank calls no more: breaks the group if peers wait for it here or meet later.
   void Leave(int rank);
-  // The rank that broke the group by Break, or -1.
-  int breaking_rank();
 
  private:
-  // All with mutex_ held.
-  void BreakLocked(const absl::Status& reason);
-  absl::Status TimedOutLocked(int rank) const;
+  using Time = std::chrono::steady_clock::time_point;
 
-  const std::chrono::milliseconds deadline_;
-  std::mutex mutex_;
+  // All with the lock of the group held.
+  bool WaitUntil(std::unique_lock<std::mutex>& lock, Time time, uint64_t meetings_before);
+  void WarnLocked(int rank) const;
+  // "rank 0 waited 50 ms in AllReduce of ... (call 3) for ranks 1, 2".
+  std::string WaitLocked(int rank, std::chrono::milliseconds time) const;
+
+  const std::shared_ptr<GroupState> group_;
   std::condition_variable changed_;
   std::vector<Offer> offers_;  // [W]
   std::vector<bool> present_;  // [W] has offered and waits
@@ -58,8 +69,6 @@ class Meeting {
   int num_present_ = 0;
   int num_reading_ = 0;    // ranks between Meet and Part
   uint64_t meetings_ = 0;  // how many were complete
-  absl::Status broken_;    // the reason, once the group is broken
-  int breaking_rank_ = -1;
 };
 
 }  // namespace torii::comm

@@ -28,4 +28,15 @@ absl::Status RankCalls::Exchange(const Offer& offer,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<Meeting>> RankCalls::AnotherMeeting() {
+  const Call call = {.op = Op::kDuplicate, .sequence = NextSequence()};
+  std::shared_ptr<Meeting> another;
+  if (rank_ == 0) another = meeting_->Another();
+  TORII_RETURN_IF_ERROR(
+      Exchange({.call = &call, .in = &another}, [&](std::span<const Offer> offers) {
+        if (rank_ != 0) another = *static_cast<const std::shared_ptr<Meeting>*>(offers[0].in);
+      }));
+  return another;
+}
+
 }  // namespace torii::comm

@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "comm/in_process/meeting.h"
 
 namespace torii::comm {
@@ -29,6 +30,8 @@ class RankCalls {
   absl::Status Exchange(const Offer& offer,
                         absl::FunctionRef<void(std::span<const Offer> offers)> copy);
   void Abort(const absl::Status& reason) { meeting_->Break(rank_, reason); }
+  // Another meeting of the same group, the same one for all ranks. Collective.
+  absl::StatusOr<std::shared_ptr<Meeting>> AnotherMeeting();
 
  private:
   const std::shared_ptr<Meeting> meeting_;

@@ -70,16 +70,16 @@ void RunRank(std::unique_ptr<Communicator> comm, const Body& body, Failures& fai
   }
 }
 
-std::shared_ptr<Meeting> MakeMeeting(int world_size, const RankGroupOptions& options) {
+std::shared_ptr<GroupState> MakeGroup(int world_size, const RankGroupOptions& options) {
   TORII_CHECK(world_size >= 1, "a group has at least one rank, not ", world_size);
-  return std::make_shared<Meeting>(world_size, options.deadline);
+  return std::make_shared<GroupState>(world_size, options);
 }
 
 }  // namespace
 
 std::vector<std::unique_ptr<Communicator>> CreateInProcessGroup(int world_size,
                                                                 RankGroupOptions options) {
-  const std::shared_ptr<Meeting> meeting = MakeMeeting(world_size, options);
+  const auto meeting = std::make_shared<Meeting>(MakeGroup(world_size, options));
   std::vector<std::unique_ptr<Communicator>> ranks;
   for (int rank = 0; rank < world_size; ++rank) {
     ranks.push_back(std::make_unique<InProcessCommunicator>(meeting, rank));
@@ -88,7 +88,8 @@ std::vector<std::unique_ptr<Communicator>> CreateInProcessGroup(int world_size,
 }
 
 absl::Status RunRanks(int world_size, const Body& body, RankGroupOptions options) {
-  const std::shared_ptr<Meeting> meeting = MakeMeeting(world_size, options);
+  const std::shared_ptr<GroupState> group = MakeGroup(world_size, options);
+  const auto meeting = std::make_shared<Meeting>(group);
   Failures failures(world_size);
   const int log_rank = LogRank();
   // The first call settles this thread's own number; the second one sets it, and that of threads to
@@ -119,7 +120,7 @@ absl::Status RunRanks(int world_size, const Body& body, RankGroupOptions options
     at::set_num_threads(num_threads);
   }
   SetLogRank(log_rank);
-  return failures.Origin(meeting->breaking_rank());
+  return failures.Origin(group->breaking_rank);
 }
 
 }  // namespace torii::comm

@@ -2,20 +2,15 @@
 // (torii train --ranks 4) and what most tests use.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "comm/communicator.h"
+#include "comm/in_process/rank_group_options.h"
 
 namespace torii::comm {
-
-struct RankGroupOptions {
-  // A collective that waits longer for its peers fails with kPeerLost.
-  std::chrono::milliseconds deadline = std::chrono::minutes(10);
-};
 
 // One communicator for each of `world_size` ranks of a new group. Each may outlive the others; a
 // rank whose communicator is destroyed while peers wait breaks the group.

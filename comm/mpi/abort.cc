@@ -1,3 +1,5 @@
+#include "comm/mpi/abort.h"
+
 #include <mpi.h>
 #include <unistd.h>
 
@@ -8,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
-#include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_status.h"
 
 namespace torii::comm {

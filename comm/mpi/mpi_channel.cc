@@ -6,7 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
-#include "comm/mpi/mpi_communicator.h"
+#include "base/log.h"
+#include "comm/mpi/abort.h"
 #include "comm/mpi/mpi_status.h"
 
 namespace torii::comm {
@@ -15,6 +16,20 @@ absl::StatusOr<std::unique_ptr<MpiChannel>> MpiChannel::Create(MPI_Comm parent, 
                                                                Failure failure) {
   MPI_Comm comm = MPI_COMM_NULL;
   TORII_MPI_RETURN_IF_ERROR(MPI_Comm_dup(parent, &comm));
+  return Own(comm, options, std::move(failure));
+}
+
+absl::StatusOr<std::unique_ptr<MpiChannel>> MpiChannel::Duplicate() {
+  TORII_RETURN_IF_ERROR(Start({.op = Op::kDuplicate, .sequence = NextSequence()}));
+  auto call = std::make_unique<PendingCall>();
+  TORII_RETURN_IF_ERROR(Run(call, [&](PendingCall& posted) {
+    return TORII_MPI_STATUS(MPI_Comm_idup(comm_, &posted.duplicate, posted.AddRequest()));
+  }));
+  return Own(call->duplicate, options_, failure_);
+}
+
+absl::StatusOr<std::unique_ptr<MpiChannel>> MpiChannel::Own(MPI_Comm comm, MpiOptions options,
+                                                            Failure failure) {
   std::unique_ptr<MpiChannel> created(new MpiChannel(comm, options, std::move(failure)));
   TORII_MPI_RETURN_IF_ERROR(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN));
   TORII_MPI_RETURN_IF_ERROR(MPI_Comm_rank(comm, &created->rank_));
@@ -35,14 +50,19 @@ MpiChannel::~MpiChannel() {
 absl::Status MpiChannel::Start(const Call& call) {
   TORII_RETURN_IF_ERROR(*failure_);
   call_ = call;
-  call_ends_ = std::chrono::steady_clock::now() + options_.deadline;
+  const auto now = std::chrono::steady_clock::now();
+  call_ends_ = {.warn = now + options_.warn_after, .deadline = now + options_.deadline};
   return absl::OkStatus();
 }
 
 absl::Status MpiChannel::Run(std::unique_ptr<PendingCall>& call, Post post) {
   absl::Status status = post(*call);
   if (status.ok()) {
-    status = WaitForAll(call, call_ends_);
+    status = WaitForAll(call, call_ends_, [this] {
+      TORII_WARNING("stuck: rank ", rank_, " waited ", options_.warn_after.count(), " ms in ",
+                    ToText(call_), " for its peers; it gives up after ", options_.deadline.count(),
+                    " ms");
+    });
   } else {
     KeepForEver(std::move(call));
   }

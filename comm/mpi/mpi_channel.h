@@ -20,6 +20,8 @@ namespace torii::comm {
 struct MpiOptions {
   // A call that takes longer fails with kPeerLost.
   std::chrono::milliseconds deadline = std::chrono::minutes(10);
+  // After so long a warning names the call that waits.
+  std::chrono::milliseconds warn_after = std::chrono::seconds(10);
   // No message and no staging buffer per peer is larger; at most 2^31 - 1 elements whatever this
   // says.
   int64_t chunk_bytes = int64_t{1} << 30;
@@ -31,9 +33,11 @@ class MpiChannel {
   using Failure = std::shared_ptr<absl::Status>;
   using Post = absl::FunctionRef<absl::Status(PendingCall&)>;
 
-  // On a duplicate of `parent`. Collective over `parent`.
+  // On a duplicate of `parent`, which MPI makes without a deadline. Collective over `parent`.
   static absl::StatusOr<std::unique_ptr<MpiChannel>> Create(MPI_Comm parent, MpiOptions options,
                                                             Failure failure);
+  // Another channel of the same world. A call of this channel, with its deadline.
+  absl::StatusOr<std::unique_ptr<MpiChannel>> Duplicate();
   ~MpiChannel();
   MpiChannel(const MpiChannel&) = delete;
   MpiChannel& operator=(const MpiChannel&) = delete;
@@ -57,6 +61,9 @@ class MpiChannel {
 
  private:
   MpiChannel(MPI_Comm comm, MpiOptions options, Failure failure);
+  // Takes `comm`, and asks it for this process's rank.
+  static absl::StatusOr<std::unique_ptr<MpiChannel>> Own(MPI_Comm comm, MpiOptions options,
+                                                         Failure failure);
 
   const MPI_Comm comm_;
   const MpiOptions options_;
@@ -64,8 +71,8 @@ class MpiChannel {
   int rank_ = 0;
   int world_size_ = 1;
   int64_t sequence_ = 0;
-  Call call_;                                        // in progress
-  std::chrono::steady_clock::time_point call_ends_;  // its deadline
+  Call call_;             // in progress
+  WaitLimits call_ends_;  // its deadline
 };
 
 }  // namespace torii::comm

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
+#include "comm/mpi/abort.h"
 #include "comm/mpi/mpi_status.h"
 #include "comm/reduce_in_rank_order.h"
 
@@ -98,8 +99,9 @@ absl::Status MpiCommunicator::StartCall(Op op, const at::Tensor& tensor, int64_t
   Call call = DescribeCall(op, channel_->NextSequence(), tensor, rows, recv_rows);
   call.variant = variant;
   TORII_RETURN_IF_ERROR(channel_->Start(call));
-  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "MPI"));
-  return CheckCall(call, rank(), world_size());
+  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
+  TORII_RETURN_IF_ERROR(CheckOnCpu(op, tensor, "MPI"));
+  return CheckCall(call, Rank{rank()}, WorldSize{world_size()});
 }
 
 absl::Status MpiCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
@@ -222,7 +224,6 @@ absl::Status MpiCommunicator::BroadcastElements(at::Tensor& tensor, int64_t begi
 absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
                                                        std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllGatherV, in, 0, rows));
-  if (world_size() == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(rows));
   const Slices slices = Slices::OfRows(rows, RowElements(in));
   if (in.numel() > 0) {
@@ -236,7 +237,6 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
 absl::StatusOr<at::Tensor> MpiCommunicator::ReduceScatterV(const at::Tensor& in,
                                                            std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kReduceScatterV, in, 0, rows));
-  if (world_size() == 1) return in;
   at::Tensor out = EmptyRows(in, rows[static_cast<size_t>(rank())]);
   TORII_RETURN_IF_ERROR(ReduceSlices(in, ReduceOp::kSum, Slices::OfRows(rows, RowElements(in)),
                                      out.mutable_data_ptr()));
@@ -253,7 +253,6 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllToAllV(const at::Tensor& in,
                                                       std::span<const int64_t> send_rows,
                                                       std::span<const int64_t> recv_rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
-  if (world_size() == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
   const Slices sent = Slices::OfRows(send_rows, RowElements(in));
   const Slices received = Slices::OfRows(recv_rows, RowElements(in));
@@ -288,6 +287,12 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllToAllV(const at::Tensor& in,
   };
   TORII_RETURN_IF_ERROR(channel_->Run({in, out}, post));
   return out;
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Duplicate() {
+  TORII_ASSIGN_OR_RETURN(auto channel, channel_->Duplicate());
+  TORII_ASSIGN_OR_RETURN(auto control, channel_->Duplicate());
+  return std::unique_ptr<Communicator>(new MpiCommunicator(std::move(channel), std::move(control)));
 }
 
 void MpiCommunicator::Abort(const absl::Status& reason) { AbortWorld(rank(), reason); }

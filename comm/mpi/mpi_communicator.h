@@ -34,6 +34,7 @@ class MpiCommunicator final : public Communicator {
   absl::Status Broadcast(at::Tensor& tensor, int root) override;
   absl::StatusOr<at::Tensor> AllToAllV(const at::Tensor& in, std::span<const int64_t> send_rows,
                                        std::span<const int64_t> recv_rows) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> Duplicate() override;
   void Abort(const absl::Status& reason) override;
 
  private:
@@ -54,11 +55,5 @@ class MpiCommunicator final : public Communicator {
   const std::unique_ptr<MpiChannel> channel_;
   MpiControlPlane control_;
 };
-
-// Ends every process of MPI_COMM_WORLD with the exit code of `reason`, after one line on standard
-// error.
-[[noreturn]] void AbortWorld(int rank, const absl::Status& reason);
-// True in a process that is in AbortWorld.
-bool AbortIsUnderWay();
 
 }  // namespace torii::comm

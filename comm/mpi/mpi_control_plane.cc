@@ -25,7 +25,8 @@ absl::Status MpiControlPlane::AllGatherBytes(std::span<const std::byte> mine,
   MpiChannel& channel = *channel_;
   const Call call = DescribeAllGatherBytes(channel.NextSequence(), sizes);
   TORII_RETURN_IF_ERROR(channel.Start(call));
-  TORII_RETURN_IF_ERROR(CheckRoom(call, rank(), world_size(), mine.size(), all.size()));
+  TORII_RETURN_IF_ERROR(
+      CheckRoom(call, Rank{rank()}, WorldSize{world_size()}, mine.size(), all.size()));
   const int64_t most = std::max<int64_t>(channel.ChunkElements(1) / world_size() - 1, 1);
   const int64_t largest = *std::max_element(sizes.begin(), sizes.end());
   for (int64_t start = 0; start == 0 || start < largest; start += most) {
@@ -65,7 +66,8 @@ absl::Status MpiControlPlane::AllToAll(std::span<const int64_t> values,
   const auto count = static_cast<int64_t>(values.size());
   const Call call = DescribeAllToAll(channel.NextSequence(), std::span(&count, 1));
   TORII_RETURN_IF_ERROR(channel.Start(call));
-  TORII_RETURN_IF_ERROR(CheckRoom(call, rank(), world_size(), values.size(), received.size()));
+  TORII_RETURN_IF_ERROR(
+      CheckRoom(call, Rank{rank()}, WorldSize{world_size()}, values.size(), received.size()));
   const auto world = static_cast<size_t>(world_size());
   const size_t each = values.size() / world;
   const size_t stride = (1 + each) * sizeof(int64_t);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "comm/mpi/abort.h"
 #include "comm/mpi/launcher.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_status.h"
@@ -54,6 +55,8 @@ MpiEnvironment::~MpiEnvironment() {
     TORII_MPI_STATUS(MPI_Finalize()).IgnoreError();
   }
 }
+
+void MpiEnvironment::Abort(const absl::Status& reason) { AbortWorld(rank_, reason); }
 
 absl::StatusOr<std::unique_ptr<Communicator>> MpiEnvironment::World(
     std::chrono::milliseconds deadline) {

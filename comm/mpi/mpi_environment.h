@@ -24,10 +24,13 @@ class MpiEnvironment {
   MpiEnvironment(const MpiEnvironment&) = delete;
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 
-  // The world, on a communicator of its own (MPI_Comm_dup). Collectives that take longer than
-  // `deadline` fail with kPeerLost. The environment must outlive it. Collective.
+  // A world of all processes, on MPI communicators of its own. Collectives that take longer than
+  // `deadline` fail with kPeerLost. The environment must outlive it. Collective. There may be
+  // several, and another one after the last is gone.
   absl::StatusOr<std::unique_ptr<Communicator>> World(
       std::chrono::milliseconds deadline = std::chrono::minutes(10));
+  // Ends every process with the exit code of `reason`, after one line on standard error.
+  [[noreturn]] void Abort(const absl::Status& reason);
   int rank() const { return rank_; }
   int world_size() const { return world_size_; }
   // Ranks of this node and this rank's place among them, for threads per rank.

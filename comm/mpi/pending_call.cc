@@ -13,7 +13,7 @@ namespace {
 // Short waits end within these tests; after them other processes on this core get their turn.
 constexpr int kSpinTests = 1000;
 
-absl::Status Poll(PendingCall& call, std::chrono::steady_clock::time_point deadline) {
+absl::Status Poll(PendingCall& call, WaitLimits& limits, absl::FunctionRef<void()> warn) {
   for (int64_t tests = 0;; ++tests) {
     int done = 0;
     TORII_MPI_RETURN_IF_ERROR(MPI_Testall(static_cast<int>(call.requests.size()),
@@ -24,8 +24,13 @@ absl::Status Poll(PendingCall& call, std::chrono::steady_clock::time_point deadl
     if (tests < kSpinTests) {
       continue;
     }
-    if (std::chrono::steady_clock::now() > deadline) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now > limits.deadline) {
       return absl::DeadlineExceededError("");
+    }
+    if (now > limits.warn) {
+      limits.warn = limits.deadline;
+      warn();
     }
     sched_yield();
   }
@@ -33,9 +38,9 @@ absl::Status Poll(PendingCall& call, std::chrono::steady_clock::time_point deadl
 
 }  // namespace
 
-absl::Status WaitForAll(std::unique_ptr<PendingCall>& call,
-                        std::chrono::steady_clock::time_point deadline) {
-  absl::Status status = Poll(*call, deadline);
+absl::Status WaitForAll(std::unique_ptr<PendingCall>& call, WaitLimits& limits,
+                        absl::FunctionRef<void()> warn) {
+  absl::Status status = Poll(*call, limits, warn);
   if (!status.ok()) {
     KeepForEver(std::move(call));
   }

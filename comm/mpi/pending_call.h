@@ -10,9 +10,15 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
 namespace torii::comm {
+
+// How long a call may take; no warning is due after the deadline.
+struct WaitLimits {
+  std::chrono::steady_clock::time_point warn, deadline;
+};
 
 struct PendingCall {
   std::vector<MPI_Request> requests;
@@ -20,15 +26,17 @@ struct PendingCall {
   std::vector<std::byte> sent, received;
   std::vector<int> counts;
   std::vector<int> displacements;
+  MPI_Comm duplicate = MPI_COMM_NULL;  // what MPI_Comm_idup makes
 
   MPI_Request* AddRequest() { return &requests.emplace_back(MPI_REQUEST_NULL); }
 };
 
-// Polls until all requests are complete, `deadline` has passed (kDeadlineExceeded, to be named by
-// the caller) or MPI reports an error. After an error the call's memory is kept for ever, because
-// MPI may still write into it, and `call` is null.
-absl::Status WaitForAll(std::unique_ptr<PendingCall>& call,
-                        std::chrono::steady_clock::time_point deadline);
+// Polls until all requests are complete, the deadline has passed (kDeadlineExceeded, to be named by
+// the caller) or MPI reports an error; calls `warn` when that is due, and then never again for the
+// same limits. After an error the call's memory is kept for ever, because MPI may still write into
+// it, and `call` is null.
+absl::Status WaitForAll(std::unique_ptr<PendingCall>& call, WaitLimits& limits,
+                        absl::FunctionRef<void()> warn);
 
 // Keeps the memory of a call that could not be completed.
 void KeepForEver(std::unique_ptr<PendingCall> call);

@@ -75,7 +75,6 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start() {
   if (comm::StartedByMpiLauncher()) {
     TORII_ASSIGN_OR_RETURN(runtime->mpi_, comm::MpiEnvironment::Create());
     SetLogRank(runtime->mpi_->rank());
-    TORII_ASSIGN_OR_RETURN(runtime->world_, runtime->mpi_->World());
   }
   return runtime;
 }
@@ -118,9 +117,16 @@ absl::Status Runtime::RunOnMpi(const RankOptions& options,
                                    " runs ranks as threads, but an MPI launcher started ",
                                    processes(), " ranks: leave --ranks out, or the launcher"));
   }
+  TORII_ASSIGN_OR_RETURN(std::unique_ptr<comm::Communicator> world, mpi_->World());
   std::unique_ptr<comm::Communicator> checked;
-  if (WantsChecks(options)) checked = comm::MakeChecked(*world_);
-  comm::Communicator& world = checked == nullptr ? *world_ : *checked;
+  if (WantsChecks(options)) checked = comm::MakeChecked(*world);
+  const absl::Status status = RunInWorld(options, checked == nullptr ? *world : *checked, body);
+  if (!status.ok()) ended_world_ = std::move(world);  // Finish ends the processes
+  return status;
+}
+
+absl::Status Runtime::RunInWorld(const RankOptions& options, comm::Communicator& world,
+                                 const std::function<absl::Status(comm::Communicator&)>& body) {
   TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(world.control()));
   const int asked = ThreadsAsked(options);
   const int threads = asked > 0 ? asked : node.fair_threads;
@@ -148,11 +154,11 @@ int Runtime::Finish(const absl::Status& status) {
     // Abort prints the line and ends every process; the first rank to get there speaks for all.
     std::this_thread::sleep_for(std::chrono::milliseconds(ReportDelayMs(rank, status)));
     if (before_abort_) before_abort_(status);
-    world_->Abort(status);
+    mpi_->Abort(status);
   } else if (!status.ok()) {
     std::fprintf(stderr, "%s\n", ErrorLine(status).c_str());
   }
-  world_.reset();
+  ended_world_.reset();
   mpi_.reset();
   return code;
 }

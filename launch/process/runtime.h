@@ -45,12 +45,13 @@ class Runtime {
 
   // Runs `body` on every rank: each MPI process, or options.ranks threads, or this thread. kUsage
   // if --ranks is given under an MPI launcher. What a rank throws becomes kInternal. All ranks are
-  // told when one fails.
+  // told when one fails. Each call makes a world, which ends with it; whoever runs on ranks again,
+  // in a smaller world perhaps, calls this again.
   absl::Status RunOnRanks(const RankOptions& options,
                           const std::function<absl::Status(comm::Communicator&)>& body);
 
   // Set by SIGTERM, SIGUSR1 and SIGINT once StopOnSignals was called; a second SIGINT ends the
-  // program at once. Training polls it after each step.
+  // program at once. It reaches the other ranks with what a step says anyway.
   const std::atomic<bool>* StopOnSignals();
 
   // `record` is called by the process that ends the world with an error, just before it does.
@@ -66,9 +67,13 @@ class Runtime {
   Runtime() = default;
   absl::Status RunOnMpi(const RankOptions& options,
                         const std::function<absl::Status(comm::Communicator&)>& body);
+  // Shares the node's cores among its ranks, then runs `body` on this one.
+  absl::Status RunInWorld(const RankOptions& options, comm::Communicator& world,
+                          const std::function<absl::Status(comm::Communicator&)>& body);
 
   std::unique_ptr<comm::MpiEnvironment> mpi_;
-  std::unique_ptr<comm::Communicator> world_;  // null without MPI
+  // A world that an error ended on this rank, while its peers may still be in a call. Null if none.
+  std::unique_ptr<comm::Communicator> ended_world_;
   std::function<void(const absl::Status&)> before_abort_;
 };
 

@@ -6,11 +6,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "base/status_macros.h"
 #include "comm/communicator.h"
 #include "gtest/gtest.h"
+#include "tests/comm/control_conformance.h"
 #include "tests/support/run_on_ranks.h"
 
 namespace torii::comm::testing {
@@ -194,50 +196,56 @@ inline absl::Status CheckSumsInRankOrder(Communicator& comm) {
   return absl::OkStatus();
 }
 
-// A NaN on one rank reaches all, wherever it stands in rank order.
-inline absl::Status CheckNanReachesAll(Communicator& comm) {
-  for (int from = 0; from < comm.world_size(); ++from) {
-    for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMin, ReduceOp::kMax}) {
-      const double mine = comm.rank() == from ? std::nan("") : 1.0;
-      TORII_ASSIGN_OR_RETURN(const double all, AllReduceValue(comm.control(), mine, op));
-      TORII_EXPECT_OR_RETURN(all != all);
-    }
+// On every world size: who writes to the input afterwards changes no result, and the other way
+// round.
+inline absl::Status CheckResultsAreNewMemory(Communicator& comm) {
+  const int64_t world = comm.world_size();
+  const Rows rows(static_cast<size_t>(world), 1);
+  at::Tensor one = at::ones({1, 2});
+  at::Tensor all = at::ones({world, 2});
+  TORII_ASSIGN_OR_RETURN(at::Tensor gathered, comm.AllGatherV(one, rows));
+  TORII_ASSIGN_OR_RETURN(at::Tensor counted, AllGatherRows(comm, one));
+  TORII_ASSIGN_OR_RETURN(at::Tensor reduced, comm.ReduceScatterV(all, rows));
+  TORII_ASSIGN_OR_RETURN(at::Tensor exchanged, comm.AllToAllV(all, rows, rows));
+
+  one.fill_(7);
+  all.fill_(7);
+
+  TORII_EXPECT_OR_RETURN(at::equal(gathered, at::ones({world, 2})));
+  TORII_EXPECT_OR_RETURN(at::equal(counted, at::ones({world, 2})));
+  TORII_EXPECT_OR_RETURN(at::equal(reduced, at::full({1, 2}, static_cast<float>(world))));
+  TORII_EXPECT_OR_RETURN(at::equal(exchanged, at::ones({world, 2})));
+  for (at::Tensor& result :
+       {std::ref(gathered), std::ref(counted), std::ref(reduced), std::ref(exchanged)}) {
+    result.fill_(9);
   }
+  TORII_EXPECT_OR_RETURN(at::equal(one, at::full({1, 2}, 7.0f)));
+  TORII_EXPECT_OR_RETURN(at::equal(all, at::full({world, 2}, 7.0f)));
   return absl::OkStatus();
 }
 
-inline absl::Status CheckConveniences(Communicator& comm) {
+inline absl::Status CheckCallsForReading(Communicator& comm) {
   const int64_t world = comm.world_size();
-  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> squares,
-                         AllGatherValue(comm.control(), int64_t{comm.rank()} * comm.rank()));
-  for (int64_t r = 0; r < world; ++r) {
-    TORII_EXPECT_OR_RETURN(squares[static_cast<size_t>(r)] == r * r);
-  }
-  TORII_ASSIGN_OR_RETURN(const int64_t sum,
-                         AllReduceValue(comm.control(), int64_t{1} << 40, ReduceOp::kSum));
-  TORII_EXPECT_OR_RETURN(sum == world << 40);
-  TORII_ASSIGN_OR_RETURN(const double least,
-                         AllReduceValue(comm.control(), -0.5 * comm.rank(), ReduceOp::kMin));
-  TORII_EXPECT_OR_RETURN(least == -0.5 * static_cast<double>(world - 1));
-  for (const std::string& text : {std::string(), std::string("a\0b\n", 4)}) {
-    const int root = comm.world_size() - 1;
-    const std::string mine = comm.rank() == root ? text : "ignored";
-    TORII_ASSIGN_OR_RETURN(const std::string all, BroadcastText(comm.control(), mine, root));
-    TORII_EXPECT_OR_RETURN(all == text);
-  }
-  return Barrier(comm.control());
-}
-
-inline absl::Status CheckASingleRankCopiesNothing(Communicator& comm) {
-  if (comm.world_size() > 1) return absl::OkStatus();
-  const at::Tensor in = at::ones({3, 2});
-  const Rows rows = {3};
-  TORII_ASSIGN_OR_RETURN(const at::Tensor gathered, comm.AllGatherV(in, rows));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor reduced, comm.ReduceScatterV(in, rows));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor exchanged, comm.AllToAllV(in, rows, rows));
-  for (const at::Tensor& out : {gathered, reduced, exchanged}) {
-    TORII_EXPECT_OR_RETURN(out.is_same(in));
-  }
+  const Rows rows(static_cast<size_t>(world), 3);
+  const at::Tensor mine = MakeInput(comm.rank(), {3, 2}, at::kFloat);
+  const at::Tensor all = MakeInput(comm.rank(), {3 * world, 2}, at::kFloat);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor gathered, AllGatherForReading(comm, mine, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor reduced, ReduceScatterForReading(comm, all, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor exchanged, AllToAllForReading(comm, all, rows, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor exchanged_copy, comm.AllToAllV(all, rows, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor gathered_copy, comm.AllGatherV(mine, rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor reduced_copy, comm.ReduceScatterV(all, rows));
+  TORII_EXPECT_OR_RETURN(at::equal(gathered, gathered_copy));
+  TORII_EXPECT_OR_RETURN(at::equal(reduced, reduced_copy));
+  TORII_EXPECT_OR_RETURN(at::equal(exchanged, exchanged_copy));
+  TORII_EXPECT_OR_RETURN(exchanged.is_same(all) == (world == 1));
+  TORII_EXPECT_OR_RETURN(gathered.is_same(mine) == (world == 1));
+  TORII_EXPECT_OR_RETURN(reduced.is_same(all) == (world == 1));
+  // Wrong counts are refused on every world size.
+  const Rows wrong(static_cast<size_t>(world), 2);
+  TORII_EXPECT_OR_RETURN(!AllGatherForReading(comm, mine, wrong).ok());
+  TORII_EXPECT_OR_RETURN(!ReduceScatterForReading(comm, all, wrong).ok());
+  TORII_EXPECT_OR_RETURN(!AllToAllForReading(comm, all, wrong, rows).ok());
   return absl::OkStatus();
 }
 
@@ -258,9 +266,13 @@ inline absl::Status CheckConformance(Communicator& comm) {
     }
   }
   TORII_RETURN_IF_ERROR(CheckSumsInRankOrder(comm));
-  TORII_RETURN_IF_ERROR(CheckNanReachesAll(comm));
-  TORII_RETURN_IF_ERROR(CheckASingleRankCopiesNothing(comm));
-  return CheckConveniences(comm);
+  TORII_RETURN_IF_ERROR(CheckNanReachesAll(comm.control()));
+  TORII_RETURN_IF_ERROR(CheckResultsAreNewMemory(comm));
+  TORII_RETURN_IF_ERROR(CheckCallsForReading(comm));
+  TORII_RETURN_IF_ERROR(CheckControlPlane(comm.control()));
+  TORII_RETURN_IF_ERROR(CheckDuplicate(comm));
+  TORII_RETURN_IF_ERROR(CheckStopFlag(comm));
+  return CheckConveniences(comm.control());
 }
 
 }  // namespace torii::comm::testing

@@ -67,6 +67,101 @@ TEST(InProcessTest, FailsOnAllRanksWhenCallsDiffer) {
   EXPECT_THAT(Message(status), AllOf(HasSubstr("AllReduce"), HasSubstr("Broadcast")));
 }
 
+TEST(InProcessTest, FailsOnAllRanksWhenPlanesDiffer) {
+  const absl::Status status = RunRanks(3, [&](Communicator& comm) {
+    at::Tensor tensor = at::zeros({4});
+    return comm.rank() == 1 ? Barrier(comm.control()) : comm.AllReduce(tensor, ReduceOp::kSum);
+  });
+
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kInternal);
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("AllReduce"), HasSubstr("AllGatherBytes")));
+}
+
+// Every rank uses two communicators from two threads, which take turns differently on each rank.
+TEST(InProcessTest, DuplicatesDoNotMix) {
+  torii::testing::RunOnRanks(3, [](Communicator& comm) -> absl::Status {
+    TORII_ASSIGN_OR_RETURN(const auto plan, comm.Duplicate());
+    constexpr int kCalls = 200;
+    const auto calls = [](Communicator& on, float value) -> absl::Status {
+      for (int i = 0; i < kCalls; ++i) {
+        if ((i + on.rank()) % 3 == 0) std::this_thread::yield();
+        at::Tensor tensor = at::full({17}, value + static_cast<float>(i));
+        TORII_RETURN_IF_ERROR(on.AllReduce(tensor, ReduceOp::kSum));
+        TORII_ASSIGN_OR_RETURN(const int64_t least,
+                               AllReduceValue(on.control(), int64_t{i}, ReduceOp::kMin));
+        TORII_EXPECT_OR_RETURN(least == i);
+        TORII_EXPECT_OR_RETURN(
+            at::equal(tensor, at::full({17}, 3 * (value + static_cast<float>(i)))));
+      }
+      return absl::OkStatus();
+    };
+    absl::Status planned;
+    std::thread planner([&] { planned = calls(*plan, 1000); });
+
+    const absl::Status computed = calls(comm, 0);
+
+    planner.join();
+    TORII_RETURN_IF_ERROR(planned);
+    return computed;
+  });
+}
+
+TEST(InProcessTest, AnAbortEndsDuplicatesToo) {
+  absl::Status waiting;
+
+  const absl::Status status = RunRanks(2, [&](Communicator& comm) -> absl::Status {
+    TORII_ASSIGN_OR_RETURN(const auto duplicate, comm.Duplicate());
+    if (comm.rank() == 0) {
+      comm.Abort(DataError("row 7 is broken"));
+      return DataError("row 7 is broken");
+    }
+    waiting = Barrier(duplicate->control());
+    return waiting;
+  });
+
+  EXPECT_EQ(Message(status), "row 7 is broken");
+  EXPECT_EQ(Message(waiting), "rank 0: row 7 is broken");
+}
+
+TEST(InProcessTest, ARankWithoutItsDuplicateBreaksTheGroup) {
+  const absl::Status status = RunRanks(2, [&](Communicator& comm) -> absl::Status {
+    TORII_ASSIGN_OR_RETURN(auto duplicate, comm.Duplicate());
+    if (comm.rank() == 0) duplicate.reset();
+    return comm.rank() == 0 ? Barrier(comm.control()) : Barrier(duplicate->control());
+  });
+
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kPeerLost);
+  EXPECT_THAT(Message(status), HasSubstr("rank 0 has left the group"));
+}
+
+TEST(InProcessTest, AWaitThatIsTooLongIsSaidBeforeTheDeadline) {
+  auto ranks = CreateInProcessGroup(
+      4, {.deadline = std::chrono::milliseconds(100), .warn_after = std::chrono::milliseconds(10)});
+  ::testing::internal::CaptureStderr();
+  std::vector<std::thread> threads;
+  for (const size_t rank : {1, 3}) {
+    threads.emplace_back([&, rank] {
+      at::Tensor own = at::zeros({4});
+      EXPECT_FALSE(ranks[rank]->AllReduce(own, ReduceOp::kMax).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  // Rank 3 may have come after the warning.
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("stuck: rank "),
+                    HasSubstr("waited 10 ms in AllReduce of Float [4], max (call 0) for ranks 0, "),
+                    HasSubstr("gives up after 100 ms")));
+}
+
+TEST(InProcessTest, AGroupThatIsNotStuckSaysNothing) {
+  ::testing::internal::CaptureStderr();
+
+  torii::testing::RunOnRanks(3, [](Communicator& comm) { return Barrier(comm.control()); });
+
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
 TEST(InProcessTest, AbortEndsWaitingAndLaterCalls) {
   auto ranks = CreateInProcessGroup(3);
   absl::Status waiting;

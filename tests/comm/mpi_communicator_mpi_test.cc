@@ -78,21 +78,25 @@ TEST(MpiCommunicatorTest, CheckedNamesBothSidesOfAMismatch) {
   }
 }
 
-TEST(MpiCommunicatorTest, DeadlineNamesTheCall) {
+TEST(MpiCommunicatorTest, WarningAndDeadlineNameTheCall) {
   Communicator& world = torii::testing::World();
   if (world.world_size() == 1) {
     GTEST_SKIP() << "one rank waits for nobody";
   }
-  auto impatient = MakeWorld({.deadline = std::chrono::milliseconds(100)});
+  auto impatient = MakeWorld(
+      {.deadline = std::chrono::milliseconds(100), .warn_after = std::chrono::milliseconds(10)});
   // The others do not come: they wait for rank 0 on the other communicator.
   if (world.rank() == 0) {
     at::Tensor tensor = at::zeros({3});
+    ::testing::internal::CaptureStderr();
     for (const absl::Status& status :
          {impatient->AllReduce(tensor, ReduceOp::kMax), Barrier(impatient->control())}) {
       EXPECT_EQ(ExitCodeOf(status), ExitCode::kPeerLost);
       EXPECT_THAT(std::string(status.message()),
                   AllOf(HasSubstr("AllReduce of Float [3]"), HasSubstr("call 0")));
     }
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                HasSubstr("stuck: rank 0 waited 10 ms in AllReduce of Float [3], max (call 0)"));
   }
   // A group with a call that never ended cannot be taken down in order.
   static auto* const kept = new std::vector<std::unique_ptr<Communicator>>;

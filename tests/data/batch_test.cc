@@ -77,7 +77,7 @@ void ExpectSame(const Batch& a, const Batch& b) {
 std::vector<int64_t> EpochOrder(const BatchMaker& maker, int64_t epoch) {
   std::vector<int64_t> rows;
   for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
-    const Batch batch = maker.Make(epoch, step);
+    const Batch batch = maker.Make(Epoch{epoch}, StepInEpoch{step});
     rows.insert(rows.end(), batch.rows.begin(), batch.rows.end());
   }
   return rows;
@@ -93,7 +93,7 @@ TEST(BatchMakerTest, GivesEveryRowOnceAnEpochAndJoinsToTheOneRankBatch) {
         SCOPED_TRACE(absl::StrCat("n ", n, " G ", global_batch, " W ", world));
         std::vector<int> seen(static_cast<size_t>(n));
         for (int64_t step = 0; step < alone.steps_per_epoch(); ++step) {
-          const Batch whole = alone.Make(2, step);
+          const Batch whole = alone.Make(Epoch{2}, StepInEpoch{step});
           Batch joined;
           for (int rank = 0; rank < world; ++rank) {
             const BatchMaker maker(dataset, {.global_batch = global_batch,
@@ -101,7 +101,7 @@ TEST(BatchMakerTest, GivesEveryRowOnceAnEpochAndJoinsToTheOneRankBatch) {
                                              .world_size = world,
                                              .seed = 5,
                                              .history = 4});
-            const Batch part = maker.Make(2, step);
+            const Batch part = maker.Make(Epoch{2}, StepInEpoch{step});
             ASSERT_EQ(part.global_rows, whole.size());
             ASSERT_EQ(part.first_position,
                       step * global_batch + static_cast<int64_t>(joined.rows.size()));
@@ -128,7 +128,7 @@ TEST(BatchMakerTest, RowsCarryTheirUserItemWeightAndTheItemsBeforeThem) {
   for (const int64_t length : {0, 1, 5, 1000}) {
     const BatchMaker maker(dataset, {.global_batch = 100, .seed = 1, .history = length});
     for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
-      const Batch batch = maker.Make(0, step);
+      const Batch batch = maker.Make(Epoch{0}, StepInEpoch{step});
       for (size_t i = 0; i < batch.rows.size(); ++i) {
         const size_t row = static_cast<size_t>(batch.rows[i]);
         ASSERT_EQ(batch.users[i], train.user[row]);
@@ -179,7 +179,7 @@ TEST(BatchMakerTest, RunsOfOneUserAreKnown) {
   for (const int64_t block : {1, 4, 54}) {
     const BatchMaker maker(dataset, {.global_batch = 20, .seed = 1, .shuffle_block = block});
     for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
-      const Batch batch = maker.Make(0, step);
+      const Batch batch = maker.Make(Epoch{0}, StepInEpoch{step});
       std::vector<int64_t> want = {0}, got;
       for (int64_t i = 1; i < batch.size(); ++i) {
         const auto at = static_cast<size_t>(i);
@@ -199,7 +199,7 @@ TEST(BatchMakerTest, BalanceWeighsRowsByTheRowsOfTheirUser) {
   const Interactions& train = dataset.train();
   for (const double balance : {0.0, 0.5, 1.0}) {
     const BatchMaker maker(dataset, {.global_batch = 1000, .seed = 1, .user_balance = balance});
-    const Batch batch = maker.Make(0, 0);
+    const Batch batch = maker.Make(Epoch{0}, StepInEpoch{0});
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const auto rows = static_cast<double>(train.ItemsOf(batch.users[i]).size());
       EXPECT_FLOAT_EQ(batch.weights[i], train.weight[static_cast<size_t>(batch.rows[i])] *
@@ -210,7 +210,7 @@ TEST(BatchMakerTest, BalanceWeighsRowsByTheRowsOfTheirUser) {
 
 TEST(BatchMakerTest, WeightIsOneWithoutAWeightColumn) {
   const FakeDataset dataset({});
-  const Batch batch = BatchMaker(dataset, {.global_batch = 50}).Make(0, 0);
+  const Batch batch = BatchMaker(dataset, {.global_batch = 50}).Make(Epoch{0}, StepInEpoch{0});
 
   EXPECT_EQ(batch.weights, std::vector<float>(50, 1.0f));
 }
@@ -271,10 +271,10 @@ TEST(BatchPrefetcherTest, GivesTheBatchesOfTheMakerAcrossEpochs) {
   const BatchMaker maker(dataset,
                          {.global_batch = 10, .rank = 1, .world_size = 3, .seed = 9, .history = 3});
   for (const int ahead : {0, 1, 2, 50}) {
-    const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, ahead);
+    const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, ahead);
     for (int64_t step = 0; step < 3 * maker.steps_per_epoch(); ++step) {
-      ExpectSame(prefetcher->Next(),
-                 maker.Make(step / maker.steps_per_epoch(), step % maker.steps_per_epoch()));
+      ExpectSame(prefetcher->Next(), maker.Make(Epoch{step / maker.steps_per_epoch()},
+                                                StepInEpoch{step % maker.steps_per_epoch()}));
     }
   }
 }
@@ -282,10 +282,10 @@ TEST(BatchPrefetcherTest, GivesTheBatchesOfTheMakerAcrossEpochs) {
 TEST(BatchPrefetcherTest, ResumesAtAnyEpochAndStep) {
   const CountedDataset dataset(101);
   const BatchMaker maker(dataset, {.global_batch = 10, .seed = 9, .history = 3});
-  const auto undisturbed = BatchPrefetcher::Start(maker, 0, 0, 2);
+  const auto undisturbed = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, 2);
   for (int i = 0; i < 17; ++i) (void)undisturbed->Next();
 
-  const auto resumed = BatchPrefetcher::Start(maker, 1, 6, 2);
+  const auto resumed = BatchPrefetcher::Start(maker, Epoch{1}, StepInEpoch{6}, 2);
 
   for (int i = 0; i < 12; ++i) ExpectSame(resumed->Next(), undisturbed->Next());
 }
@@ -294,16 +294,16 @@ TEST(BatchPrefetcherTest, StartsTheNextEpochWhenResumedAtTheEndOfOne) {
   const CountedDataset dataset(20);
   const BatchMaker maker(dataset, {.global_batch = 10});
 
-  const auto prefetcher = BatchPrefetcher::Start(maker, 3, 2, 1);
+  const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{3}, StepInEpoch{2}, 1);
 
-  ExpectSame(prefetcher->Next(), maker.Make(4, 0));
+  ExpectSame(prefetcher->Next(), maker.Make(Epoch{4}, StepInEpoch{0}));
 }
 
 TEST(BatchPrefetcherTest, EndsCleanlyAtAnyMoment) {
   const CountedDataset dataset(101);
   const BatchMaker maker(dataset, {.global_batch = 10});
   for (int taken = 0; taken < 40; ++taken) {
-    const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, 1 + taken % 3);
+    const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, 1 + taken % 3);
     for (int i = 0; i < taken % 5; ++i) (void)prefetcher->Next();
   }
 }
@@ -312,7 +312,7 @@ TEST(BatchMakerDeathTest, RefusesAStepBeyondTheEpoch) {
   const CountedDataset dataset(20);
   const BatchMaker maker(dataset, {.global_batch = 10});
 
-  EXPECT_DEATH((void)maker.Make(0, 2), "step 2 of 2");
+  EXPECT_DEATH((void)maker.Make(Epoch{0}, StepInEpoch{2}), "step 2 of 2");
 }
 
 }  // namespace

@@ -62,7 +62,8 @@ class SmallTraining {
   // The loss of a step, which may be any: it depends on nothing but the state.
   absl::StatusOr<double> Step(int64_t step) {
     const int64_t steps_per_epoch = batches_.steps_per_epoch();
-    data::Batch batch = batches_.Make(step / steps_per_epoch, step % steps_per_epoch);
+    data::Batch batch =
+        batches_.Make(Epoch{step / steps_per_epoch}, StepInEpoch{step % steps_per_epoch});
     if (!run_.share_user_vectors) {  // as if no user followed itself
       batch.user_runs = RowGroups::OneEach(batch.size());
     }

@@ -28,7 +28,7 @@ class ManifestTest : public ::testing::Test {
     manifest.info.messages["position"] = "step: 3";
     manifest.tensors["t"] = {at::kFloat, {4, 2}, Partition::Kind::kRowModWorld};
     manifest.tensors["d"] = {at::kFloat, {3}, Partition::Kind::kReplicated};
-    AddFile(&manifest, ShardName(0, 1), {{"t", at::ones({4, 2})}});
+    AddFile(&manifest, ShardName(Rank{0}, WorldSize{1}), {{"t", at::ones({4, 2})}});
     AddFile(&manifest, kReplicatedName, {{"d", at::ones({3})}});
     good_ = ordered_json::parse(FormatManifest(manifest));
   }
