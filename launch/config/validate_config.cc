@@ -108,7 +108,7 @@ void Validate(const RunConfig& config, const ConfigRules& rules) {
   CheckFolders(config, rules);
   data::Validate(config.data(), rules.In("data"));
   Add("model", model::Validate(config.model()), rules);
-  Add("sampler", sampler::Validate(config.sampler()), rules);
+  sampler::Validate(config.sampler(), rules.In("sampler"));
   Add("tables", sharding::Validate(config.tables()), rules);
   trainer::Validate(config.train(), rules.In("train"));
   eval::Validate(config.eval(), rules.In("eval"));
