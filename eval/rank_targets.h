@@ -10,13 +10,15 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "base/config_rules.h"
 #include "base/partition.h"
 #include "comm/communicator.h"
 #include "eval/eval.pb.h"
 
 namespace torii::eval {
 
-std::vector<std::string> Validate(const EvalConfig& config);
+// Collects the rules that `config` breaks. `rules` are those of the message itself.
+void Validate(const EvalConfig& config, const ConfigRules& rules);
 
 // Held-out items of some users, in user order: the same on all ranks (built from the mapped
 // dataset). Item lists hold item rows; target and seen lists of a user are disjoint and without

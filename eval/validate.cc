@@ -5,20 +5,15 @@
 
 namespace torii::eval {
 
-std::vector<std::string> Validate(const EvalConfig& config) {
-  std::vector<std::string> errors;
+void Validate(const EvalConfig& config, const ConfigRules& rules) {
   std::set<int> seen;
-  for (const int k : config.k()) {
-    if (k < 1) errors.push_back(absl::StrCat("eval.k: ", k, ": cut-offs start at 1"));
-    if (!seen.insert(k).second) {
-      errors.push_back(absl::StrCat("eval.k: ", k, " is listed twice: leave one out"));
-    }
+  for (int i = 0; i < config.k_size(); ++i) {
+    const std::string field = absl::StrCat("k[", i, "]");
+    rules.Require(config.k(i) >= 1, field, config.k(i), "at least 1");
+    rules.Require(seen.insert(config.k(i)).second, field,
+                  absl::StrCat(config.k(i), " is listed twice: leave one out"));
   }
-  if (config.batch_users() < 1) {
-    errors.push_back(
-        absl::StrCat("eval.batch_users: ", config.batch_users(), ": must be at least 1"));
-  }
-  return errors;
+  rules.Require(config.batch_users() >= 1, "batch_users", config.batch_users(), "at least 1");
 }
 
 }  // namespace torii::eval

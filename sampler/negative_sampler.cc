@@ -113,9 +113,9 @@ std::string NegativeSampler::Description() const {
 
 absl::StatusOr<std::unique_ptr<NegativeSampler>> NegativeSampler::Create(
     const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed) {
-  if (const std::vector<std::string> errors = Validate(config); !errors.empty()) {
-    return ConfigError(absl::StrCat("sampler: ", absl::StrJoin(errors, "; ")));
-  }
+  const ConfigRules rules("sampler");
+  Validate(config, rules);
+  TORII_RETURN_IF_ERROR(rules.status());
   int64_t total = 0;
   for (size_t i = 0; i < item_counts.size(); ++i) {
     if (item_counts[i] < 0) {

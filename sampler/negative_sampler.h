@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/config_rules.h"
 #include "base/partition.h"
 #include "base/row_groups.h"
 #include "comm/communicator.h"
@@ -19,7 +20,8 @@
 
 namespace torii::sampler {
 
-std::vector<std::string> Validate(const SamplerConfig& config);
+// Collects the rules that `config` breaks. `rules` are those of the message itself.
+void Validate(const SamplerConfig& config, const ConfigRules& rules);
 
 // This rank's rows of a step.
 struct StepRows {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/config_rules.h"
 #include "base/file_system.h"
 #include "comm/communicator.h"
 #include "data/dataset.h"
@@ -14,7 +15,8 @@
 
 namespace torii::trainer {
 
-std::vector<std::string> Validate(const TrainConfig& config);
+// Collects the rules that `config` breaks. `rules` are those of the message itself.
+void Validate(const TrainConfig& config, const ConfigRules& rules);
 
 // Trains to the end; a run that is complete already does nothing and says so. Collective; the same
 // configuration on all ranks. Files are written by rank 0 except for the shards of checkpoints.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/exit_code.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -46,9 +45,9 @@ absl::Status WriteMeta(FileSystem& files, const std::string& folder,
 
 absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
                                       const PrepareOptions& options) {
-  if (const std::vector<std::string> broken = Validate(config); !broken.empty()) {
-    return ConfigError(absl::StrJoin(broken, "\n"));
-  }
+  const ConfigRules rules("data");
+  Validate(config, rules);
+  TORII_RETURN_IF_ERROR(rules.status());
   const std::unique_ptr<FileSystem> all_files = OpenUriFileSystem(files);
   TORII_ASSIGN_OR_RETURN(const DataInputs inputs, FindDataInputs(*all_files, config));
   // The contents are digested beside the work; only an existing dataset has to wait for the result.

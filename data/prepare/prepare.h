@@ -2,19 +2,16 @@
 // memory.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "absl/status/statusor.h"
+#include "base/config_rules.h"
 #include "base/file_system.h"
 #include "data/data.pb.h"
 #include "data/prepared.pb.h"
 
 namespace torii::data {
 
-// Every violated rule of `config`, one message each ("data.split.last_fraction: 1.5 is not in (0,
-// 1)").
-std::vector<std::string> Validate(const DataConfig& config);
+// Collects the rules that `config` breaks. `rules` are those of the message itself.
+void Validate(const DataConfig& config, const ConfigRules& rules);
 
 struct PrepareOptions {
   // Prepare again although the folder is up to date.

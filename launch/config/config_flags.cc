@@ -23,8 +23,9 @@ ConfigSources ConfigFlags::Sources() const {
 }
 
 absl::StatusOr<RunConfig> ConfigFlags::Load(FileSystem& files) const {
-  TORII_ASSIGN_OR_RETURN(RunConfig config, LoadConfig(files, Sources()));
-  TORII_RETURN_IF_ERROR(ValidateConfig(config));
+  ConfigLocations locations;
+  TORII_ASSIGN_OR_RETURN(RunConfig config, LoadConfig(files, Sources(), &locations));
+  TORII_RETURN_IF_ERROR(ValidateConfig(config, locations));
   return config;
 }
 

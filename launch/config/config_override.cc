@@ -157,7 +157,7 @@ absl::Status ApplyOverride(const std::string& assignment, Message* message) {
   if (equals == std::string::npos || equals == 0) {
     return ConfigError(absl::StrCat(context, ": is not of the form field.field=value"));
   }
-  const std::string path(absl::StripAsciiWhitespace(assignment.substr(0, equals)));
+  const std::string path = PathOfOverride(assignment);
   const std::string value(absl::StripAsciiWhitespace(assignment.substr(equals + 1)));
   // On a copy: a wrong value leaves no empty messages behind.
   std::unique_ptr<Message> changed(message->New());
@@ -165,6 +165,10 @@ absl::Status ApplyOverride(const std::string& assignment, Message* message) {
   TORII_RETURN_IF_ERROR(Annotate(Apply(path, value, changed.get()), context));
   message->CopyFrom(*changed);
   return absl::OkStatus();
+}
+
+std::string PathOfOverride(const std::string& assignment) {
+  return std::string(absl::StripAsciiWhitespace(assignment.substr(0, assignment.find('='))));
 }
 
 }  // namespace torii::launch

@@ -6,7 +6,6 @@
 #include "absl/strings/str_join.h"
 #include "base/closest_name.h"
 #include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
 
 namespace torii::launch {
 namespace {
@@ -97,11 +96,13 @@ class ErrorList : public google::protobuf::io::ErrorCollector {
 
 }  // namespace
 
-std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message) {
+std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message,
+                                 google::protobuf::TextFormat::ParseInfoTree* places) {
   std::vector<TextError> errors;
   ErrorList list(*message->GetDescriptor(), &errors);
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&list);
+  if (places != nullptr) parser.WriteLocationsTo(places);
   if (!parser.ParseFromString(text, message) && errors.empty()) {
     errors.push_back({1, 1, "is not protobuf text"});
   }

@@ -6,6 +6,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
 
 namespace torii::launch {
 
@@ -15,8 +16,10 @@ struct TextError {
   std::string message;
 };
 
-// The errors of parsing `text` into `message`, none if it was parsed.
-std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message);
+// The errors of parsing `text` into `message`, none if it was parsed. `places`, if given, receives
+// where each field stands.
+std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message,
+                                 google::protobuf::TextFormat::ParseInfoTree* places = nullptr);
 
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);
 

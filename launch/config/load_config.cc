@@ -81,13 +81,31 @@ void OverlayList(const Message& over, const FieldDescriptor* field, Message* bas
 
 }  // namespace
 
-absl::Status ParseConfigText(const std::string& text, const std::string& name, Message* message) {
+absl::Status ParseConfigText(const std::string& text, const std::string& name, Message* message,
+                             ConfigLocations* locations) {
   message->Clear();
   std::vector<std::string> lines;
-  for (const TextError& error : ParseText(text, message)) {
+  google::protobuf::TextFormat::ParseInfoTree places;
+  for (const TextError& error : ParseText(text, message, &places)) {
     lines.push_back(absl::StrCat(name, ":", error.line, ":", error.column, ": ", error.message));
   }
-  return lines.empty() ? absl::OkStatus() : ConfigError(absl::StrJoin(lines, "\n"));
+  if (!lines.empty()) return ConfigError(absl::StrJoin(lines, "\n"));
+  if (locations != nullptr) locations->AddFile(name, *message, places);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyOverrides(const std::vector<std::string>& assignments, Message* message,
+                            ConfigLocations* locations) {
+  std::vector<std::string> problems;
+  for (const std::string& assignment : assignments) {
+    const absl::Status applied = ApplyOverride(assignment, message);
+    if (!applied.ok()) {
+      problems.push_back(std::string(applied.message()));
+    } else if (locations != nullptr) {
+      locations->AddAssignment(PathOfOverride(assignment), assignment);
+    }
+  }
+  return problems.empty() ? absl::OkStatus() : ConfigError(absl::StrJoin(problems, "\n"));
 }
 
 void Overlay(const Message& over, Message* base) {
@@ -137,24 +155,23 @@ std::string PrintConfig(const Message& message) {
   return text;
 }
 
-absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sources) {
+absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sources,
+                                     ConfigLocations* locations) {
   RunConfig config;
   std::vector<std::string> problems;
   for (const std::string& path : sources.files) {
     const absl::StatusOr<std::string> text = ReadFile(files, path);
     if (!text.ok()) return Annotate(text.status(), "--config");
     RunConfig over;
-    const absl::Status parsed = ParseConfigText(*text, path, &over);
+    const absl::Status parsed = ParseConfigText(*text, path, &over, locations);
     if (!parsed.ok()) {
       problems.push_back(std::string(parsed.message()));
     } else {
       Overlay(over, &config);
     }
   }
-  for (const std::string& assignment : sources.sets) {
-    const absl::Status applied = ApplyOverride(assignment, &config);
-    if (!applied.ok()) problems.push_back(std::string(applied.message()));
-  }
+  const absl::Status applied = ApplyOverrides(sources.sets, &config, locations);
+  if (!applied.ok()) problems.push_back(std::string(applied.message()));
   if (!problems.empty()) return ConfigError(absl::StrJoin(problems, "\n"));
   if (sources.run_dir.has_value()) config.set_run_dir(*sources.run_dir);
   if (sources.seed.has_value()) config.set_seed(*sources.seed);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
 #include "google/protobuf/message.h"
+#include "launch/config/config_locations.h"
 #include "launch/run.pb.h"
 
 namespace torii::launch {
@@ -23,14 +24,21 @@ struct ConfigSources {
   std::optional<uint64_t> seed;
 };
 
-// Adds nothing to the defaults where `sources` is empty. All fields that have a default are set in
-// the result (FillDefaults). kNoInput for a missing file, kConfig for the rest. Rules are not
-// checked (validate_config.h).
-absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sources);
+// A configuration of no sources has all defaults. Every field that has a default is set in the
+// result (FillDefaults). `locations`, if given, receives where each field was given. Rules are not
+// checked (validate_config.h). Errors: kNoInput for a missing file, kConfig for the rest.
+absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sources,
+                                     ConfigLocations* locations = nullptr);
 
 // Parses protobuf text into `message`, which is cleared first. `name` is the file's, for messages.
 absl::Status ParseConfigText(const std::string& text, const std::string& name,
-                             google::protobuf::Message* message);
+                             google::protobuf::Message* message,
+                             ConfigLocations* locations = nullptr);
+
+// Applies the --set assignments in order. kConfig names each one that does not fit.
+absl::Status ApplyOverrides(const std::vector<std::string>& assignments,
+                            google::protobuf::Message* message,
+                            ConfigLocations* locations = nullptr);
 
 // Lays `over` over `base`: fields that `over` has replace those of `base`; messages are laid over
 // each other field by field; lists are replaced, not appended to.

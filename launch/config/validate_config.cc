@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/closest_name.h"
-#include "base/exit_code.h"
 #include "data/prepare/prepare.h"
 #include "eval/rank_targets.h"
 #include "model/model_plan.h"
@@ -17,61 +16,48 @@
 namespace torii::launch {
 namespace {
 
-using Rules = std::vector<std::string>;
-
 bool HasTest(const data::DataConfig& data) { return data.test_path_size() > 0 || data.has_split(); }
 bool HasValid(const data::DataConfig& data) {
   return data.valid_path_size() > 0 || data.split().valid();
 }
 
-void CheckBestMetric(const RunConfig& config, Rules* broken) {
+void CheckBestMetric(const RunConfig& config, const ConfigRules& rules) {
+  constexpr char kField[] = "train.best_metric";
   const std::string& metric = config.train().best_metric();
   if (metric == "mrr") return;
   const std::vector<std::string> names = {"recall", "precision", "ndcg", "hit_rate", "map", "mrr"};
   const size_t at = metric.find('@');
   const std::string name = metric.substr(0, at);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    broken->push_back(absl::StrCat("train.best_metric: '", metric, "' is not a metric",
-                                   DidYouMean(name, names), "; metrics are ",
-                                   absl::StrJoin(names, ", "), ", each with @k, and mrr"));
-    return;
+    return rules.Break(kField, absl::StrCat("'", metric, "' is not a metric",
+                                            DidYouMean(name, names), "; metrics are ",
+                                            absl::StrJoin(names, ", "), ", each with @k, and mrr"));
   }
   int k = 0;
   if (at == std::string::npos || !absl::SimpleAtoi(metric.substr(at + 1), &k)) {
-    broken->push_back(absl::StrCat("train.best_metric: '", metric,
-                                   "' lacks its cut-off: write for example ", name, "@20"));
-    return;
+    return rules.Break(
+        kField, absl::StrCat("'", metric, "' lacks its cut-off: write for example ", name, "@20"));
   }
   const auto& ks = config.eval().k();
-  if (std::find(ks.begin(), ks.end(), k) == ks.end()) {
-    broken->push_back(absl::StrCat("train.best_metric: the cut-off of '", metric,
-                                   "' is not among eval.k: ", absl::StrJoin(ks, ", ")));
-  }
+  rules.Require(
+      std::find(ks.begin(), ks.end(), k) != ks.end(), kField,
+      absl::StrCat("the cut-off of '", metric, "' is not among eval.k: ", absl::StrJoin(ks, ", ")));
 }
 
-void CheckParts(const RunConfig& config, Rules* broken) {
+void CheckParts(const RunConfig& config, const ConfigRules& rules) {
   const data::DataConfig& data = config.data();
-  if (config.eval().part() == eval::EvalConfig::VALID && !HasValid(data)) {
-    broken->push_back(
-        "eval.part: VALID, but there is no validation part: set data.valid_path or "
-        "data.split.valid");
-  }
-  if (config.eval().part() == eval::EvalConfig::TEST && !HasTest(data)) {
-    broken->push_back(
-        "eval.part: TEST, but there is no test part: set data.test_path or data.split");
-  }
+  rules.Require(config.eval().part() != eval::EvalConfig::VALID || HasValid(data), "eval.part",
+                "VALID, but there is no validation part: set data.valid_path or data.split.valid");
+  rules.Require(config.eval().part() != eval::EvalConfig::TEST || HasTest(data), "eval.part",
+                "TEST, but there is no test part: set data.test_path or data.split");
   const trainer::TrainConfig& train = config.train();
   if (train.patience() <= 0) return;
-  if (!HasTest(data) && !HasValid(data)) {
-    broken->push_back(absl::StrCat("train.patience: ", train.patience(),
-                                   ", but nothing is held out to evaluate on: set data.split, "
-                                   "data.test_path or data.valid_path"));
-  }
-  if (train.eval_every_epochs() == 0 && train.eval_every_steps() == 0) {
-    broken->push_back(absl::StrCat("train.patience: ", train.patience(),
-                                   ", but train.eval_every_epochs and train.eval_every_steps "
-                                   "are both 0"));
-  }
+  rules.Require(HasTest(data) || HasValid(data), "train.patience",
+                "needs evaluations, but nothing is held out: set data.split, data.test_path or "
+                "data.valid_path");
+  rules.Require(train.eval_every_epochs() != 0 || train.eval_every_steps() != 0, "train.patience",
+                "needs evaluations, but train.eval_every_epochs and train.eval_every_steps are "
+                "both 0");
 }
 
 std::vector<std::string> FeatureNames(const data::SideFile& side) {
@@ -84,63 +70,66 @@ std::vector<std::string> FeatureNames(const data::SideFile& side) {
   return names;
 }
 
-void CheckTower(const std::string& tower, const model::TowerConfig& config, const std::string& side,
-                const data::SideFile& file, Rules* broken) {
+void CheckTower(const model::TowerConfig& config, const std::string& side,
+                const data::SideFile& file, const ConfigRules& rules) {
   const std::vector<std::string> known = FeatureNames(file);
   for (int i = 0; i < config.feature_size(); ++i) {
     if (std::find(known.begin(), known.end(), config.feature(i)) != known.end()) continue;
-    broken->push_back(
-        absl::StrCat(tower, ".feature[", i, "]: '", config.feature(i), "' is not a feature of ",
-                     side, DidYouMean(config.feature(i), known),
+    rules.Break(
+        absl::StrCat("feature[", i, "]"),
+        absl::StrCat("'", config.feature(i), "' is not a feature of ", side,
+                     DidYouMean(config.feature(i), known),
                      known.empty() ? "; it has none" : "; it has ", absl::StrJoin(known, ", ")));
   }
   const bool features = !config.no_features() && !known.empty();
-  if (!config.use_id() && !features && !config.has_history()) {
-    broken->push_back(absl::StrCat(tower, ": has no input: use_id is off, and there are no ",
-                                   "features and no history"));
-  }
+  rules.Require(config.use_id() || features || config.has_history(), "",
+                "has no input: use_id is off, and there are no features and no history");
 }
 
-void CheckFolders(const RunConfig& config, Rules* broken) {
-  if (config.run_dir().empty()) broken->push_back("run_dir: is empty");
-  if (config.run_dir() == config.data().prepared_dir()) {
-    broken->push_back(absl::StrCat("data.prepared_dir: '", config.run_dir(),
-                                   "' is the run_dir too; they need a folder each"));
-  }
+void CheckFolders(const RunConfig& config, const ConfigRules& rules) {
+  rules.Require(!config.run_dir().empty(), "run_dir", "must not be empty");
+  rules.Require(config.run_dir() != config.data().prepared_dir(), "data.prepared_dir",
+                absl::StrCat("'", config.run_dir(), "' is the run_dir too; give each its folder"));
 }
 
-// Adds `rules` with the field that holds the message before them, where they do not say it.
-void Add(const std::string& place, const Rules& rules, Rules* broken) {
-  for (const std::string& rule : rules) {
-    broken->push_back(rule.starts_with(place) ? rule : absl::StrCat(place, ".", rule));
+// Rules that already say their full path: "model.dim: ...", or that only lack `place`.
+void Add(const std::string& place, const std::vector<std::string>& lines,
+         const ConfigRules& rules) {
+  for (const std::string& line : lines) {
+    const std::string full = line.starts_with(place) ? line : absl::StrCat(place, ": ", line);
+    const size_t end = full.find(": ");
+    rules.Break(full.substr(0, end), full.substr(end + 2));
   }
 }
 
 }  // namespace
 
-std::vector<std::string> BrokenRules(const RunConfig& config) {
-  Rules broken;
-  CheckFolders(config, &broken);
-  Add("data", data::Validate(config.data()), &broken);
-  Add("model", model::Validate(config.model()), &broken);
-  Add("sampler", sampler::Validate(config.sampler()), &broken);
+void Validate(const RunConfig& config, const ConfigRules& rules) {
+  CheckFolders(config, rules);
+  data::Validate(config.data(), rules.In("data"));
+  Add("model", model::Validate(config.model()), rules);
+  sampler::Validate(config.sampler(), rules.In("sampler"));
   const std::vector<sharding::TableConfig> overrides(config.table().begin(), config.table().end());
-  Add("table", sharding::Validate(config.tables(), overrides), &broken);
-  Add("train", trainer::Validate(config.train()), &broken);
-  Add("eval", eval::Validate(config.eval()), &broken);
-  CheckTower("model.user", config.model().user(), "data.users", config.data().users(), &broken);
-  CheckTower("model.item", config.model().item(), "data.items", config.data().items(), &broken);
-  CheckBestMetric(config, &broken);
-  CheckParts(config, &broken);
-  return broken;
+  Add("table", sharding::Validate(config.tables(), overrides), rules);
+  trainer::Validate(config.train(), rules.In("train"));
+  eval::Validate(config.eval(), rules.In("eval"));
+  CheckTower(config.model().user(), "data.users", config.data().users(),
+             rules.In("model").In("user"));
+  CheckTower(config.model().item(), "data.items", config.data().items(),
+             rules.In("model").In("item"));
+  CheckBestMetric(config, rules);
+  CheckParts(config, rules);
 }
 
-absl::Status ValidateConfig(const RunConfig& config) {
-  const Rules broken = BrokenRules(config);
-  if (broken.empty()) return absl::OkStatus();
-  if (broken.size() == 1) return ConfigError(broken[0]);
-  return ConfigError(absl::StrCat("the configuration breaks ", broken.size(), " rules\n  ",
-                                  absl::StrJoin(broken, "\n  ")));
+absl::Status ValidateConfig(const RunConfig& config, const ConfigLocations& locations) {
+  const ConfigRules rules;
+  Validate(config, rules);
+  std::vector<std::string> lines;
+  for (const BrokenRule& rule : rules.broken()) {
+    const std::string place = locations.Find(rule.field);
+    lines.push_back(absl::StrCat(place, place.empty() ? "" : ": ", rule.Text()));
+  }
+  return BrokenRulesError(lines);
 }
 
 }  // namespace torii::launch

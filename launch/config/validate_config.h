@@ -2,18 +2,18 @@
 // those between messages. Looks at the configuration alone, never at files.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "absl/status/status.h"
+#include "base/config_rules.h"
+#include "launch/config/config_locations.h"
 #include "launch/run.pb.h"
 
 namespace torii::launch {
 
-// "model.temperature: 0 is not > 0", ...; empty if all is well. `config` has its defaults filled.
-std::vector<std::string> BrokenRules(const RunConfig& config);
+// Collects the rules that `config` breaks. Its defaults are filled.
+void Validate(const RunConfig& config, const ConfigRules& rules);
 
-// kConfig with all broken rules, one a line.
-absl::Status ValidateConfig(const RunConfig& config);
+// kConfig with all broken rules, one a line, each with the place where its field was given:
+// "my.txtpb:12:5: model.temperature: must be above 0, not 0". A default has no place.
+absl::Status ValidateConfig(const RunConfig& config, const ConfigLocations& locations = {});
 
 }  // namespace torii::launch

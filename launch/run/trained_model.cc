@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
-#include "launch/config/config_override.h"
 #include "launch/config/validate_config.h"
 #include "launch/run/dataset_on_ranks.h"
 #include "trainer/checkpoint_manifest.h"
@@ -33,11 +32,10 @@ absl::StatusOr<RunConfig> ModelConfigOf(FileSystem& files, const ModelFlags& fla
     *config.mutable_eval() = given.eval();
     config.mutable_data()->set_prepared_dir(given.data().prepared_dir());
   }
-  for (const std::string& assignment : sources.sets) {
-    TORII_RETURN_IF_ERROR(ApplyOverride(assignment, &config));
-  }
+  ConfigLocations locations;
+  TORII_RETURN_IF_ERROR(ApplyOverrides(sources.sets, &config, &locations));
   FillDefaults(&config);
-  TORII_RETURN_IF_ERROR(ValidateConfig(config));
+  TORII_RETURN_IF_ERROR(ValidateConfig(config, locations));
   return config;
 }
 

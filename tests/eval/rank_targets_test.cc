@@ -205,18 +205,21 @@ TEST(RankTargetsByCountTest, EqualsRankingByScoresThatAreCounts) {
 
 TEST(ValidateTest, NamesEveryBadField) {
   EvalConfig config;
-  EXPECT_TRUE(Validate(config).empty());
+  const ConfigRules sound("eval");
+  Validate(config, sound);
+  EXPECT_TRUE(sound.broken().empty());
   config.add_k(10);
   config.add_k(0);
   config.add_k(10);
   config.set_batch_users(0);
 
-  const std::vector<std::string> errors = Validate(config);
+  const ConfigRules rules("eval");
+  Validate(config, rules);
 
-  ASSERT_EQ(errors.size(), 3U);
-  EXPECT_NE(errors[0].find("eval.k: 0"), std::string::npos);
-  EXPECT_NE(errors[1].find("eval.k: 10 is listed twice"), std::string::npos);
-  EXPECT_NE(errors[2].find("eval.batch_users: 0"), std::string::npos);
+  ASSERT_EQ(rules.broken().size(), 3U);
+  EXPECT_EQ(rules.broken()[0].Text(), "eval.k[1]: must be at least 1, not 0");
+  EXPECT_EQ(rules.broken()[1].field, "eval.k[2]");
+  EXPECT_EQ(rules.broken()[2].Text(), "eval.batch_users: must be at least 1, not 0");
 }
 
 }  // namespace

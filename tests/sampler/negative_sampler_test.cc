@@ -214,7 +214,9 @@ TEST(NegativeSamplerTest, RefusesWhatCannotWork) {
       config.set_full_corpus(true);
       config.set_uniform(value);
     }
-    return Validate(config).size();
+    const ConfigRules rules("sampler");
+    Validate(config, rules);
+    return rules.broken().size();
   };
   EXPECT_EQ(errors("", 0), 0u);
   EXPECT_EQ(errors("uniform", -1), 1u);

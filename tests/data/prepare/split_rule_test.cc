@@ -93,25 +93,32 @@ TEST(ValidateTest, AcceptsDefaultsAndNamesTheFieldOfEachViolatedRule) {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
         absl::StrCat("interactions { path: 'x.csv' } ", text), &config))
         << text;
-    return Validate(config);
+    const ConfigRules rules("data");
+    Validate(config, rules);
+    std::vector<std::string> texts;
+    for (const BrokenRule& rule : rules.broken()) texts.push_back(rule.Text());
+    return texts;
   };
 
   EXPECT_THAT(broken(""), IsEmpty());
-  EXPECT_THAT(broken("split { last_k: 0 }"), ElementsAre("data.split.last_k: 0 is not >= 1"));
+  EXPECT_THAT(broken("split { last_k: 0 }"),
+              ElementsAre("data.split.last_k: must be at least 1, not 0"));
   EXPECT_THAT(broken("split { valid: true }"),
               Contains(::testing::StartsWith("data.split: needs")));
   EXPECT_THAT(broken("split { last_k: 1 } test_path: 't.csv'"),
-              ElementsAre("data.split: and data.test_path exclude each other"));
+              ElementsAre("data.split: excludes data.test_path: there is one test part"));
   EXPECT_THAT(broken("split { time_fraction: 0.1 }"),
-              ElementsAre("data.split: a split by time needs data.interactions.time"));
-  EXPECT_THAT(broken("sort_buffer_rows: 0"), ElementsAre("data.sort_buffer_rows: 0 is not >= 1"));
+              ElementsAre("data.split: cuts by time, which needs data.interactions.time"));
+  EXPECT_THAT(broken("sort_buffer_rows: 0"),
+              ElementsAre("data.sort_buffer_rows: must be at least 1, not 0"));
   EXPECT_THAT(broken("prepared_dir: 's3://bucket/p'"),
-              ElementsAre("data.prepared_dir: s3://bucket/p is not a local folder"));
+              ElementsAre("data.prepared_dir: must be a local folder, not s3://bucket/p"));
   EXPECT_THAT(broken("items { feature { column: 'a' categorical {} } }"),
               ElementsAre("data.items.path: is needed"));
   EXPECT_THAT(broken("items { path: 'i' feature { column: ['a', 'b'] numeric { buckets: 1 } } }"),
-              ElementsAre("data.items.feature[0].column: 2 columns; only flags takes several",
-                          "data.items.feature[0].numeric.buckets: 1 is not in [2, 100000]"));
+              ElementsAre("data.items.feature[0].column: has 2 columns; only features of the kind "
+                          "flags have several",
+                          "data.items.feature[0].numeric.buckets: must be in [2, 100000], not 1"));
   EXPECT_THAT(
       broken(
           "users { path: 'u' feature { column: 'a' text {} } feature { column: 'a' vector {} } }"),

@@ -28,7 +28,15 @@ RunConfig Config(const std::vector<std::string>& assignments) {
   return config;
 }
 
-// The broken rules that begin with `field`.
+std::vector<std::string> BrokenRules(const RunConfig& config) {
+  const ConfigRules rules;
+  Validate(config, rules);
+  std::vector<std::string> texts;
+  for (const BrokenRule& rule : rules.broken()) texts.push_back(rule.Text());
+  return texts;
+}
+
+// How many broken rules begin with `field`.
 int64_t Broken(const RunConfig& config, const std::string& field) {
   const std::vector<std::string> rules = BrokenRules(config);
   return std::count_if(rules.begin(), rules.end(),
@@ -99,6 +107,28 @@ TEST(ValidateConfigTest, ATowerNeedsAnInput) {
                    "model.user: has no input"),
             1);
   EXPECT_EQ(Broken(Config({"model.item.use_id=false"}), "model.item: has no input"), 1);
+}
+
+TEST(ValidateConfigTest, EachRuleSaysWhereItsFieldWasGiven) {
+  ConfigLocations locations;
+  RunConfig config;
+  ASSERT_TRUE(ParseConfigText("data { interactions { path: 'a' } split { last_k: 1 } }\n"
+                              "train {\n  epochs: 0\n  checkpoint { keep: 0 } }\n"
+                              "eval { k: [10,\n 0] }",
+                              "my.txtpb", &config, &locations)
+                  .ok());
+  ASSERT_TRUE(ApplyOverrides({"train.dense={beta1: 2}"}, &config, &locations).ok());
+  config.mutable_train()->set_best_metric("mrr");
+  config.mutable_data()->set_sort_buffer_rows(0);
+  FillDefaults(&config);
+
+  EXPECT_EQ(ValidateConfig(config, locations).message(),
+            "the configuration breaks 5 rules\n"
+            "  data.sort_buffer_rows: must be at least 1, not 0\n"
+            "  my.txtpb:3:3: train.epochs: must be at least 1, not 0\n"
+            "  my.txtpb:4:16: train.checkpoint.keep: must be at least 1, not 0\n"
+            "  --set train.dense={beta1: 2}: train.dense.beta1: must be in [0, 1), not 2\n"
+            "  my.txtpb:5:8: eval.k[1]: must be at least 1, not 0");
 }
 
 TEST(ValidateConfigTest, FoldersMustDiffer) {
