@@ -83,7 +83,14 @@ int64_t RandomStream::Below(uint64_t index, int64_t n) const {
 }
 
 void RandomStream::NormalRow(uint64_t row, std::span<float> out) const {
-  const PhiloxKey key = RowKey();
+  torii::NormalRow(RowKey(), row, out);
+}
+
+void RandomStream::UniformRow(uint64_t row, std::span<float> out) const {
+  torii::UniformRow(RowKey(), row, out);
+}
+
+void NormalRow(PhiloxKey key, uint64_t row, std::span<float> out) {
   ForEachBlockOfRow(key, row, out.size(), [out](const PhiloxCounter& words, size_t k) {
     const auto [n0, n1] = BoxMuller(words[0], words[1]);
     const auto [n2, n3] = BoxMuller(words[2], words[3]);
@@ -93,8 +100,7 @@ void RandomStream::NormalRow(uint64_t row, std::span<float> out) const {
   });
 }
 
-void RandomStream::UniformRow(uint64_t row, std::span<float> out) const {
-  const PhiloxKey key = RowKey();
+void UniformRow(PhiloxKey key, uint64_t row, std::span<float> out) {
   ForEachBlockOfRow(key, row, out.size(), [out](const PhiloxCounter& words, size_t k) {
     for (size_t i = 0; i < std::min<size_t>(4, out.size() - k); ++i) {
       out[k + i] = static_cast<float>(words[i] >> 8) * 0x1p-24f;

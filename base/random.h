@@ -47,14 +47,17 @@ class RandomStream {
   void NormalRow(uint64_t row, std::span<float> out) const;
   // Uniform [0, 1) floats of row `row`, 24 bits each.
   void UniformRow(uint64_t row, std::span<float> out) const;
-
- private:
   // The key of NormalRow and UniformRow: there the counter is (block in the row, row), so the step
   // is in the key.
   PhiloxKey RowKey() const;
 
+ private:
   PhiloxKey key_;
   uint64_t step_;
 };
+
+// The same from the key of a stream's rows alone.
+void NormalRow(PhiloxKey row_key, uint64_t row, std::span<float> out);
+void UniformRow(PhiloxKey row_key, uint64_t row, std::span<float> out);
 
 }  // namespace torii

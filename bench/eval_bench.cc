@@ -32,7 +32,7 @@
 #include "comm/in_process/rank_group.h"
 #include "eval/rank_targets.h"
 #include "eval/top_k.h"
-#include "kernels/score.h"
+#include "kernels/cpu/variants.h"
 #include "launch/process/allocator.h"
 
 namespace torii::bench {
@@ -157,7 +157,7 @@ class EvalBench {
     std::printf(
         "%ld queries x %ld items x %ld dimensions, %zu seen items, %ld targets a query, %s\n",
         queries, items_.total_items, problem_.q.size(1), held_out.seen.size(), targets,
-        kernels::ChosenVariant());
+        kernels::cpu::BestInstructionSet());
   }
 
   void Run(int threads) {

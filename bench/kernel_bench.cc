@@ -3,8 +3,6 @@
 // d), not its exponentials.
 //
 // usage: kernel_bench [--benchmark_filter=...]
-#include <time.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -13,13 +11,14 @@
 #include <vector>
 
 #include "base/random.h"
+#include "bench/machine_limits.h"
 #include "benchmark/benchmark.h"
-#include "kernels/score.h"
-#include "kernels/score_count.h"
-#include "kernels/score_variants.h"
-#include "kernels/softmax.h"
+#include "kernels/cpu/ranking/score.h"
+#include "kernels/cpu/ranking/score_count.h"
+#include "kernels/cpu/softmax/softmax.h"
+#include "kernels/cpu/variants.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 struct Size {
@@ -34,31 +33,8 @@ std::vector<float> RandomFloats(int64_t n, std::string_view purpose) {
   return out;
 }
 
-// Processor time of this thread, by which the rates of the benchmarks are measured too: other load
-// on the machine then disturbs both alike.
-double CpuSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-// Independent multiply-adds in registers, the best of several runs.
 double PeakGflops() {
-  static const double peak = [] {
-    const ScoreVariant& k = *RunnableScoreVariants().front();
-    std::vector<float> out(static_cast<size_t>(k.lanes));
-    double best = 0;
-    for (int repeat = 0; repeat < 20; ++repeat) {
-      constexpr int64_t kSteps = 1000000;
-      const double start = CpuSeconds();
-      k.multiply_add(kSteps, 0.5F, out.data());
-      benchmark::DoNotOptimize(out.data());
-      benchmark::ClobberMemory();
-      const double operations = 2.0 * static_cast<double>(kSteps * k.tile_rows * k.panel_width);
-      best = std::max(best, operations / (CpuSeconds() - start) / 1e9);
-    }
-    return best;
-  }();
+  static const double peak = bench::FmaPeak(/*threads=*/1) / 1e9;
   return peak;
 }
 
@@ -71,7 +47,7 @@ void Report(benchmark::State& state, const Size& size, double operations_of_a_pr
   state.counters["of_peak"] =
       benchmark::Counter(operations / 1e9 / PeakGflops(), benchmark::Counter::kIsRate);
   state.SetLabel(std::to_string(size.rows) + " x " + std::to_string(size.columns) + " x " +
-                 std::to_string(size.dim) + ", " + ChosenVariant());
+                 std::to_string(size.dim) + ", " + BestInstructionSet());
 }
 
 void BM_Scores(benchmark::State& state) {
@@ -119,7 +95,7 @@ void BM_Softmax(benchmark::State& state) {
   std::vector<float> q_grad(q.size());
   std::vector<float> v_grad(v.size());
   std::vector<double> row_loss(rows);
-  SoftmaxKernelArgs args;
+  SoftmaxArgs args;
   args.q = q.data();
   args.v = v.data();
   args.column_offset = column_offset.data();
@@ -148,11 +124,11 @@ BENCHMARK(BM_Softmax)->DenseRange(0, 1)->Unit(benchmark::kMillisecond);
 // Printed first, so that a disturbed machine shows.
 void PrintPeak() { std::printf("multiply-add peak of one core: %.1f GFLOP/s\n", PeakGflops()); }
 
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  torii::kernels::PrintPeak();
+  torii::kernels::cpu::PrintPeak();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

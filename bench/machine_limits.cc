@@ -17,7 +17,7 @@
 
 #include "base/check.h"
 #include "bench/machine_loops.h"
-#include "kernels/cpu.h"
+#include "kernels/cpu/instruction_sets.h"
 
 namespace torii::bench {
 namespace {
@@ -26,8 +26,8 @@ constexpr int kRepeats = 15;
 std::atomic<float> discarded;  // what the loops compute goes here
 
 const MachineLoops& Loops() {
-  if (kernels::CpuHasAvx512() && kLoopsAvx512 != nullptr) return *kLoopsAvx512;
-  if (kernels::CpuHasAvx2() && kLoopsAvx2 != nullptr) return *kLoopsAvx2;
+  if (kernels::cpu::CpuHasAvx512() && kLoopsAvx512 != nullptr) return *kLoopsAvx512;
+  if (kernels::cpu::CpuHasAvx2() && kLoopsAvx2 != nullptr) return *kLoopsAvx2;
   return *kLoopsBaseline;
 }
 
@@ -110,7 +110,7 @@ double FmaPeak(int threads) {
 }
 
 double Bf16DotPeak(int threads) {
-  if (kLoopAvx512Bf16 == nullptr || !kernels::CpuHasAvx512() ||
+  if (kLoopAvx512Bf16 == nullptr || !kernels::cpu::CpuHasAvx512() ||
       !__builtin_cpu_supports("avx512bf16")) {
     return 0;
   }

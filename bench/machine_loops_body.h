@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bench/machine_loops.h"
-#include "kernels/vector_lanes.h"
+#include "kernels/cpu/vector_lanes.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -11,11 +11,11 @@
 namespace torii::bench {
 namespace {
 
-using kernels::Broadcast;
-using kernels::Floats;
-using kernels::Ints;
-using kernels::kLanes;
-using kernels::Load;
+using kernels::cpu::Ints;
+using kernels::cpu::cpu::Broadcast;
+using kernels::cpu::cpu::Floats;
+using kernels::cpu::cpu::kLanes;
+using kernels::cpu::cpu::Load;
 
 constexpr int kVectorsPerRow = kRowFloats / kLanes;
 
@@ -98,7 +98,7 @@ float ReadRowsLoop(const float* table, const uint32_t* rows, int64_t n) {
 #elif defined(__SSE2__)
   _mm_stream_ps(p, x);
 #else
-  kernels::Store(p, x);
+  kernels::cpu::Store(p, x);
 #endif
 }
 
@@ -119,7 +119,7 @@ void UpdateRowsLoop(float* table, const uint32_t* rows, int64_t n) {
     float* row = table + int64_t{rows[i]} * kRowFloats;
 #pragma GCC unroll 16
     for (int k = 0; k < kVectorsPerRow; ++k) {
-      kernels::Store(row + k * kLanes, Load(row + k * kLanes) * 0.999F);
+      kernels::cpu::Store(row + k * kLanes, Load(row + k * kLanes) * 0.999F);
     }
   }
 }

@@ -11,6 +11,7 @@ function(torii_layer_uses layer)
 endfunction()
 
 # The protobuf and MPI headers of the system come before torch's copies (FindTorchWheel.cmake).
+torii_layer_uses(kernels Torch::CPU)
 torii_layer_uses(comm Torch::CPU MPI::MPI_CXX)
 torii_layer_uses(data PyArrow::parquet)
 torii_layer_uses(model Torch::CPU)

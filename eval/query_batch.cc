@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
-#include "base/parallel_for.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 
@@ -85,10 +84,8 @@ absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedI
       comm::AgreeOnStatus(comm, CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
   TORII_ASSIGN_OR_RETURN(largest, comm::AllReduceValue(comm, largest, comm::ReduceOp::kMax));
   at::Tensor vectors = items.vectors.contiguous();
-  kernels::PackedVectors packed(vectors.size(0), vectors.size(1));
-  ParallelFor(0, packed.num_panels(), /*grain_size=*/16, [&](int64_t begin, int64_t end) {
-    packed.Pack(vectors.const_data_ptr<float>(), begin, end);
-  });
+  kernels::cpu::PackedVectors packed(vectors.const_data_ptr<float>(), vectors.size(0),
+                                     vectors.size(1));
   return ScoringItems{std::move(vectors), std::move(packed), largest, items.total_items};
 }
 

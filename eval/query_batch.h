@@ -9,16 +9,16 @@
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
 #include "eval/rank_targets.h"
-#include "kernels/score.h"
+#include "kernels/cpu/ranking/score.h"
 
 namespace torii::eval {
 
 // This rank's items: slot i holds item row rank + i * W. Does not own the tensor's memory beyond
 // `vectors`.
 struct ScoringItems {
-  at::Tensor vectors;             // [owned, D] float32, contiguous
-  kernels::PackedVectors packed;  // the same, for the kernels
-  double largest = 0;             // greatest magnitude of any element on any rank
+  at::Tensor vectors;                  // [owned, D] float32, contiguous
+  kernels::cpu::PackedVectors packed;  // the same, for the kernels
+  double largest = 0;                  // greatest magnitude of any element on any rank
   int64_t total_items = 0;
 
   const float* slot(int64_t i) const { return vectors.const_data_ptr<float>() + i * packed.dim(); }

@@ -13,8 +13,8 @@
 #include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
 #include "eval/seen_slots.h"
-#include "kernels/score.h"
-#include "kernels/score_count.h"
+#include "kernels/cpu/ranking/score.h"
+#include "kernels/cpu/ranking/score_count.h"
 
 namespace torii::eval {
 namespace {
@@ -99,7 +99,7 @@ class BatchRanker {
         const Range targets = TargetsOf(u);
         for (int64_t t = targets.begin; t < targets.end; ++t) {
           if (!Owns(Target(t))) continue;
-          score[t] = kernels::Score(Query(u), items_.slot(Slot(Target(t))), dim_);
+          score[t] = kernels::cpu::Score(Query(u), items_.slot(Slot(Target(t))), dim_);
         }
       }
     });
@@ -122,9 +122,9 @@ class BatchRanker {
     target_begin.push_back(static_cast<int64_t>(tie_before.size()));
     const SeenSlots seen({held_out_.seen_begin, held_out_.seen}, users, comm_.rank(),
                          comm_.world_size());
-    kernels::CountAbove(Query(users.begin), users.size(), items_.packed,
-                        {target_begin.data(), score + first, tie_before.data()}, seen.hidden(),
-                        count + first);
+    kernels::cpu::CountAbove(Query(users.begin), users.size(), items_.packed,
+                             {target_begin.data(), score + first, tie_before.data()}, seen.hidden(),
+                             count + first);
   }
 
   comm::Communicator& comm_;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/split_evenly.h"
-#include "kernels/score.h"
+#include "kernels/cpu/ranking/score.h"
 
 namespace torii::eval {
 

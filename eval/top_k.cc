@@ -11,7 +11,7 @@
 #include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
 #include "eval/seen_slots.h"
-#include "kernels/score_top_k.h"
+#include "kernels/cpu/ranking/score_top_k.h"
 
 namespace torii::eval {
 namespace {
@@ -56,8 +56,8 @@ class OwnLists {
                          {users_.begin + users.begin, users_.begin + users.end}, rank_,
                          world_size_);
     std::vector<int64_t> length(static_cast<size_t>(users.size()));
-    kernels::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
-                        seen.hidden(), {width, items, scores, length.data()});
+    kernels::cpu::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
+                             seen.hidden(), {width, items, scores, length.data()});
     for (int64_t i = 0; i < users.size(); ++i) {
       for (int64_t j = 0; j < length[static_cast<size_t>(i)]; ++j) {
         items[i * width + j] = rank_ + items[i * width + j] * world_size_;

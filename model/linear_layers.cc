@@ -10,8 +10,8 @@
 #include "base/check.h"
 #include "base/parallel_for.h"
 #include "base/split_evenly.h"
-#include "kernels/linear.h"
-#include "kernels/linear_variants.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/variants.h"
 
 namespace torii::model {
 namespace {
@@ -55,7 +55,7 @@ struct LayersPass : torch::CustomClassHolder {
   variable_list Backward(const at::Tensor& y_grad, bool wants_x_grad) const;
   void SumWeightGradients(const at::Tensor& sums, variable_list* gradients) const;
 
-  const kernels::LinearStack stack;
+  const kernels::cpu::LinearStack stack;
   const std::vector<LinearWeights> layers;
   const at::Tensor x;
   at::Tensor y, kept;
@@ -64,7 +64,7 @@ struct LayersPass : torch::CustomClassHolder {
 at::Tensor LayersPass::Forward(bool backward) {
   const int64_t n = x.size(0), out = layers.empty() ? x.size(1) : layers.back().weight.size(0);
   at::Tensor result = at::empty({n, out}, at::kFloat);
-  kernels::LinearForwardArgs args{
+  kernels::cpu::LinearRowsForward args{
       .x = x.const_data_ptr<float>(), .y = result.mutable_data_ptr<float>(), .n = n};
   if (backward) {
     kept = at::empty({n * stack.kept_width()}, at::kFloat);
@@ -84,7 +84,7 @@ variable_list LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) 
   gradients.reserve(2 * layers.size() + 2);
   gradients.push_back(wants_x_grad ? at::empty(x.sizes(), at::kFloat) : at::Tensor());
   const at::Tensor sums = at::empty({parts, stack.sums_size()}, at::kFloat);
-  const kernels::LinearBackwardArgs all{
+  const kernels::cpu::LinearRowsBackward all{
       .x = x.const_data_ptr<float>(),
       .y = y.const_data_ptr<float>(),
       .n = n,
@@ -94,7 +94,7 @@ variable_list LayersPass::Backward(const at::Tensor& y_grad, bool wants_x_grad) 
       .sums = sums.mutable_data_ptr<float>()};
   ParallelFor(0, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      kernels::LinearBackwardArgs args = all;
+      kernels::cpu::LinearRowsBackward args = all;
       args.sums += part * stack.sums_size();
       std::fill(args.sums, args.sums + stack.sums_size(), 0.0F);
       const Range rows = SplitEvenly(n, parts, static_cast<int>(part));
@@ -167,11 +167,11 @@ bool IsFloatOnCpu(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() ==
 
 // The portable kernels are slower than LibTorch's: they are for tests.
 bool KernelsAreFaster() {
-  return kernels::RunnableLinearVariants().front() != kernels::kLinearBaseline;
+  return kernels::cpu::RunnableLinearVariants().front() != kernels::cpu::kLinearBaseline;
 }
 
 at::Tensor Normalize(const at::Tensor& x) {
-  constexpr double kMinLength = kernels::LinearStack::kMinLength;
+  constexpr double kMinLength = kernels::kMinLength;
   const at::Tensor length = x.norm(2, {1}, /*keepdim=*/true);
   const at::Tensor safe = at::where(length.detach() > kMinLength, x, x.detach());
   return safe / length.clamp_min(kMinLength);

@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 #include "base/parallel_for.h"
-#include "kernels/pool_rows.h"
+#include "kernels/cpu/pool_rows.h"
 
 namespace torii::model {
 namespace {
@@ -25,13 +25,14 @@ constexpr int64_t kGrainFloats = 16384;
 at::Tensor Pool(const at::Tensor& rows, const kernels::RowLists& lists, int64_t count,
                 int64_t places) {
   const int64_t width = rows.size(1);
-  const kernels::RowTable table{rows.const_data_ptr<float>(), width, rows.stride(0)};
+  const kernels::RowTable table{rows.const_data_ptr<float>(), rows.size(0), width, rows.stride(0)};
   at::Tensor out = at::empty({count, width}, at::kFloat);
   float* to = out.mutable_data_ptr<float>();
   const int64_t floats_of_a_list =
       width * std::max<int64_t>(1, places / std::max<int64_t>(1, count));
-  ParallelFor(0, count, std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(1, floats_of_a_list)),
-              [&](int64_t begin, int64_t end) { kernels::PoolRows(table, lists, begin, end, to); });
+  ParallelFor(
+      0, count, std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(1, floats_of_a_list)),
+      [&](int64_t begin, int64_t end) { kernels::cpu::PoolRows(table, lists, begin, end, to); });
   return out;
 }
 

@@ -72,8 +72,8 @@ SoftmaxProblem Checked(const SoftmaxProblem& given) {
   return p;
 }
 
-kernels::SoftmaxKernelArgs ArgsOf(const SoftmaxProblem& problem) {
-  kernels::SoftmaxKernelArgs args;
+kernels::SoftmaxArgs ArgsOf(const SoftmaxProblem& problem) {
+  kernels::SoftmaxArgs args;
   args.q = problem.q.const_data_ptr<float>();
   args.v = problem.v.const_data_ptr<float>();
   args.column_offset = problem.column_offset.const_data_ptr<float>();
@@ -150,7 +150,7 @@ absl::StatusOr<SoftmaxResult> SoftmaxLoss::Compute(const SoftmaxProblem& problem
     return result;
   }
   row_loss_.resize(static_cast<size_t>(rows));
-  kernels::SoftmaxKernelArgs args = ArgsOf(p);
+  kernels::SoftmaxArgs args = ArgsOf(p);
   args.q_grad = result.q_grad.mutable_data_ptr<float>();
   args.v_grad = result.v_grad.mutable_data_ptr<float>();
   args.row_loss = row_loss_.data();

@@ -8,7 +8,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
-#include "kernels/softmax.h"
+#include "kernels/cpu/softmax/softmax.h"
 #include "model/model.pb.h"
 
 namespace torii::model {
@@ -57,7 +57,7 @@ class SoftmaxLoss {
 
  private:
   ModelConfig::LossPrecision precision_;
-  kernels::SoftmaxKernel kernel_;
+  kernels::cpu::SoftmaxKernel kernel_;
   std::vector<double> row_loss_;
   at::Tensor q_grad_, v_grad_;  // used again once nobody else holds them
 };

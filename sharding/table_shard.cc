@@ -4,11 +4,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/parallel_for.h"
 #include "base/random.h"
-#include "kernels/rows.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/optimizer_step.h"
 
 namespace torii::sharding {
 namespace {
@@ -35,6 +35,20 @@ int64_t PieceBegin(const kernels::TouchedRowList& touched, int64_t pieces, int64
     }
   }
   return begin;
+}
+
+kernels::OptimizerRule RuleOf(TableConfig::Optimizer optimizer) {
+  switch (optimizer) {
+    case TableConfig::SGD:
+      return kernels::OptimizerRule::kSgd;
+    case TableConfig::ROWWISE_ADAGRAD:
+      return kernels::OptimizerRule::kRowwiseAdagrad;
+    case TableConfig::ADAGRAD:
+      return kernels::OptimizerRule::kAdagrad;
+    case TableConfig::ADAM:
+      return kernels::OptimizerRule::kAdam;
+  }
+  return kernels::OptimizerRule::kSgd;
 }
 
 }  // namespace
@@ -80,29 +94,23 @@ at::Tensor TableShard::Gather(std::span<const int64_t> slots) {
   const int64_t stride = parts_[0].tensor.stride(0);
   const bool past_cache = static_cast<int64_t>(out.nbytes()) >= kPastCacheBytes;
   ParallelFor(0, count, kGrain, [&](int64_t begin, int64_t end) {
-    kernels::GatherRows(weights, stride,
-                        slots.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
-                        dim_, rows + begin * dim_, past_cache);
+    kernels::cpu::GatherRows(
+        weights, stride,
+        slots.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), dim_,
+        rows + begin * dim_, past_cache);
   });
   return out;
 }
 
 kernels::RowStep TableShard::StepOf(double learning_rate_factor, int64_t step) const {
   kernels::RowStep row_step{};
-  switch (config_.optimizer()) {
-    case TableConfig::SGD:
-      row_step.rule = kernels::RowRule::kSgd;
-      break;
-    case TableConfig::ROWWISE_ADAGRAD:
-      row_step.rule = kernels::RowRule::kRowwiseAdagrad;
-      break;
-    case TableConfig::ADAGRAD:
-      row_step.rule = kernels::RowRule::kAdagrad;
-      break;
-    case TableConfig::ADAM:
-      row_step.rule = kernels::RowRule::kAdam;
-      break;
-  }
+  row_step.step = kernels::StepOf({.rule = RuleOf(config_.optimizer()),
+                                   .learning_rate = config_.learning_rate(),
+                                   .epsilon = config_.epsilon(),
+                                   .beta1 = config_.beta1(),
+                                   .beta2 = config_.beta2(),
+                                   .decay = 2 * config_.weight_decay()},
+                                  learning_rate_factor, step, kernels::BiasCorrection::kInMoments);
   row_step.dim = dim_;
   row_step.weights = parts_[0].tensor.data_ptr<float>();
   row_step.stride = parts_[0].tensor.stride(0);
@@ -110,14 +118,6 @@ kernels::RowStep TableShard::StepOf(double learning_rate_factor, int64_t step) c
     row_step.state = parts_[1].tensor.data_ptr<float>();
     row_step.state_stride = parts_[1].tensor.stride(0);
   }
-  row_step.learning_rate = static_cast<float>(config_.learning_rate() * learning_rate_factor);
-  row_step.epsilon = static_cast<float>(config_.epsilon());
-  row_step.twice_weight_decay = static_cast<float>(2 * config_.weight_decay());
-  row_step.beta1 = static_cast<float>(config_.beta1());
-  row_step.beta2 = static_cast<float>(config_.beta2());
-  const auto t = static_cast<double>(step + 1);
-  row_step.unbias1 = static_cast<float>(1 / (1 - std::pow(config_.beta1(), t)));
-  row_step.unbias2 = static_cast<float>(1 / (1 - std::pow(config_.beta2(), t)));
   return row_step;
 }
 
@@ -128,8 +128,8 @@ void TableShard::Update(const TouchedRows& touched, double learning_rate_factor,
   const int64_t pieces = std::clamp<int64_t>(rows.begin[rows.rows] / kGrain, 1, threads);
   ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
-      kernels::UpdateRows(row_step, rows, PieceBegin(rows, pieces, piece),
-                          PieceBegin(rows, pieces, piece + 1));
+      kernels::cpu::UpdateRows(row_step, rows, PieceBegin(rows, pieces, piece),
+                               PieceBegin(rows, pieces, piece + 1));
     }
   });
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "kernels/rows_variant.h"
+#include "kernels/cpu/rows_variant.h"
 #include "sharding/row_memory.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/touched_rows.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/rows_variant.h"
+#include "kernels/cpu/rows_variant.h"
 
 namespace torii::sharding {
 

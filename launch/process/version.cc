@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/mpi/mpi_environment.h"
-#include "kernels/score.h"
+#include "kernels/cpu/variants.h"
 
 namespace torii::launch {
 
@@ -21,7 +21,7 @@ std::vector<std::pair<std::string, std::string>> Versions() {
       {"Arrow", arrow::GetBuildInfo().version_string},
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
       {"MPI", comm::MpiLibraryVersion()},
-      {"kernels", kernels::ChosenVariant()},
+      {"kernels", kernels::cpu::BestInstructionSet()},
   };
 }
 

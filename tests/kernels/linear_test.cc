@@ -1,4 +1,4 @@
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,10 +9,10 @@
 
 #include "base/random.h"
 #include "gtest/gtest.h"
-#include "kernels/linear_variants.h"
-#include "kernels/pool_rows.h"
+#include "kernels/cpu/pool_rows.h"
+#include "kernels/cpu/variants.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -352,4 +352,4 @@ TEST(PoolRowsTest, AddsUpTheRowsOfEachList) {
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

@@ -1,4 +1,4 @@
-#include "kernels/rows.h"
+#include "kernels/cpu/rows.h"
 
 #include <cmath>
 #include <limits>
@@ -6,10 +6,11 @@
 
 #include "base/random.h"
 #include "gtest/gtest.h"
-#include "kernels/aligned_floats.h"
-#include "kernels/rows_variants.h"
+#include "kernels/cpu/aligned_floats.h"
+#include "kernels/cpu/variants.h"
+#include "kernels/optimizer_step.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 std::vector<float> Normals(int64_t count, const std::string& name) {
@@ -20,24 +21,25 @@ std::vector<float> Normals(int64_t count, const std::string& name) {
 
 // A table of rows with their state behind them, and gradients for some of its rows.
 struct Case {
-  Case(RowRule rule, int64_t dim, double weight_decay) {
-    width = rule == RowRule::kAdam ? 3 : rule == RowRule::kAdagrad ? 2 : 1;
-    step = {.rule = rule,
+  Case(OptimizerRule rule, int64_t dim, double decay) {
+    const bool has_state_row = rule == OptimizerRule::kAdagrad || rule == OptimizerRule::kMomentum;
+    width = rule == OptimizerRule::kAdam ? 3 : has_state_row ? 2 : 1;
+    step = {.step = StepOf({.rule = rule,
+                            .learning_rate = 0.1,
+                            .epsilon = 1e-6,
+                            .beta1 = 0.9,
+                            .beta2 = 0.99,
+                            .momentum = 0.7,
+                            .decay = decay},
+                           /*factor=*/1, /*step=*/1, BiasCorrection::kInMoments),
             .dim = dim,
             .stride = width * dim,
             .weights = nullptr,
             .state = nullptr,
-            .state_stride = rule == RowRule::kRowwiseAdagrad ? 1 : width * dim,
-            .learning_rate = 0.1f,
-            .epsilon = 1e-6f,
-            .twice_weight_decay = static_cast<float>(2 * weight_decay),
-            .beta1 = 0.9f,
-            .beta2 = 0.99f,
-            .unbias1 = static_cast<float>(1 / (1 - 0.9 * 0.9)),
-            .unbias2 = static_cast<float>(1 / (1 - 0.99 * 0.99))};
+            .state_stride = rule == OptimizerRule::kRowwiseAdagrad ? 1 : width * dim};
     table = Normals(kSlots * width * dim, "table");
     for (int64_t slot = 0; slot < kSlots; ++slot) {  // the second moments and sums of squares
-      for (int64_t d = rule == RowRule::kAdam ? 2 * dim : dim; d < width * dim; ++d) {
+      for (int64_t d = rule == OptimizerRule::kAdam ? 2 * dim : dim; d < width * dim; ++d) {
         float& h = table[static_cast<size_t>(slot * width * dim + d)];
         h *= h;
       }
@@ -58,10 +60,10 @@ struct Case {
 
   void Run(const RowsVariant& variant, int64_t from, int64_t to) {
     step.weights = table.data();
-    step.state = step.rule == RowRule::kSgd              ? nullptr
-                 : step.rule == RowRule::kRowwiseAdagrad ? rowwise.data()
-                                                         : table.data() + step.dim;
-    if (step.rule == RowRule::kSgd) step.state_stride = 0;
+    step.state = step.step.rule == OptimizerRule::kSgd              ? nullptr
+                 : step.step.rule == OptimizerRule::kRowwiseAdagrad ? rowwise.data()
+                                                                    : table.data() + step.dim;
+    if (step.step.rule == OptimizerRule::kSgd) step.state_stride = 0;
     const AlignedFloats sum = MakeAlignedFloats(step.dim);
     variant.update(step, {rows(), slots.data(), begin.data(), gradients.data()}, from, to,
                    sum.get());
@@ -79,24 +81,28 @@ struct Case {
 
 // What the step makes of the floats of one row [width * dim] and of its row-wise state, in float64.
 void Reference(const Case& c, size_t i, std::vector<double>* row, double* h) {
-  const RowStep& s = c.step;
-  const auto dim = static_cast<size_t>(s.dim);
+  const OptimizerStep& s = c.step.step;
+  const auto dim = static_cast<size_t>(c.step.dim);
   std::vector<double> g(dim, 0);
   double mean_square = 0;
   for (size_t d = 0; d < dim; ++d) {
     for (uint32_t e = c.begin[i]; e < c.begin[i + 1]; ++e) g[d] += c.gradients[e][d];
-    g[d] += static_cast<double>(s.twice_weight_decay) * (*row)[d];
+    g[d] += static_cast<double>(s.l2) * (*row)[d];
     mean_square += g[d] * g[d] / static_cast<double>(dim);
   }
-  if (s.rule == RowRule::kRowwiseAdagrad) *h += mean_square;
+  if (s.rule == OptimizerRule::kRowwiseAdagrad) *h += mean_square;
   for (size_t d = 0; d < dim; ++d) {
     double change = g[d];
-    if (s.rule == RowRule::kRowwiseAdagrad) change /= std::sqrt(*h) + s.epsilon;
-    if (s.rule == RowRule::kAdagrad) {
+    if (s.rule == OptimizerRule::kRowwiseAdagrad) change /= std::sqrt(*h) + s.epsilon;
+    if (s.rule == OptimizerRule::kMomentum) {
+      double& m = (*row)[dim + d];
+      change = m = static_cast<double>(s.momentum) * m + g[d];
+    }
+    if (s.rule == OptimizerRule::kAdagrad) {
       (*row)[dim + d] += g[d] * g[d];
       change /= std::sqrt((*row)[dim + d]) + s.epsilon;
     }
-    if (s.rule == RowRule::kAdam) {
+    if (s.rule == OptimizerRule::kAdam) {
       double &m = (*row)[dim + d], &v = (*row)[2 * dim + d];
       m = s.beta1 * m + (1 - static_cast<double>(s.beta1)) * g[d];
       v = s.beta2 * v + (1 - static_cast<double>(s.beta2)) * g[d] * g[d];
@@ -106,12 +112,13 @@ void Reference(const Case& c, size_t i, std::vector<double>* row, double* h) {
   }
 }
 
-constexpr RowRule kRules[] = {RowRule::kSgd, RowRule::kRowwiseAdagrad, RowRule::kAdagrad,
-                              RowRule::kAdam};
+constexpr OptimizerRule kRules[] = {OptimizerRule::kSgd, OptimizerRule::kMomentum,
+                                    OptimizerRule::kRowwiseAdagrad, OptimizerRule::kAdagrad,
+                                    OptimizerRule::kAdam};
 
 TEST(RowsTest, UpdatesFollowTheFloat64Reference) {
   for (const RowsVariant* variant : RunnableRowsVariants()) {
-    for (const RowRule rule : kRules) {
+    for (const OptimizerRule rule : kRules) {
       for (const int64_t dim : {1, 5, 16, 31, 32, 64, 67, 128}) {
         for (const double decay : {0.0, 0.01}) {
           Case c(rule, dim, decay);
@@ -131,7 +138,7 @@ TEST(RowsTest, UpdatesFollowTheFloat64Reference) {
                   << " float " << d << " of row " << i;
               expected_untouched[static_cast<size_t>(at + d)] = got;
             }
-            if (rule == RowRule::kRowwiseAdagrad) {
+            if (rule == OptimizerRule::kRowwiseAdagrad) {
               ASSERT_NEAR(c.rowwise[c.slots[i]], h, 2e-5 * (1 + h));
             }
           }
@@ -144,7 +151,7 @@ TEST(RowsTest, UpdatesFollowTheFloat64Reference) {
 
 TEST(RowsTest, PiecesGiveTheBitsOfTheWhole) {
   for (const RowsVariant* variant : RunnableRowsVariants()) {
-    for (const RowRule rule : kRules) {
+    for (const OptimizerRule rule : kRules) {
       Case whole(rule, 37, 0), pieces(rule, 37, 0);
       whole.Run(*variant, 0, whole.rows());
       pieces.Run(*variant, 9, pieces.rows());
@@ -158,7 +165,7 @@ TEST(RowsTest, PiecesGiveTheBitsOfTheWhole) {
 
 TEST(RowsTest, ANaNStaysInItsRow) {
   for (const RowsVariant* variant : RunnableRowsVariants()) {
-    for (const RowRule rule : kRules) {
+    for (const OptimizerRule rule : kRules) {
       Case c(rule, 20, 0);
       std::vector<float> bad(20, 1.0f);
       bad[3] = std::numeric_limits<float>::quiet_NaN();
@@ -202,7 +209,7 @@ TEST(RowsTest, GathersRowsOfAnyStride) {
 }
 
 TEST(RowsTest, TheChosenVariantIsTheBestOne) {
-  Case mine(RowRule::kAdam, 64, 0), chosen(RowRule::kAdam, 64, 0);
+  Case mine(OptimizerRule::kAdam, 64, 0), chosen(OptimizerRule::kAdam, 64, 0);
   mine.Run(*RunnableRowsVariants().front(), 0, mine.rows());
   chosen.step.weights = chosen.table.data();
   chosen.step.state = chosen.table.data() + chosen.step.dim;
@@ -213,4 +220,4 @@ TEST(RowsTest, TheChosenVariantIsTheBestOne) {
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

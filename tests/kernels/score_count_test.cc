@@ -1,4 +1,4 @@
-#include "kernels/score_count.h"
+#include "kernels/cpu/ranking/score_count.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/kernels/score_support.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 using ScoreCountTest = ScoreVariantsTest;
@@ -32,11 +32,11 @@ struct CountProblem {
   void EndRow() { begin.push_back(static_cast<int64_t>(score.size())); }
 
   // Counts on top of 1000 in each place.
-  std::vector<int64_t> Count() const {
+  std::vector<int64_t> Count(const ScoreVariant* variant) const {
     std::vector<int64_t> counts(score.size(), 1000);
     std::vector<int64_t> first = hidden_begin;
     first.resize(static_cast<size_t>(rows) + 1, first.empty() ? 0 : first.back());
-    CountAbove(q.data(), rows, PackedVectors(v.data(), n, dim),
+    CountAbove(q.data(), rows, PackedVectors(v.data(), n, dim, variant),
                {begin.data(), score.data(), tie_before.data()}, {first.data(), hidden.data()},
                counts.data());
     return counts;
@@ -48,11 +48,11 @@ struct CountProblem {
                               hidden.begin() + hidden_begin[row + 1], j);
   }
   // The same, by comparing single scores.
-  std::vector<int64_t> CountOneByOne() const {
+  std::vector<int64_t> CountOneByOne(const ScoreVariant* variant) const {
     std::vector<int64_t> counts(score.size(), 1000);
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < n; ++j) {
-        const float s = Score(q.data() + i * dim, v.data() + j * dim, dim);
+        const float s = Score(q.data() + i * dim, v.data() + j * dim, dim, variant);
         for (int64_t t = begin[static_cast<size_t>(i)]; t < begin[static_cast<size_t>(i + 1)];
              ++t) {
           const auto at = static_cast<size_t>(t);
@@ -86,7 +86,7 @@ TEST_P(ScoreCountTest, EqualsCountingOneByOneWithTies) {
     for (const int64_t rows : {0, 1, 8, 13, 211}) {
       for (const int64_t most : {1, 4}) {
         const CountProblem problem = ProblemWithTies(rows, n, most);
-        ASSERT_EQ(problem.Count(), problem.CountOneByOne())
+        ASSERT_EQ(problem.Count(GetParam()), problem.CountOneByOne(GetParam()))
             << n << " items, " << rows << " rows, up to " << most << " thresholds";
       }
     }
@@ -108,7 +108,8 @@ TEST_P(ScoreCountTest, HiddenItemsDoNotCount) {
         }
         p.hidden_begin.push_back(static_cast<int64_t>(p.hidden.size()));
       }
-      ASSERT_EQ(p.Count(), p.CountOneByOne()) << n << " items, up to " << most << " thresholds";
+      ASSERT_EQ(p.Count(GetParam()), p.CountOneByOne(GetParam()))
+          << n << " items, up to " << most << " thresholds";
     }
   }
 }
@@ -121,7 +122,7 @@ TEST_P(ScoreCountTest, OneRowMayHaveManyThresholdsAndItsNeighboursNone) {
     p.EndRow();
   }
 
-  EXPECT_EQ(p.Count(), p.CountOneByOne());
+  EXPECT_EQ(p.Count(GetParam()), p.CountOneByOne(GetParam()));
 }
 
 TEST_P(ScoreCountTest, FindsTiesOfScoresThatRound) {
@@ -132,14 +133,15 @@ TEST_P(ScoreCountTest, FindsTiesOfScoresThatRound) {
   std::copy(p.v.begin(), p.v.begin() + 150 * dim, p.v.begin() + 150 * dim);
   for (int64_t i = 0; i < p.rows; ++i) {
     for (const int64_t target : {i * 10, (i * 10 + 150) % n}) {
-      p.AddThreshold(Score(p.q.data() + i * dim, p.v.data() + target * dim, dim), target);
+      p.AddThreshold(Score(p.q.data() + i * dim, p.v.data() + target * dim, dim, GetParam()),
+                     target);
     }
     p.EndRow();
   }
 
-  const std::vector<int64_t> counts = p.Count();
+  const std::vector<int64_t> counts = p.Count(GetParam());
 
-  EXPECT_EQ(counts, p.CountOneByOne());
+  EXPECT_EQ(counts, p.CountOneByOne(GetParam()));
   // The two equal items are one place apart.
   for (size_t t = 0; t < counts.size(); t += 2) {
     EXPECT_EQ(std::abs(counts[t] - counts[t + 1]), 1) << t;
@@ -156,7 +158,7 @@ TEST_P(ScoreCountTest, EqualScoresCountUpToTheTieWhateverTheirSign) {
       p.AddThreshold(limit, 7 + i * 13);
       p.EndRow();
     }
-    EXPECT_EQ(p.Count(), (std::vector<int64_t>{1007, 1020, 1033, 1046}));
+    EXPECT_EQ(p.Count(GetParam()), (std::vector<int64_t>{1007, 1020, 1033, 1046}));
   }
 }
 
@@ -169,8 +171,8 @@ TEST_P(ScoreCountTest, ExtremeThresholdsCountAllOrNothing) {
     p.EndRow();
   }
 
-  EXPECT_EQ(p.Count(), (std::vector<int64_t>{1053, 1000, 1053, 1051, 1053, 1000}));
+  EXPECT_EQ(p.Count(GetParam()), (std::vector<int64_t>{1053, 1000, 1053, 1051, 1053, 1000}));
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

@@ -9,9 +9,9 @@
 
 #include "base/random.h"
 #include "gtest/gtest.h"
-#include "kernels/score_variants.h"
+#include "kernels/cpu/variants.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 
 inline std::vector<float> RandomVectors(int64_t rows, int64_t dim, std::string_view purpose) {
   std::vector<float> out(static_cast<size_t>(rows * dim));
@@ -32,14 +32,10 @@ inline std::vector<float> SmallIntegers(int64_t rows, int64_t dim, std::string_v
 
 inline bool SameBits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-class ScoreVariantsTest : public ::testing::TestWithParam<const ScoreVariant*> {
- protected:
-  void SetUp() override { UseScoreVariant(*GetParam()); }
-  void TearDown() override { UseScoreVariant(*RunnableScoreVariants().front()); }
-};
+using ScoreVariantsTest = ::testing::TestWithParam<const ScoreVariant*>;
 
 inline std::string VariantName(const ::testing::TestParamInfo<const ScoreVariant*>& info) {
   return info.param->name;
 }
 
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

@@ -1,12 +1,12 @@
-#include "kernels/score.h"
+#include "kernels/cpu/ranking/score.h"
 
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernels/score_variants.h"
+#include "kernels/cpu/variants.h"
 #include "tests/kernels/score_support.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 using ScoreTest = ScoreVariantsTest;
@@ -21,7 +21,7 @@ TEST_P(ScoreTest, ScoresAreCloseToDoublePrecisionForAllSizes) {
         const std::vector<float> v = RandomVectors(n, dim, "v");
         std::vector<float> out(static_cast<size_t>(rows * n) + 1, -5.0F);
 
-        Scores(q.data(), rows, PackedVectors(v.data(), n, dim), out.data());
+        Scores(q.data(), rows, PackedVectors(v.data(), n, dim, GetParam()), out.data());
 
         for (int64_t i = 0; i < rows; ++i) {
           for (int64_t j = 0; j < n; ++j) {
@@ -49,16 +49,16 @@ TEST_P(ScoreTest, PairScoreHasTheBitsOfScoresWhateverTheTile) {
     const std::vector<float> q = RandomVectors(rows, dim, "q");
     const std::vector<float> v = RandomVectors(n, dim, "v");
     std::vector<float> all(static_cast<size_t>(rows * n));
-    Scores(q.data(), rows, PackedVectors(v.data(), n, dim), all.data());
+    Scores(q.data(), rows, PackedVectors(v.data(), n, dim, GetParam()), all.data());
 
     // Rows and items one at a time, from the middle of the block.
     for (int64_t i = 0; i < rows; i += 3) {
       for (int64_t j = 0; j < n; ++j) {
         const float want = all[static_cast<size_t>(i * n + j)];
-        ASSERT_TRUE(SameBits(Score(q.data() + i * dim, v.data() + j * dim, dim), want));
+        ASSERT_TRUE(SameBits(Score(q.data() + i * dim, v.data() + j * dim, dim, GetParam()), want));
       }
     }
-    const PackedVectors tail(v.data() + 100 * dim, n - 100, dim);
+    const PackedVectors tail(v.data() + 100 * dim, n - 100, dim, GetParam());
     std::vector<float> part(static_cast<size_t>(n - 100));
     Scores(q.data() + 50 * dim, 1, tail, part.data());
     for (int64_t j = 100; j < n; ++j) {
@@ -70,8 +70,8 @@ TEST_P(ScoreTest, PairScoreHasTheBitsOfScoresWhateverTheTile) {
 
 TEST(ScoreVariantTest, BaselineIsAlwaysThereAndTheBestIsChosen) {
   EXPECT_STREQ(RunnableScoreVariants().back()->name, "baseline");
-  EXPECT_STREQ(ChosenVariant(), RunnableScoreVariants().front()->name);
+  EXPECT_STREQ(BestInstructionSet(), RunnableScoreVariants().front()->name);
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

@@ -1,4 +1,4 @@
-#include "kernels/score_top_k.h"
+#include "kernels/cpu/ranking/score_top_k.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/kernels/score_support.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 using ScoreTopKTest = ScoreVariantsTest;
@@ -50,8 +50,8 @@ std::vector<int64_t> SortedItems(const TopKProblem& p, const std::vector<float>&
   return items;
 }
 
-void ExpectSortedLists(const TopKProblem& p, int64_t k) {
-  const PackedVectors packed(p.v.data(), p.n, p.dim);
+void ExpectSortedLists(const TopKProblem& p, int64_t k, const ScoreVariant* variant) {
+  const PackedVectors packed(p.v.data(), p.n, p.dim, variant);
   std::vector<float> all(static_cast<size_t>(p.rows * p.n));
   Scores(p.q.data(), p.rows, packed, all.data());
   std::vector<int64_t> items(static_cast<size_t>(p.rows * k), -7);
@@ -83,7 +83,7 @@ TEST_P(ScoreTopKTest, EqualsSortingWithTiesAndHiddenItems) {
         for (const int64_t k : {1, 2, 17, 500}) {
           SCOPED_TRACE(std::to_string(n) + " items, " + std::to_string(rows) + " rows, k " +
                        std::to_string(k) + ", hidden " + std::to_string(share));
-          ASSERT_NO_FATAL_FAILURE(ExpectSortedLists(p, k));
+          ASSERT_NO_FATAL_FAILURE(ExpectSortedLists(p, k, GetParam()));
         }
       }
     }
@@ -96,7 +96,7 @@ TEST_P(ScoreTopKTest, ScoresThatRoundEqualSorting) {
   std::copy(p.v.begin(), p.v.begin() + 1500 * 37, p.v.begin() + 1501 * 37);
   HideItems(p, 0.1);
 
-  for (const int64_t k : {1, 100, 3001}) ExpectSortedLists(p, k);
+  for (const int64_t k : {1, 100, 3001}) ExpectSortedLists(p, k, GetParam());
 }
 
 // The order of items that makes the limit rise with every item, and the one that never moves it.
@@ -106,7 +106,7 @@ TEST_P(ScoreTopKTest, RisingFallingAndEqualScoresEqualSorting) {
     for (int64_t j = 0; j < p.n; ++j) p.v.push_back(static_cast<float>(direction * j));
     HideItems(p, 0.2);
 
-    for (const int64_t k : {1, 10, 300}) ExpectSortedLists(p, k);
+    for (const int64_t k : {1, 10, 300}) ExpectSortedLists(p, k, GetParam());
   }
 }
 
@@ -118,8 +118,8 @@ TEST_P(ScoreTopKTest, ExtremeScoresEqualSorting) {
   }
   HideItems(p, 0.0);
 
-  for (const int64_t k : {3, 100, 299}) ExpectSortedLists(p, k);
+  for (const int64_t k : {3, 100, 299}) ExpectSortedLists(p, k, GetParam());
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

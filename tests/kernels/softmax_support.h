@@ -12,10 +12,10 @@
 
 #include "base/random.h"
 #include "gtest/gtest.h"
-#include "kernels/softmax.h"
-#include "kernels/softmax_variants.h"
+#include "kernels/cpu/softmax/softmax.h"
+#include "kernels/cpu/variants.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 
 inline constexpr double kLog2E = 1.4426950408889634;
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -190,7 +190,7 @@ inline Result RunKernel(SoftmaxKernel& kernel, const Problem& p, int threads,
   std::vector<float> v_grad(p.v.size(), 77.0F);
   Result out;
   out.row_loss.resize(p.positive.size());
-  SoftmaxKernelArgs args;
+  SoftmaxArgs args;
   args.q = p.q.data();
   args.v = p.v.data();
   args.column_offset = p.column_offset.data();
@@ -254,4 +254,4 @@ inline void ExpectEqualsReference(const Problem& problem, const Result& got) {
   ExpectClose(got.v_grad, want.v_grad, want.v_terms, tolerance + factors, where + "v_grad");
 }
 
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

@@ -1,4 +1,4 @@
-#include "kernels/softmax.h"
+#include "kernels/cpu/softmax/softmax.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,10 +8,10 @@
 
 #include "base/random.h"
 #include "gtest/gtest.h"
-#include "kernels/softmax_variants.h"
+#include "kernels/cpu/variants.h"
 #include "tests/kernels/softmax_support.h"
 
-namespace torii::kernels {
+namespace torii::kernels::cpu {
 namespace {
 
 class SoftmaxTest : public ::testing::TestWithParam<const SoftmaxVariant*> {};
@@ -217,4 +217,4 @@ TEST_P(SoftmaxTest, NumbersThatAreNotFiniteMakeTheirRowsLossNotFinite) {
 }
 
 }  // namespace
-}  // namespace torii::kernels
+}  // namespace torii::kernels::cpu

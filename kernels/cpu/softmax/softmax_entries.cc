@@ -1,0 +1,62 @@
+// The softmax loss in the table of the CPU.
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/parallel_for.h"
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/softmax/softmax.h"
+#include "kernels/cpu/variants.h"
+
+namespace torii::kernels {
+
+struct SoftmaxMemory {
+  cpu::SoftmaxKernel kernel;
+};
+
+namespace cpu {
+namespace {
+
+// Below this a further thread costs more than it brings.
+constexpr int64_t kOperationsOfAThread = 1'000'000;
+
+std::string NameOf(SoftmaxPrecision precision) {
+  const SoftmaxVariant& variant = *RunnableSoftmaxVariants(precision).front();
+  return std::string(variant.name) + (variant.emulated ? " (emulated: this CPU has none)" : "");
+}
+
+const char* SoftmaxName(SoftmaxPrecision precision) {
+  static const std::string kNames[] = {NameOf(SoftmaxPrecision::kFloat32),
+                                       NameOf(SoftmaxPrecision::kBfloat16)};
+  return kNames[precision == SoftmaxPrecision::kBfloat16].c_str();
+}
+
+SoftmaxMemory* NewSoftmax(SoftmaxPrecision precision) {
+  return new SoftmaxMemory{SoftmaxKernel(precision)};
+}
+
+void DeleteSoftmax(SoftmaxMemory* memory) { delete memory; }
+
+void Softmax(SoftmaxMemory* memory, const SoftmaxArgs& args) {
+  const int64_t useful = 1 + args.b * args.u * args.dim / kOperationsOfAThread;
+  const int64_t threads =
+      std::min<int64_t>(useful, at::in_parallel_region() ? 1 : at::get_num_threads());
+  SoftmaxKernel& kernel = memory->kernel;
+  kernel.Start(args, static_cast<int>(threads));
+  ParallelFor(0, threads, 1, [&kernel](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) kernel.Run(static_cast<int>(k));
+  });
+}
+
+}  // namespace
+
+void AddSoftmax(DeviceKernels* table) {
+  table->softmax_name = SoftmaxName;
+  table->new_softmax = NewSoftmax;
+  table->delete_softmax = DeleteSoftmax;
+  table->softmax = Softmax;
+}
+
+}  // namespace cpu
+}  // namespace torii::kernels

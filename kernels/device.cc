@@ -1,0 +1,14 @@
+#include "kernels/device.h"
+
+#include "kernels/cpu/cpu_kernels.h"
+
+namespace torii::kernels {
+
+Device Device::Cpu() { return {at::kCPU, &cpu::CpuKernels(), "cpu"}; }
+
+Device Device::Composed() {
+  static const DeviceKernels kNone{};
+  return {at::kCPU, &kNone, "composed"};
+}
+
+}  // namespace torii::kernels

@@ -1,9 +1,0 @@
-// The kernels of linear layers for any CPU of the architecture.
-#include "kernels/linear_tile.h"
-
-namespace torii::kernels {
-namespace {
-constexpr LinearVariant kVariant = MakeLinearVariant("baseline");
-}  // namespace
-const LinearVariant* const kLinearBaseline = &kVariant;
-}  // namespace torii::kernels

@@ -1,9 +1,0 @@
-// The score kernels for any CPU of the architecture.
-#include "kernels/score_tile.h"
-
-namespace torii::kernels {
-namespace {
-constexpr ScoreVariant kVariant = MakeScoreVariant("baseline");
-}  // namespace
-const ScoreVariant* const kScoreBaseline = &kVariant;
-}  // namespace torii::kernels
