@@ -74,7 +74,7 @@ struct LinearForwardArgs {
   float* kept = nullptr;  // [kept floats of (stack, n)], for the way back; null: nothing is kept
 };
 
-// Gradients of layer l are added to weight_grad[l] [out, in] and bias_grad[l] [out].
+// The gradients of layer l go to weight_grad[l] [out, in] and bias_grad[l] [out].
 struct LinearBackwardArgs {
   const float* x = nullptr;  // as given to the forward pass
   const float* y = nullptr;  // its result

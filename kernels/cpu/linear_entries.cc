@@ -44,8 +44,8 @@ void Forward(const LinearStackArgs& args, const LinearForwardArgs& rows) {
   });
 }
 
-// Adds the sums of all parts, in their order, to the gradients of the weights.
-void AddWeightGradients(const LinearStack& stack, const LinearStackArgs& args,
+// The gradients of the weights: the sums of all parts, added in their order.
+void SumWeightGradients(const LinearStack& stack, const LinearStackArgs& args,
                         const LinearBackwardArgs& rows, const std::vector<const float*>& sums) {
   int64_t outputs = 0;  // of all layers
   for (int64_t l = 0; l < args.num_layers; ++l) outputs += args.layers[l].out;
@@ -57,6 +57,9 @@ void AddWeightGradients(const LinearStack& stack, const LinearStackArgs& args,
       const int64_t from = std::max(begin - first, int64_t{0});
       const int64_t to = std::min(end - first, args.layers[l].out);
       if (from < to) {
+        const int64_t in = args.layers[l].in;
+        std::fill(rows.weight_grad[l] + from * in, rows.weight_grad[l] + to * in, 0.0F);
+        std::fill(rows.bias_grad[l] + from, rows.bias_grad[l] + to, 0.0F);
         stack.AddSums(static_cast<size_t>(l), sums, from, to, rows.weight_grad[l],
                       rows.bias_grad[l]);
       }
@@ -88,7 +91,7 @@ void Backward(const LinearStackArgs& args, const LinearBackwardArgs& rows) {
                      range.begin, range.end);
     }
   });
-  AddWeightGradients(stack, args, rows, of_part);
+  SumWeightGradients(stack, args, rows, of_part);
 }
 
 }  // namespace
