@@ -42,6 +42,7 @@ struct SoftmaxArgs {
   float* q_grad = nullptr;     // [b, dim]: gradient of sum_n weight_n l_n
   float* v_grad = nullptr;     // [u, dim]
   double* row_loss = nullptr;  // [rows]: l_n; not finite if the row diverged
+  double* loss = nullptr;      // [1]: sum_n weight_n l_n; null: not wanted
 };
 
 // The memory that a device keeps from one loss to the next. The device defines it.
@@ -97,10 +98,10 @@ struct RowLists {
   int64_t lists = 0, places = 0;
 };
 
-// `count` rows of `width` floats, `stride` floats apart.
+// Rows of `width` floats, `stride` floats apart.
 struct RowTable {
   const float* rows = nullptr;
-  int64_t count = 0, width = 0, stride = 0;
+  int64_t width = 0, stride = 0;
 };
 
 // ---- Rows of embedding tables --------------------------------------------------------------------

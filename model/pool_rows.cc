@@ -25,7 +25,7 @@ constexpr int64_t kGrainFloats = 16384;
 at::Tensor Pool(const at::Tensor& rows, const kernels::RowLists& lists, int64_t count,
                 int64_t places) {
   const int64_t width = rows.size(1);
-  const kernels::RowTable table{rows.const_data_ptr<float>(), rows.size(0), width, rows.stride(0)};
+  const kernels::RowTable table{rows.const_data_ptr<float>(), width, rows.stride(0)};
   at::Tensor out = at::empty({count, width}, at::kFloat);
   float* to = out.mutable_data_ptr<float>();
   const int64_t floats_of_a_list =
