@@ -27,12 +27,11 @@ void ComposedRule(const OptimizerStep& step, const at::Tensor& gradient, at::Ten
       weight.sub_(gradient * rate / (second.sqrt() + epsilon));
       return;
     case OptimizerRule::kAdam: {
-      first.mul_(static_cast<double>(step.beta1))
-          .add_(gradient * static_cast<double>(step.rest1));
+      first.mul_(static_cast<double>(step.beta1)).add_(gradient * static_cast<double>(step.rest1));
       second.mul_(static_cast<double>(step.beta2))
           .add_(gradient * static_cast<double>(step.rest2) * gradient);
-      const at::Tensor root = (second * static_cast<double>(step.unbias2)).sqrt() *
-                              static_cast<double>(step.root);
+      const at::Tensor root =
+          (second * static_cast<double>(step.unbias2)).sqrt() * static_cast<double>(step.root);
       weight.sub_(first * static_cast<double>(step.unbias1) * rate / (root + epsilon));
       return;
     }

@@ -35,8 +35,8 @@ Places PlacesOf(const SoftmaxTensors& t) {
   return places;
 }
 
-// [rows of the block, U]: the columns that the rows do not see. One of the rows of a query stands for
-// all of them; an extra row takes the entries of queries that the block does not have.
+// [rows of the block, U]: the columns that the rows do not see. One of the rows of a query stands
+// for all of them; an extra row takes the entries of queries that the block does not have.
 at::Tensor ExcludedOf(const SoftmaxTensors& t, const Places& places, const at::Tensor& query) {
   const int64_t n = query.numel();
   const at::Tensor rows = at::arange(n, query.options());

@@ -13,7 +13,8 @@
 
 namespace torii::kernels {
 
-// ---- Softmax loss --------------------------------------------------------------------------------
+// ---- Softmax loss
+// --------------------------------------------------------------------------------
 
 // What the products of the loss multiply; sums and exponentials are float32 always. With kBfloat16,
 // q / tau (in base 2) and v are rounded to bfloat16 for the logits; probabilities, v and weighted q
@@ -48,7 +49,8 @@ struct SoftmaxArgs {
 // The memory that a device keeps from one loss to the next. The device defines it.
 struct SoftmaxMemory;
 
-// ---- Stacks of linear layers ---------------------------------------------------------------------
+// ---- Stacks of linear layers
+// ---------------------------------------------------------------------
 
 struct LinearLayer {
   const float* weight = nullptr;  // [out, in]
@@ -87,7 +89,8 @@ struct LinearBackwardArgs {
   float* const* bias_grad = nullptr;    // [layers], on the host
 };
 
-// ---- Pooled rows ---------------------------------------------------------------------------------
+// ---- Pooled rows
+// ---------------------------------------------------------------------------------
 
 // Lists of rows. All of it in the memory of the device.
 struct RowLists {
@@ -104,7 +107,8 @@ struct RowTable {
   int64_t width = 0, stride = 0;
 };
 
-// ---- Rows of embedding tables --------------------------------------------------------------------
+// ---- Rows of embedding tables
+// --------------------------------------------------------------------
 
 // Rows are where the slots say: slot s at weights + s * stride.
 struct GatherArgs {
@@ -154,7 +158,8 @@ struct TouchedRowList {
   const float* const* gradients;  // [begin[rows]]
 };
 
-// ---- Random numbers ------------------------------------------------------------------------------
+// ---- Random numbers
+// ------------------------------------------------------------------------------
 
 // A stream of base/random.h: the key of its rows.
 struct RandomRowKey {
@@ -180,12 +185,13 @@ struct DropoutArgs {
   float* out = nullptr;  // [count, width]
 };
 
-// ---- Dense weights -------------------------------------------------------------------------------
+// ---- Dense weights
+// -------------------------------------------------------------------------------
 
 struct WeightsArgs {
   OptimizerStep step;
   int64_t size = 0;
-  float* weight = nullptr;         // [size]
+  float* weight = nullptr;          // [size]
   const float* gradient = nullptr;  // [size]
   const float* decays = nullptr;    // [size]: 1 where l2 and shrink apply, else 0
   float* first = nullptr;           // [size]: momentum, or Adam's m; null where the rule has none
@@ -200,7 +206,8 @@ struct ClipArgs {
   double* norm = nullptr;  // [1]
 };
 
-// ---- Ranking -------------------------------------------------------------------------------------
+// ---- Ranking
+// -------------------------------------------------------------------------------------
 
 // Items ready for scoring: vectors [n, dim], and the same as pack_items left them.
 struct ItemVectors {
@@ -231,7 +238,8 @@ struct TopKLists {
   int64_t* length;  // [rows]
 };
 
-// ---- The table -----------------------------------------------------------------------------------
+// ---- The table
+// -----------------------------------------------------------------------------------
 
 struct DeviceKernels {
   // Softmax cross-entropy with both gradients. name: what computes it, for the log.
@@ -255,7 +263,8 @@ struct DeviceKernels {
   bool (*is_identity)(const int64_t* index, int64_t count);
   // scale[i] = 1 / the length of list i, 1 for an empty one. begin [lists + 1].
   void (*inverse_lengths)(const int64_t* begin, int64_t lists, float* scale);
-  // weight of each place = exp(age * log_ratio) over the sum of the list's; age 0 for the last place.
+  // weight of each place = exp(age * log_ratio) over the sum of the list's; age 0 for the last
+  // place.
   void (*recency_weights)(const int64_t* begin, int64_t lists, double log_ratio, float* weight);
 
   void (*gather_rows)(const GatherArgs& args);

@@ -28,9 +28,9 @@ LinearResult LinearStackForward(const Device& device, const at::Tensor& x,
 
 // The gradients of x, undefined unless wanted, then of each layer's weight and bias in turn.
 struct LinearWayBack {
-  const at::Tensor& x;           // [n, in], as given to the forward pass
-  const LinearResult& forward;   // its result, with `kept`
-  const at::Tensor& y_grad;      // [n, out]
+  const at::Tensor& x;          // [n, in], as given to the forward pass
+  const LinearResult& forward;  // its result, with `kept`
+  const at::Tensor& y_grad;     // [n, out]
   bool wants_x_grad = true;
 };
 std::vector<at::Tensor> LinearStackBackward(const Device& device, const LinearWayBack& pass,

@@ -48,8 +48,8 @@ namespace {
                                                        float& m, float& v) {
   m = s.beta1 * m + s.rest1 * g;
   v = s.beta2 * v + s.rest2 * g * g;
-  return w - s.learning_rate * (m * s.unbias1) /
-                 (__builtin_sqrtf(v * s.unbias2) * s.root + Epsilon(s));
+  return w -
+         s.learning_rate * (m * s.unbias1) / (__builtin_sqrtf(v * s.unbias2) * s.root + Epsilon(s));
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ at::Tensor WithAdjacentFloats(const at::Tensor& rows) {
 }
 
 RowTable PointersTo(const at::Tensor& rows) {
-  TORII_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kFloat && rows.stride(1) == 1, "rows: ",
-              rows.toString(), " of ", rows.dim(), " dimensions");
+  TORII_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kFloat && rows.stride(1) == 1,
+              "rows: ", rows.toString(), " of ", rows.dim(), " dimensions");
   return {rows.const_data_ptr<float>(), rows.size(1), rows.stride(0)};
 }
 
@@ -109,10 +109,9 @@ at::Tensor RecencyWeights(const Device& device, const at::Tensor& offsets, int64
     const at::Tensor list = ListOfPlace(offsets, places);
     const at::Tensor last = offsets.slice(0, 1).index_select(0, list) - 1;
     const at::Tensor age = last - at::arange(places, offsets.options());
-    const at::Tensor totals = (LengthsOf(offsets).to(at::kDouble) * log_ratio).expm1_() /
-                              std::expm1(log_ratio);
-    return ((age.to(at::kDouble) * log_ratio).exp_() / totals.index_select(0, list))
-        .to(at::kFloat);
+    const at::Tensor totals =
+        (LengthsOf(offsets).to(at::kDouble) * log_ratio).expm1_() / std::expm1(log_ratio);
+    return ((age.to(at::kDouble) * log_ratio).exp_() / totals.index_select(0, list)).to(at::kFloat);
   }
   at::Tensor weights = at::empty({places}, offsets.options().dtype(at::kFloat));
   device.kernels().recency_weights(offsets.const_data_ptr<int64_t>(), offsets.numel() - 1,

@@ -19,13 +19,13 @@ void CheckVectors(const at::Tensor& x, const char* what) {
 
 void CheckQueries(const at::Tensor& q, const RankedItems& items) {
   CheckVectors(q, "queries");
-  TORII_CHECK(q.size(1) == items.vectors.size(1), "queries have ", q.size(1),
-              " dimensions, items ", items.vectors.size(1));
+  TORII_CHECK(q.size(1) == items.vectors.size(1), "queries have ", q.size(1), " dimensions, items ",
+              items.vectors.size(1));
 }
 
 void CheckLists(std::span<const int64_t> begin, int64_t rows, size_t places) {
-  TORII_CHECK(std::ssize(begin) == rows + 1 && begin.back() <= static_cast<int64_t>(places), "lists of ", std::ssize(begin) - 1,
-              " rows for ", rows);
+  TORII_CHECK(std::ssize(begin) == rows + 1 && begin.back() <= static_cast<int64_t>(places),
+              "lists of ", std::ssize(begin) - 1, " rows for ", rows);
 }
 
 ItemVectors PointersTo(const RankedItems& items) {
@@ -36,7 +36,8 @@ ItemVectors PointersTo(const RankedItems& items) {
 }  // namespace
 
 RankedItems PrepareItems(const Device& device, const at::Tensor& vectors, ScoreFunction scores) {
-  RankedItems items{.vectors = vectors.detach().contiguous(), .packed = {}, .scores = std::move(scores)};
+  RankedItems items{
+      .vectors = vectors.detach().contiguous(), .packed = {}, .scores = std::move(scores)};
   CheckVectors(items.vectors, "items");
   const DeviceKernels& kernels = device.kernels();
   if (items.scores) return items;
@@ -88,10 +89,10 @@ BestItems TopK(const Device& device, const at::Tensor& q, const RankedItems& ite
   BestItems best = {at::full({q.size(0), k}, -1, q.options().dtype(at::kLong)),
                     at::zeros({q.size(0), k}, q.options())};
   at::Tensor length = at::empty({q.size(0)}, q.options().dtype(at::kLong));
-  device.kernels().top_k(q.const_data_ptr<float>(), q.size(0), PointersTo(items),
-                         {begin.data(), hidden_items.data()},
-                         {k, best.items.mutable_data_ptr<int64_t>(),
-                          best.scores.mutable_data_ptr<float>(), length.mutable_data_ptr<int64_t>()});
+  device.kernels().top_k(
+      q.const_data_ptr<float>(), q.size(0), PointersTo(items), {begin.data(), hidden_items.data()},
+      {k, best.items.mutable_data_ptr<int64_t>(), best.scores.mutable_data_ptr<float>(),
+       length.mutable_data_ptr<int64_t>()});
   return best;
 }
 

@@ -33,7 +33,8 @@ struct SoftmaxResults {
   at::Tensor v_grad;    // [U, D] float32
 };
 
-// Keeps the memory of the device's kernel from one problem to the next. Not for two threads at once.
+// Keeps the memory of the device's kernel from one problem to the next. Not for two threads at
+// once.
 class Softmax {
  public:
   Softmax(const Device& device, SoftmaxPrecision precision);

@@ -26,9 +26,8 @@ int PartsOf(int64_t rows) {
 }
 
 LinearStack StackOf(const LinearStackArgs& args, bool forward, bool backward) {
-  return LinearStack(
-      args.in, {args.layers, static_cast<size_t>(args.num_layers)},
-      {.normalize = args.normalize, .forward = forward, .backward = backward});
+  return LinearStack(args.in, {args.layers, static_cast<size_t>(args.num_layers)},
+                     {.normalize = args.normalize, .forward = forward, .backward = backward});
 }
 
 int64_t KeptFloats(const LinearStackArgs& stack, int64_t n) {

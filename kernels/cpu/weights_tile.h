@@ -7,8 +7,8 @@
 namespace torii::kernels::cpu {
 namespace {
 
-// weight = rule(weight, gradient, place) with both kinds of decay. Copies of the arguments, which no
-// store to a weight can change, let the compiler make vectors of the loop.
+// weight = rule(weight, gradient, place) with both kinds of decay. Copies of the arguments, which
+// no store to a weight can change, let the compiler make vectors of the loop.
 template <class Rule>
 [[gnu::always_inline]] inline void ForWeights(const WeightsArgs args, int64_t begin, int64_t end,
                                               const Rule rule) {

@@ -36,8 +36,8 @@ at::Tensor Indices(int64_t n, int64_t bound, const char* purpose) {
 void ExpectNear(const at::Tensor& a, const at::Tensor& b, const char* what, double bound = 2e-5) {
   ASSERT_EQ(a.sizes(), b.sizes()) << what;
   if (a.numel() == 0) return;
-  EXPECT_TRUE(at::allclose(a, b, bound, bound)) << what << ": "
-                                                << (a - b).abs().max().item<double>();
+  EXPECT_TRUE(at::allclose(a, b, bound, bound))
+      << what << ": " << (a - b).abs().max().item<double>();
 }
 
 struct SoftmaxCase {
@@ -113,8 +113,7 @@ TEST(ComposedTest, ARowThatDivergesGivesALossThatIsNotFinite) {
 TEST(ComposedTest, PooledRowsEqualTheKernels) {
   for (const int64_t places : {0, 1, 40}) {
     const at::Tensor rows = Floats({11, 5}, "rows");
-    const at::Tensor offsets =
-        TensorOf(std::vector<int64_t>{0, 0, places / 3, places / 3, places});
+    const at::Tensor offsets = TensorOf(std::vector<int64_t>{0, 0, places / 3, places / 3, places});
     RowListTensors lists{Indices(places, 11, "index"), offsets, {}, {}};
     for (const int kind : {0, 1, 2, 3}) {
       if (kind == 1) lists.scales = InverseLengths(kCpu, offsets);
@@ -221,7 +220,8 @@ TEST(ComposedTest, RankingEqualsTheKernels) {
     std::vector<int64_t> hidden_begin = {0}, hidden;
     for (size_t i = 0; i + 1 < c.hidden_begin.size(); ++i) {
       for (int64_t k = c.hidden_begin[i]; k < c.hidden_begin[i + 1]; ++k) {
-        if (c.hidden[static_cast<size_t>(k)] < n) hidden.push_back(c.hidden[static_cast<size_t>(k)]);
+        if (c.hidden[static_cast<size_t>(k)] < n)
+          hidden.push_back(c.hidden[static_cast<size_t>(k)]);
       }
       hidden_begin.push_back(std::ssize(hidden));
     }

@@ -23,8 +23,8 @@ constexpr int64_t kRowsOfABlock = 384;
 constexpr int64_t kRowsOfATile = 8;
 constexpr int64_t kGrainPanels = 16, kGrainPairs = 256, kGrainRows = 256;
 
-// Calls run(rows) for blocks that cover [0, rows), in any order, from several threads: equal blocks,
-// equally many per thread, so that the threads end together.
+// Calls run(rows) for blocks that cover [0, rows), in any order, from several threads: equal
+// blocks, equally many per thread, so that the threads end together.
 template <typename Run>
 void ParallelBlocks(int64_t rows, const Run& run) {
   const int threads = at::get_num_threads();
@@ -59,8 +59,7 @@ void ScorePairs(const float* q, const ItemVectors& items, const int64_t* q_row, 
                 int64_t pairs, float* scores) {
   ParallelFor(0, pairs, kGrainPairs, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      scores[p] =
-          Score(q + q_row[p] * items.dim, items.vectors + item[p] * items.dim, items.dim);
+      scores[p] = Score(q + q_row[p] * items.dim, items.vectors + item[p] * items.dim, items.dim);
     }
   });
 }

@@ -42,8 +42,9 @@ void DeleteSoftmax(SoftmaxMemory* memory) { delete memory; }
 // Ends the program if an index points out of its array.
 void CheckIndices(const SoftmaxArgs& args, int64_t rows) {
   if (args.row_begin != nullptr) {
-    TORII_CHECK(args.row_begin[0] == 0 && std::is_sorted(args.row_begin, args.row_begin + args.b + 1),
-                "row_begin does not partition ", rows, " rows");
+    TORII_CHECK(
+        args.row_begin[0] == 0 && std::is_sorted(args.row_begin, args.row_begin + args.b + 1),
+        "row_begin does not partition ", rows, " rows");
   }
   for (int64_t i = 0; i < rows; ++i) {
     TORII_CHECK(args.positive[i] >= 0 && args.positive[i] < args.u, "row ", i, ": positive ",
