@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "model/dropout.h"
+#include "kernels/random_rows.h"
 #include "model/linear_layers.h"
 #include "model/pool_rows.h"
 
@@ -157,7 +157,8 @@ at::Tensor Tower::Layers(at::Tensor x, const TowerInput& input, const DropoutSte
     if (drops) {
       const RandomStream stream(dropout.seed, absl::StrCat("dropout:", plan_.side, ".", l),
                                 static_cast<uint64_t>(dropout.step));
-      x = x * DropoutMask(stream, input.dropout_key, x.size(1), config_.dropout());
+      x = x * kernels::DropoutMask(kernels::Device::Cpu(), stream, input.dropout_key, x.size(1),
+                                   config_.dropout());
     }
   }
   if (plan_.has_final_linear) stack.push_back(Weights(final_));
