@@ -142,9 +142,10 @@ struct RowStep {
   OptimizerStep step;
   int64_t dim;
   int64_t stride;
-  float* weights;  // slot s at weights + s * stride
-  // Slot s at state + s * state_stride. Row-wise Adagrad: h, one float. Adagrad: h [dim]. Adam: m
-  // [dim], then v [dim].
+  int64_t first_slot = 0;  // of the table: what the slots of its rows count from
+  float* weights;          // slot s at weights + (s - first_slot) * stride
+  // Likewise, state_stride apart. Row-wise Adagrad: h, one float. Momentum: m [dim]. Adagrad: h
+  // [dim]. Adam: m [dim], then v [dim].
   float* state;
   int64_t state_stride;
 };

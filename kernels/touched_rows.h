@@ -1,0 +1,58 @@
+// The rows that the gradients of one step touch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "kernels/table_rows.h"
+
+namespace torii::kernels {
+
+// Orders the gradient rows of a step by the slots that they belong to: a radix sort on all threads,
+// whose result does not depend on their number. The order follows from the slots alone; the
+// gradients may come later. Keeps its memory between steps. Not thread-safe.
+class TouchedRows {
+ public:
+  void Clear();
+  // One more piece of gradient rows, for `slots`, which are borrowed until Group().
+  void Add(std::span<const int64_t> slots);
+  // Groups what was added. num_slots: bound of the slots, at most 2^32.
+  void Group(int64_t num_slots);
+
+  // Gradient rows of one piece: those of a tensor [n, dim] float32, contiguous, from first_row on.
+  struct Gradients {
+    at::Tensor rows;
+    int64_t first_row = 0;
+  };
+  // After Group(). pieces[p]: the gradients of piece p (of those that had slots), in the order in
+  // which they were added. The result holds the distinct slots in increasing order, each with its
+  // gradient rows in the order in which they were added; it is valid until the next call, as long
+  // as the tensors are.
+  RowGradients GradientsOf(const Device& device, std::span<const Gradients> pieces);
+
+ private:
+  struct Piece {
+    int64_t begin;  // position of its first row
+    std::span<const int64_t> slots;
+  };
+  size_t PieceOf(int64_t position) const;
+  at::Tensor ComposedSums(std::span<const Gradients> pieces) const;
+  template <class Visit>
+  void VisitShare(bool sorted, int64_t share, const Visit& visit) const;
+  void SortPass(bool first, int shift, int bits);
+  void SortBySlot(int64_t num_slots);
+  void Split();
+
+  std::vector<Piece> pieces_;
+  int64_t size_ = 0;
+  int64_t shares_ = 1;                      // of the rows, worked on side by side
+  std::vector<uint64_t> entries_, sorted_;  // slot << 32 | position
+  std::vector<uint32_t> next_;              // [share][digit]
+  std::vector<int64_t> first_;              // [share] its first distinct slot
+  std::vector<uint32_t> slots_, begin_;
+  std::vector<const float*> from_, gradients_;  // of each piece, of each gradient row
+};
+
+}  // namespace torii::kernels
