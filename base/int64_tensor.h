@@ -1,4 +1,4 @@
-// Lists of int64 as tensors and back, by copying. Only for layers that link LibTorch.
+// Lists of numbers as tensors and back, by copying. Only for layers that link LibTorch.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -10,11 +10,17 @@
 
 namespace torii {
 
+// A tensor of `shape` with the values in row-major order.
+template <typename T>
+at::Tensor TensorOf(std::span<const T> values, at::IntArrayRef shape) {
+  at::Tensor tensor = at::empty(shape, c10::CppTypeToScalarType<T>::value);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<T>());
+  return tensor;
+}
+
 // [n]
 inline at::Tensor TensorOf(std::span<const int64_t> values) {
-  at::Tensor tensor = at::empty({std::ssize(values)}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<int64_t>());
-  return tensor;
+  return TensorOf<int64_t>(values, {std::ssize(values)});
 }
 
 // The elements of a contiguous tensor.

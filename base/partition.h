@@ -11,8 +11,8 @@ namespace torii {
 
 // A value: the rows of one table over the ranks of one world. Rows and slots count from 0.
 //
-// Whatever the kind: the slots of a rank are dense and keep the order of its rows, so that comparing
-// slots of one rank compares rows; rank 0 holds at least as many rows as any other rank.
+// Whatever the kind: the slots of a rank are dense and keep the order of its rows, so that
+// comparing slots of one rank compares rows; rank 0 holds at least as many rows as any other rank.
 class Partition {
  public:
   enum class Kind : uint8_t {
@@ -135,8 +135,8 @@ constexpr std::string_view NameOf(Partition::Kind kind) {
 
 // nullopt: no kind is called so.
 constexpr std::optional<Partition::Kind> PartitionKindOf(std::string_view name) {
-  for (const Partition::Kind kind : {Partition::Kind::kRowModWorld, Partition::Kind::kBlocks,
-                                     Partition::Kind::kReplicated}) {
+  for (const Partition::Kind kind :
+       {Partition::Kind::kRowModWorld, Partition::Kind::kBlocks, Partition::Kind::kReplicated}) {
     if (NameOf(kind) == name) return kind;
   }
   return std::nullopt;

@@ -31,8 +31,8 @@
 #include "comm/mpi/mpi_environment.h"
 #include "data/dataset.h"
 #include "launch/process/allocator.h"
+#include "model/loss/fused_softmax.h"
 #include "sampler/negative_sampler.h"
-#include "trainer/tensor_view.h"
 #include "trainer/train_step.h"
 
 namespace torii::bench {
@@ -81,29 +81,41 @@ class BareDataset final : public data::Dataset {
 };
 
 // The peers correct every logit, the positive's too, by the log Q they were given, and mask
-// accidental hits.
-class PeerSampler final : public sampler::NegativeSampler {
+// accidental hits: a loss of its own, since Torii offers no such pairing.
+class PeerLoss final : public model::Loss {
  public:
-  PeerSampler(std::unique_ptr<sampler::NegativeSampler> in_batch, at::Tensor log_q)
-      : in_batch_(std::move(in_batch)), log_q_(std::move(log_q)) {}
-  absl::StatusOr<sampler::Candidates> Draw(comm::Communicator& comm, int64_t step,
-                                           const sampler::StepRows& rows,
-                                           const sampler::KnownPositives& known) const override {
-    TORII_ASSIGN_OR_RETURN(sampler::Candidates c, in_batch_->Draw(comm, step, rows, known));
-    const float* log_q = log_q_.const_data_ptr<float>();
-    const std::span<const int64_t> columns = trainer::SpanOf(c.rows);
-    float* offset = c.column_offset.mutable_data_ptr<float>();
-    for (size_t u = 0; u < columns.size(); ++u) offset[u] -= log_q[columns[u]];
-    offset = c.positive_offset.mutable_data_ptr<float>();
-    for (size_t b = 0; b < rows.positives.size(); ++b) offset[b] = -log_q[rows.positives[b]];
-    c.target_offset = c.positive_offset;
-    return c;
+  PeerLoss(bool bf16, at::Tensor log_q)
+      : fused_(bf16 ? kernels::SoftmaxPrecision::kBfloat16 : kernels::SoftmaxPrecision::kFloat32),
+        log_q_(std::move(log_q)) {}
+  model::LossNeeds needs() const override { return {}; }
+  int num_reductions() const override { return 0; }
+  absl::StatusOr<model::Reduction> Partial(const model::LossInput&,
+                                           std::span<const at::Tensor>) override {
+    return absl::UnimplementedError("nothing is reduced");
   }
+  absl::StatusOr<model::LossResult> Finish(const model::LossInput& input,
+                                           std::span<const at::Tensor>) override {
+    const at::Tensor log_q = log_q_.index_select(0, input.items);
+    const at::Tensor own = log_q.index_select(0, input.positive).neg_();
+    model::SoftmaxResult result = fused_.Compute(
+        {.q = input.q,
+         .v = input.v,
+         .column_offset = input.facts.multiplicity.select(0, 0).to(at::kFloat).log_().sub_(log_q),
+         .rows = input.rows,
+         .positive = input.positive,
+         .positive_offset = own,
+         .target_offset = own,
+         .weight = input.weight,
+         .temperature = input.temperature});
+    return model::LossResult{result.value, result.q_grad,
+                             result.v_grad};
+  }
+  std::string Explain(const model::LossInput&) override { return ""; }
   std::string Description() const override { return "as the peers"; }
 
  private:
-  std::unique_ptr<sampler::NegativeSampler> in_batch_;
-  at::Tensor log_q_;
+  model::FusedSoftmax fused_;
+  const at::Tensor log_q_;
 };
 
 struct Dump {
@@ -123,11 +135,10 @@ absl::StatusOr<Dump> ReadDump(const std::string& folder) {
   return dump;
 }
 
-trainer::TwoTowerConfig PeerModel(const Dump& dump, bool bf16) {
+trainer::TwoTowerConfig PeerModel(const Dump& dump) {
   trainer::TwoTowerConfig config;
   config.model.set_dim(static_cast<int32_t>(dump.weights.at("user").size(1)));
   config.model.set_temperature(0.1);
-  if (bf16) config.model.set_loss_precision(model::ModelConfig::BFLOAT16);
   const auto hidden = static_cast<int32_t>(dump.weights.at("user_w1").size(0));
   config.model.mutable_user()->add_hidden(hidden);
   config.model.mutable_item()->add_hidden(hidden);
@@ -166,26 +177,20 @@ class StepRun {
         dataset_(dump.weights.at("user").size(0), dump.weights.at("item").size(0)) {}
 
   absl::Status Prepare(bool bf16) {
-    TORII_ASSIGN_OR_RETURN(towers_,
-                           trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_, bf16)));
+    TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_)));
     SetWeights(*towers_, dump_, comm_.rank(), comm_.world_size());
-    sampler::SamplerConfig sampling;
-    sampling.set_correct_in_batch(false);
-    sampling.set_correct_uniform(false);
-    sampling.set_correct_popularity(false);
-    TORII_ASSIGN_OR_RETURN(auto in_batch,
-                           sampler::NegativeSampler::Create(sampling, dataset_.item_counts(), 1));
-    sampler_ = std::make_unique<PeerSampler>(std::move(in_batch), dump_.log_q);
-    loss_ = std::make_unique<model::SoftmaxLoss>(PeerModel(dump_, bf16).model.loss_precision());
+    TORII_ASSIGN_OR_RETURN(sampler_,
+                           sampler::NegativeSampler::Create({}, dataset_.item_counts(), 1));
+    loss_ = std::make_unique<PeerLoss>(bf16, dump_.log_q);
     dense_ = std::make_unique<trainer::DenseOptimizer>(trainer::DenseOptimizerConfig(),
                                                        towers_->net().dense());
     return absl::OkStatus();
   }
 
   absl::StatusOr<trainer::StepResult> Step() {
-    const data::Batch batch = NextBatch();
-    return trainer::TrainStep({*towers_, *sampler_, *loss_, *dense_}, batch, {.temperature = 0.1},
-                              step_++, 1.0, &time);
+    data::Batch batch = NextBatch();
+    return trainer::TrainStep({*towers_, *sampler_, *loss_, *dense_}, std::move(batch),
+                              {.temperature = 0.1}, step_++, 1.0, &time);
   }
 
   trainer::StepTime time;
@@ -205,8 +210,7 @@ class StepRun {
     part.items = slice(dump_.items);
     part.weights.assign(part.users.size(), 1.0f);
     part.history.offsets.assign(part.users.size() + 1, 0);
-    part.user_begin.resize(part.users.size() + 1);  // as if no user followed itself
-    std::iota(part.user_begin.begin(), part.user_begin.end(), 0);
+    part.user_runs = RowGroups::OneEach(part.size());  // as if no user followed itself
     return part;
   }
 
@@ -214,8 +218,8 @@ class StepRun {
   const Dump& dump_;
   const BareDataset dataset_;
   std::unique_ptr<trainer::TwoTower> towers_;
-  std::unique_ptr<PeerSampler> sampler_;
-  std::unique_ptr<model::SoftmaxLoss> loss_;
+  std::unique_ptr<sampler::NegativeSampler> sampler_;
+  std::unique_ptr<PeerLoss> loss_;
   std::unique_ptr<trainer::DenseOptimizer> dense_;
   int64_t step_ = 0;
 };
@@ -230,7 +234,7 @@ struct StepLimit {
 absl::StatusOr<StepLimit> LimitOfStep(comm::Communicator& comm, const Arguments& arguments,
                                       const Dump& dump, double columns) {
   constexpr int64_t kTableBytes = int64_t{256} << 20;
-  TORII_RETURN_IF_ERROR(comm.Barrier());
+  TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
   const MachineLimits own = MeasureMachineLimits(arguments.threads, kTableBytes);
   at::Tensor sum = at::tensor({own.fma, arguments.bf16 && own.bf16_dot > 0 ? own.bf16_dot : own.fma,
                                own.exp, own.rows.copy, own.rows.update},
@@ -264,13 +268,13 @@ absl::StatusOr<Measured> Measure(comm::Communicator& comm, const Arguments& argu
   run->time = {};
   int64_t columns = 0;
   for (int64_t r = 0; r < arguments.repeats; ++r) {
-    TORII_RETURN_IF_ERROR(comm.Barrier());
+    TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     const Stopwatch watch;
     for (int64_t s = 0; s < arguments.steps; ++s) {
       TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
       columns += result.columns;
     }
-    TORII_RETURN_IF_ERROR(comm.Barrier());
+    TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     measured.seconds.push_back(watch.seconds() / static_cast<double>(arguments.steps));
   }
   std::sort(measured.seconds.begin(), measured.seconds.end());

@@ -30,13 +30,12 @@ bool IsReduction(Op op) { return op == Op::kAllReduce || op == Op::kReduceScatte
 
 // The part of the shape on which all ranks must agree.
 std::span<const int64_t> CommonShape(const Call& call) {
-  const std::span<const int64_t> shape = call.shape;
   const bool by_rows = call.op == Op::kAllGatherV || call.op == Op::kAllToAllV;
-  return by_rows && !shape.empty() ? shape.subspan(1) : shape;
+  return by_rows && !call.shape.empty() ? call.shape.subspan(1) : call.shape;
 }
 
 bool Agree(const Call& a, const Call& b) {
-  const bool same_rows = a.op == Op::kAllToAllV || a.rows == b.rows;
+  const bool same_rows = a.op == Op::kAllToAllV || std::ranges::equal(a.rows, b.rows);
   return a.op == b.op && a.variant == b.variant && a.dtype == b.dtype && same_rows &&
          std::ranges::equal(CommonShape(a), CommonShape(b));
 }
@@ -68,8 +67,10 @@ const char* OpName(Op op) {
       return "Broadcast";
     case Op::kAllToAllV:
       return "AllToAllV";
-    case Op::kBarrier:
-      return "Barrier";
+    case Op::kAllGatherBytes:
+      return "AllGatherBytes";
+    case Op::kAllToAll:
+      return "AllToAll";
   }
   return "unknown operation";
 }
@@ -81,16 +82,24 @@ Call DescribeCall(Op op, int64_t sequence, const at::Tensor& tensor, std::span<c
   call.sequence = sequence;
   if (tensor.defined()) {
     call.dtype = tensor.scalar_type();
-    call.shape.assign(tensor.sizes().begin(), tensor.sizes().end());
+    call.shape = {tensor.sizes().data(), tensor.sizes().size()};
   }
-  call.rows.assign(rows.begin(), rows.end());
-  call.recv_rows.assign(recv_rows.begin(), recv_rows.end());
+  call.rows = rows;
+  call.recv_rows = recv_rows;
   return call;
+}
+
+Call DescribeAllGatherBytes(int64_t sequence, std::span<const int64_t> sizes) {
+  return {.op = Op::kAllGatherBytes, .sequence = sequence, .rows = sizes};
+}
+
+Call DescribeAllToAll(int64_t sequence, std::span<const int64_t> numbers) {
+  return {.op = Op::kAllToAll, .sequence = sequence, .dtype = at::kLong, .shape = numbers};
 }
 
 std::string ToText(const Call& call) {
   std::string text = OpName(call.op);
-  if (call.op != Op::kBarrier) {
+  if (call.op != Op::kAllGatherBytes) {
     absl::StrAppend(&text, " of ", c10::toString(call.dtype), " [", absl::StrJoin(call.shape, ", "),
                     "]");
   }
@@ -102,13 +111,15 @@ std::string ToText(const Call& call) {
     absl::StrAppend(&text, " from rank ", call.variant);
   }
   // Long lists say no more than their beginning.
-  const auto list = [](const std::vector<int64_t>& rows) {
+  const auto list = [](std::span<const int64_t> rows) {
     const size_t shown = std::min<size_t>(rows.size(), 16);
     return absl::StrCat("{",
                         absl::StrJoin(rows.begin(), rows.begin() + static_cast<long>(shown), ", "),
                         shown < rows.size() ? ", ...}" : "}");
   };
-  if (!call.rows.empty()) {
+  if (call.op == Op::kAllGatherBytes) {
+    absl::StrAppend(&text, " of sizes ", list(call.rows));
+  } else if (!call.rows.empty()) {
     absl::StrAppend(&text, call.op == Op::kAllToAllV ? ", sends rows " : ", rows ",
                     list(call.rows));
   }
@@ -144,8 +155,11 @@ absl::Status CheckTensor(Op op, const at::Tensor& tensor, const char* back_end) 
 }
 
 absl::Status CheckCall(const Call& call, int rank, int world_size) {
-  if (call.op == Op::kAllReduce || call.op == Op::kBarrier) {
-    return absl::OkStatus();
+  if (call.op == Op::kAllReduce) return absl::OkStatus();
+  if (call.op == Op::kAllToAll) {
+    if (call.shape[0] % world_size == 0) return absl::OkStatus();
+    return InternalError(absl::StrCat(ToText(call), ": give each of ", world_size,
+                                      " ranks as many values as the others"));
   }
   if (call.op == Op::kBroadcast) {
     if (call.variant < 0 || call.variant >= world_size) {
@@ -155,6 +169,7 @@ absl::Status CheckCall(const Call& call, int rank, int world_size) {
     return absl::OkStatus();
   }
   TORII_RETURN_IF_ERROR(CheckRowCounts(call, call.rows, world_size));
+  if (call.op == Op::kAllGatherBytes) return absl::OkStatus();
   if (call.op == Op::kAllToAllV) {
     TORII_RETURN_IF_ERROR(CheckRowCounts(call, call.recv_rows, world_size));
     const size_t self = static_cast<size_t>(rank);
@@ -173,23 +188,36 @@ absl::Status CheckCall(const Call& call, int rank, int world_size) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSameCall(std::span<const Call> calls) {
+absl::Status CheckRoom(const Call& call, int rank, int world_size, size_t given, size_t room) {
+  TORII_RETURN_IF_ERROR(CheckCall(call, rank, world_size));
+  const bool gather = call.op == Op::kAllGatherBytes;
+  const int64_t own = gather ? call.rows[static_cast<size_t>(rank)] : call.shape[0];
+  const int64_t all = gather ? SumOfRows(call.rows) : call.shape[0];
+  if (given == static_cast<size_t>(own) && room == static_cast<size_t>(all)) {
+    return absl::OkStatus();
+  }
+  return InternalError(absl::StrCat(ToText(call), ": rank ", rank, " gives ", given,
+                                    " elements and has room for ", room, ", not ", own, " and ",
+                                    all));
+}
+
+absl::Status CheckSameCall(std::span<const Call* const> calls) {
   for (size_t r = 1; r < calls.size(); ++r) {
-    if (!Agree(calls[0], calls[r])) {
+    if (!Agree(*calls[0], *calls[r])) {
       return InternalError(absl::StrCat("the ranks do not make the same call: rank 0: ",
-                                        ToText(calls[0]), "; rank ", r, ": ", ToText(calls[r])));
+                                        ToText(*calls[0]), "; rank ", r, ": ", ToText(*calls[r])));
     }
   }
-  if (calls.empty() || calls[0].op != Op::kAllToAllV) {
+  if (calls.empty() || calls[0]->op != Op::kAllToAllV) {
     return absl::OkStatus();
   }
   for (size_t from = 0; from < calls.size(); ++from) {
     for (size_t to = 0; to < calls.size(); ++to) {
-      if (calls[from].rows[to] != calls[to].recv_rows[from]) {
+      if (calls[from]->rows[to] != calls[to]->recv_rows[from]) {
         return InternalError(absl::StrCat(
-            "the ranks do not agree on row counts: rank ", from, " sends ", calls[from].rows[to],
-            " rows to rank ", to, ", which expects ", calls[to].recv_rows[from], "; rank ", from,
-            ": ", ToText(calls[from]), "; rank ", to, ": ", ToText(calls[to])));
+            "the ranks do not agree on row counts: rank ", from, " sends ", calls[from]->rows[to],
+            " rows to rank ", to, ", which expects ", calls[to]->recv_rows[from], "; rank ", from,
+            ": ", ToText(*calls[from]), "; rank ", to, ": ", ToText(*calls[to])));
       }
     }
   }

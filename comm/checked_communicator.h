@@ -9,6 +9,8 @@
 
 namespace torii::comm {
 
-std::unique_ptr<Communicator> MakeChecked(std::unique_ptr<Communicator> inner);
+// Checks the calls and passes them on to `inner`, which must outlive the result. Its control plane
+// is checked as well.
+std::unique_ptr<Communicator> MakeChecked(Communicator& inner);
 
 }  // namespace torii::comm

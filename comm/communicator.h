@@ -1,20 +1,17 @@
-// Ranks talking to ranks. A Communicator is a fixed group of W ranks; every rank must make the same
+// Ranks exchange tensors. A Communicator is a fixed group of W ranks; every rank must make the same
 // calls in the same order (collectives). Back ends: in_process (ranks = threads; defines the
 // semantics) and mpi.
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "comm/control_plane.h"
 
 namespace torii::comm {
-
-enum class ReduceOp { kSum, kMin, kMax };
 
 // Tensors are contiguous, of dtype float32, float64, int64, int32, uint8 or bfloat16 (bfloat16: no
 // reductions), on the device that the back end serves. "Rows" are slices of the first dimension;
@@ -31,6 +28,8 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
+  // Numbers, texts and errors between the same ranks.
+  virtual ControlPlane& control() = 0;
 
   // In place, any shape, the same on all ranks.
   virtual absl::Status AllReduce(at::Tensor& tensor, ReduceOp op) = 0;
@@ -49,28 +48,13 @@ class Communicator {
   virtual absl::StatusOr<at::Tensor> AllToAllV(const at::Tensor& in,
                                                std::span<const int64_t> send_rows,
                                                std::span<const int64_t> recv_rows) = 0;
-  virtual absl::Status Barrier() = 0;
   // Ends the group with `reason`: calls in progress and later calls on any rank of it return an
   // error (in_process), or every process ends with the exit code of `reason` (mpi). Any thread may
   // call it.
   virtual void Abort(const absl::Status& reason) = 0;
 };
 
-// Conveniences on top of the interface; collective like what they call.
-
-// One number from each rank, in rank order [W].
-absl::StatusOr<std::vector<int64_t>> AllGatherValue(Communicator& comm, int64_t value);
-// AllGatherV where the ranks do not know each other's counts.
+// AllGatherV where the ranks do not know each other's counts; they tell them first.
 absl::StatusOr<at::Tensor> AllGatherRows(Communicator& comm, const at::Tensor& in);
-// Row counts for AllToAllV: what I send each rank -> what each sends me.
-absl::StatusOr<std::vector<int64_t>> ExchangeCounts(Communicator& comm,
-                                                    std::span<const int64_t> send_rows);
-absl::StatusOr<int64_t> AllReduceValue(Communicator& comm, int64_t value, ReduceOp op);
-absl::StatusOr<double> AllReduceValue(Communicator& comm, double value, ReduceOp op);
-// OK on all ranks if `mine` is OK on all; else every rank gets an error: its own, or the first
-// other rank's with "rank r: " before its message and its exit code.
-absl::Status AgreeOnStatus(Communicator& comm, const absl::Status& mine);
-// Text from rank `root` to all.
-absl::StatusOr<std::string> BroadcastText(Communicator& comm, const std::string& text, int root);
 
 }  // namespace torii::comm

@@ -87,18 +87,19 @@ void FillRows(const BatchOptions& options, int64_t n, int64_t epoch, int64_t fir
 
 // Where runs of one user begin, and the users' share in the weights.
 void TakeUsers(const Interactions& train, double balance, Batch& batch) {
-  batch.user_begin.clear();
+  std::vector<int64_t> begins;
   float factor = 1;
   for (size_t i = 0; i < batch.users.size(); ++i) {
     const int64_t user = batch.users[i];
     if (i == 0 || user != batch.users[i - 1]) {
-      batch.user_begin.push_back(static_cast<int64_t>(i));
+      begins.push_back(static_cast<int64_t>(i));
       const auto rows = static_cast<double>(train.ItemsOf(user).size());
       if (balance != 0) factor = static_cast<float>(std::pow(rows, -balance));
     }
     batch.weights[i] *= factor;
   }
-  batch.user_begin.push_back(static_cast<int64_t>(batch.users.size()));
+  begins.push_back(static_cast<int64_t>(batch.users.size()));
+  batch.user_runs = RowGroups::Of(std::move(begins));
 }
 
 }  // namespace

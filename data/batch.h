@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/row_groups.h"
 #include "base/trace.h"
 #include "data/dataset.h"
 
@@ -23,8 +24,7 @@ struct Batch {
   std::vector<int64_t> users;  // [B]
   std::vector<int64_t> items;  // [B]
   std::vector<float> weights;  // [B] of the data, balanced by users if asked
-  std::vector<int64_t> user_begin;  // [runs + 1] rows [user_begin[k], user_begin[k + 1]) follow one
-                                    //   another and are of one user
+  RowGroups user_runs;         // rows that follow one another and are of one user
   Bags history;  // [B] item rows before the interaction, oldest first, at most `history` long
   int64_t size() const { return static_cast<int64_t>(users.size()); }
 };

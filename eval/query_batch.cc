@@ -80,9 +80,10 @@ absl::Status CheckQueries(const ScoringItems& items, std::span<const int64_t> us
 
 absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedItems& items) {
   double largest = 0;
-  TORII_RETURN_IF_ERROR(
-      comm::AgreeOnStatus(comm, CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
-  TORII_ASSIGN_OR_RETURN(largest, comm::AllReduceValue(comm, largest, comm::ReduceOp::kMax));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
+      comm.control(), CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
+  TORII_ASSIGN_OR_RETURN(largest,
+                         comm::AllReduceValue(comm.control(), largest, comm::ReduceOp::kMax));
   at::Tensor vectors = items.vectors.contiguous();
   kernels::cpu::PackedVectors packed(vectors.const_data_ptr<float>(), vectors.size(0),
                                      vectors.size(1));
@@ -102,7 +103,7 @@ absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const Scoring
     status = InternalError(absl::StrCat("vectors of users have ", part->size(1),
                                         " dimensions, those of items ", items.packed.dim()));
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, status));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), status));
   std::vector<int64_t> rows;
   for (int r = 0; r < comm.world_size(); ++r) {
     rows.push_back(SplitEvenly(n, comm.world_size(), r).size());

@@ -24,7 +24,8 @@ constexpr char kDescription[] = "export.json";
 
 // Rows of every rank -> all rows on rank 0, in rank order. Collective.
 absl::StatusOr<at::Tensor> ToRankZero(comm::Communicator& comm, const at::Tensor& mine) {
-  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, comm::AllGatherValue(comm, mine.size(0)));
+  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> rows,
+                         comm::AllGatherValue(comm.control(), mine.size(0)));
   std::vector<int64_t> send(rows.size(), 0);
   send[0] = mine.size(0);
   const std::vector<int64_t> nothing(rows.size(), 0);
@@ -106,14 +107,15 @@ using BlockFunction = std::function<absl::StatusOr<at::Tensor>(int64_t begin, in
 absl::Status WriteSide(comm::Communicator& comm, int64_t rows, SideFiles* side,
                        const BlockFunction& block, std::vector<ExportedFile>* written) {
   TORII_RETURN_IF_ERROR(
-      comm::AgreeOnStatus(comm, side == nullptr ? absl::OkStatus() : side->Open()));
+      comm::AgreeOnStatus(comm.control(), side == nullptr ? absl::OkStatus() : side->Open()));
   for (int64_t begin = 0; begin < rows; begin += kBlockRows) {
     TORII_ASSIGN_OR_RETURN(const at::Tensor vectors,
                            block(begin, std::min(begin + kBlockRows, rows)));
     TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
-        comm, side == nullptr ? absl::OkStatus() : side->Append(begin, vectors)));
+        comm.control(), side == nullptr ? absl::OkStatus() : side->Append(begin, vectors)));
   }
-  return comm::AgreeOnStatus(comm, side == nullptr ? absl::OkStatus() : side->Close(written));
+  return comm::AgreeOnStatus(comm.control(),
+                             side == nullptr ? absl::OkStatus() : side->Close(written));
 }
 
 absl::Status WriteItems(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
@@ -213,11 +215,11 @@ absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelS
                       std::vector<ExportedFile>* written) {
   comm::Communicator& comm = towers.comm();
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
-      comm, comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
+      comm.control(), comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
   TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
   TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
-  return comm::AgreeOnStatus(comm, comm.rank() == 0
-                                       ? WriteDescription(files, towers, source, folder, *written)
+  return comm::AgreeOnStatus(
+      comm.control(), comm.rank() == 0 ? WriteDescription(files, towers, source, folder, *written)
                                        : absl::OkStatus());
 }
 
@@ -251,20 +253,20 @@ absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer
   const std::string& out = options.out;
   const bool leads = comm.rank() == 0;
   TORII_RETURN_IF_ERROR(
-      comm::AgreeOnStatus(comm, leads ? CheckReplaceable(files, out) : absl::OkStatus()));
+      comm::AgreeOnStatus(comm.control(), leads ? CheckReplaceable(files, out) : absl::OkStatus()));
   const std::string folder = absl::StrCat(out, ".tmp-", ::getpid());
   std::vector<ExportedFile> written;
   const absl::Status exported =
       WriteAll(files, towers, source, options.embed_batch, folder, &written);
   if (!leads) {
     TORII_RETURN_IF_ERROR(exported);
-    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, absl::OkStatus()));
+    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), absl::OkStatus()));
     return written;
   }
   const absl::Status placed = exported.ok() ? PutInPlace(files, folder, out) : exported;
   if (!placed.ok()) files.RemoveAll(folder).IgnoreError();  // the first error is the one to tell
   TORII_RETURN_IF_ERROR(exported);
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, placed));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), placed));
   return written;
 }
 

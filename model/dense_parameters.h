@@ -23,7 +23,7 @@ struct ParameterInfo {
   std::string name;            // "user.trunk.0.weight"
   std::vector<int64_t> shape;  // weights of linear layers are [out, in]
   Init init = Init::kZero;
-  bool decay = false;    // weight decay applies (not on biases and norms)
+  bool decay = false;         // weight decay applies (not on biases and norms)
   std::string init_key = "";  // names the stream of the initial values; empty: `name`
   double constant = 0;
   // The weight never exceeds it: ClampToBounds.
@@ -35,8 +35,8 @@ class DenseParameters {
  public:
   // Before Allocate. Returns the index for Get. Names are unique, and so are init keys.
   int Add(ParameterInfo info);
-  // Makes the buffers and fills them: each weight is a pure function of (seed, init key, index), the
-  // same on every rank.
+  // Makes the buffers and fills them: each weight is a pure function of (seed, init key, index),
+  // the same on every rank.
   void Allocate(uint64_t seed);
   // The weight [shape] for use in an autograd graph, as often as wanted: backward adds the sum of
   // its gradients to grad(). Valid after Allocate.

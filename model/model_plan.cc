@@ -8,6 +8,7 @@
 #include "base/closest_name.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "model/loss/loss.h"
 
 namespace torii::model {
 namespace {
@@ -101,6 +102,7 @@ std::vector<std::string> Validate(const ModelConfig& config) {
     problems.push_back("model.item.history: only users have a history; remove it");
   }
   ValidateSharedTable(config, problems);
+  for (std::string& problem : Validate(config.loss())) problems.push_back(std::move(problem));
   return problems;
 }
 

@@ -1,5 +1,5 @@
-// The network of a model: both towers, the scorer and their dense weights. Knows nothing of ranks, tables or
-// ids.
+// The network of a model: both towers, the scorer and their dense weights. Knows nothing of ranks,
+// tables or ids.
 #pragma once
 
 #include <cstdint>

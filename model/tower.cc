@@ -81,8 +81,8 @@ Tower::Tower(const TowerPlan& plan, const TowerConfig& config, int64_t dim, bool
   for (int l = 0; l < config.hidden_size(); ++l) {
     const std::string name = absl::StrCat(plan.side, ".trunk.", l);
     HiddenLayer layer;
-    layer.linear = AddLinear({name, absl::StrCat(plan.side, ".hidden", l)}, width,
-                             config.hidden(l), Init::kHe);
+    layer.linear = AddLinear({name, absl::StrCat(plan.side, ".hidden", l)}, width, config.hidden(l),
+                             Init::kHe);
     width = config.hidden(l);
     if (config.layer_norm()) {
       layer.norm_weight =
@@ -98,10 +98,11 @@ Tower::Tower(const TowerPlan& plan, const TowerConfig& config, int64_t dim, bool
 }
 
 Tower::Linear Tower::AddLinear(const LayerName& layer, int64_t in, int64_t out, Init init) {
-  return {parameters_->Add({layer.name + ".weight", {out, in}, init, /*decay=*/true,
-                            layer.init_key + ".weight"}),
-          parameters_->Add({layer.name + ".bias", {out}, Init::kZero, /*decay=*/false,
-                            layer.init_key + ".bias"})};
+  return {
+      parameters_->Add(
+          {layer.name + ".weight", {out, in}, init, /*decay=*/true, layer.init_key + ".weight"}),
+      parameters_->Add(
+          {layer.name + ".bias", {out}, Init::kZero, /*decay=*/false, layer.init_key + ".bias"})};
 }
 
 LinearWeights Tower::Weights(const Linear& linear) const {

@@ -1,4 +1,4 @@
-// The positives of a step on all ranks.
+// What ranks tell one another about their rows of a step.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,19 @@
 
 namespace torii::sampler {
 
-struct GatheredPositives {
-  std::vector<int64_t> items;  // [G] in rank order
-  int64_t begin = 0;           // of this rank's rows in `items`
-  double weight_sum = 0;       // of the row weights of all ranks
+// The rows of all ranks, in numbers.
+struct GatheredSums {
+  std::vector<int64_t> rows;  // [W]
+  int64_t begin = 0;          // rows of the ranks before this one
+  double weight_sum = 0;      // of the row weights
 };
 
-// Collective: a gather of (rows, weight sum) of each rank, then one of the rows; none on a single
-// rank.
-absl::StatusOr<GatheredPositives> GatherPositives(comm::Communicator& comm,
-                                                  std::span<const int64_t> positives,
-                                                  std::span<const float> weights);
+// weights: of this rank's rows. Collective.
+absl::StatusOr<GatheredSums> GatherSums(comm::Communicator& comm, std::span<const float> weights);
+
+// The positives of all ranks' rows [G], in rank order. Collective.
+absl::StatusOr<std::vector<int64_t>> GatherPositives(comm::Communicator& comm,
+                                                     std::span<const int64_t> positives,
+                                                     const GatheredSums& sums);
 
 }  // namespace torii::sampler

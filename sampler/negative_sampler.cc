@@ -2,176 +2,110 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
-#include "base/int64_tensor.h"
-#include "base/split_evenly.h"
+#include "kernels/host_tensors.h"
 #include "base/status_macros.h"
-#include "sampler/column_offsets.h"
 #include "sampler/distinct_columns.h"
-#include "sampler/gathered_positives.h"
-#include "sampler/proposals.h"
+#include "sampler/excluded_columns.h"
+#include "sampler/row_lists.h"
+#include "sampler/source_columns.h"
 
 namespace torii::sampler {
-namespace {
-
-// Keeps the columns that this rank's rows see: their own positives and the extras. Returns which
-// they are.
-std::vector<int64_t> KeepOwn(std::span<const int64_t> of_extra, SeenColumns* seen) {
-  std::vector<int64_t> kept, new_column(seen->items.size(), -1);
-  for (const int64_t c : seen->positive) new_column[static_cast<size_t>(c)] = 0;
-  for (const int64_t c : of_extra) new_column[static_cast<size_t>(c)] = 0;
-  SeenColumns own;
-  for (size_t c = 0; c < new_column.size(); ++c) {
-    if (new_column[c] < 0) continue;
-    new_column[c] = static_cast<int64_t>(kept.size());
-    kept.push_back(static_cast<int64_t>(c));
-    own.items.push_back(seen->items[c]);
-    own.multiplicity.push_back(seen->multiplicity[c]);
-  }
-  for (const int64_t c : seen->positive) own.positive.push_back(new_column[static_cast<size_t>(c)]);
-  *seen = std::move(own);
-  return kept;
+NegativeSampler::NegativeSampler(const SamplerConfig& config, std::span<const int64_t> item_counts,
+                                 uint64_t seed)
+    : config_(config), num_items_(std::ssize(item_counts)), seed_(seed) {
+  const SourceContext context{item_counts, seed};
+  sources_ = MakeSources(config, context);
+  row_draw_ = config.row_negatives() == SamplerConfig::POPULAR ? MakePopularityDraw(config, context)
+                                                               : MakeUniformDraw(context);
 }
 
-class ColumnSampler final : public NegativeSampler {
- public:
-  ColumnSampler(const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed)
-      : config_(config), proposals_(config, item_counts), seed_(seed) {}
-
-  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step, const StepRows& rows,
-                                  const KnownPositives& known) const final {
-    CheckRows(rows);
-    const std::span<const int64_t> positives = rows.positives;
-    TORII_ASSIGN_OR_RETURN(const GatheredPositives all,
-                           GatherPositives(comm, positives, rows.weights));
-    Candidates candidates;
-    candidates.weight_sum = all.weight_sum;
-    const SeenColumns seen = config_.full_corpus()
-                                 ? AllItems(comm, positives, &candidates)
-                                 : Sampled(comm, all, positives.size(), step, &candidates);
-    if (config_.full_corpus()) {
-      candidates.positive = TensorOf(seen.positive);
-      candidates.column_offset = at::zeros({proposals_.num_items()}, at::kFloat);
-      candidates.positive_offset = at::zeros({candidates.positive.numel()}, at::kFloat);
-      candidates.target_offset = at::zeros({candidates.positive.numel()}, at::kFloat);
-    } else {
-      const bool local = config_.in_batch() == SamplerConfig::LOCAL;
-      const size_t in_batch = local ? positives.size() : all.items.size();
-      FillOffsets(config_, proposals_, std::max<int64_t>(static_cast<int64_t>(in_batch) - 1, 0),
-                  seen, &candidates);
-    }
-    if (config_.mask_known_positives()) FillExcluded(seen, rows, known, &candidates);
-    return candidates;
-  }
-
-  std::string Description() const final;
-
- private:
-  void CheckRows(const StepRows& rows) const {
-    const auto n = std::ssize(rows.positives);
-    TORII_CHECK(n == std::ssize(rows.weights), n, " positives and ", rows.weights.size(),
-                " weights");
-    TORII_CHECK(
-        rows.row_begin.empty() || (rows.row_begin.front() == 0 && rows.row_begin.back() == n),
-        "the queries do not have ", n, " rows");
-    for (const int64_t item : rows.positives) {
-      TORII_CHECK(item >= 0 && item < proposals_.num_items(), "positive ", item, " of a corpus of ",
-                  proposals_.num_items(), " items");
-    }
-  }
-
-  SeenColumns AllItems(const comm::Communicator& comm, std::span<const int64_t> positives,
-                       Candidates* candidates) const {
-    SeenColumns seen;
-    std::vector<int64_t> owner_begin;
-    for (int owner = 0; owner < comm.world_size(); ++owner) {
-      owner_begin.push_back(static_cast<int64_t>(seen.items.size()));
-      for (int64_t item = owner; item < proposals_.num_items(); item += comm.world_size()) {
-        seen.items.push_back(item);
-      }
-      candidates->owner_columns.push_back(
-          OwnedRows(proposals_.num_items(), owner, comm.world_size()));
-    }
-    for (const int64_t item : positives) {
-      const int owner = RowOwner(item, comm.world_size());
-      seen.positive.push_back(owner_begin[static_cast<size_t>(owner)] +
-                              RowSlot(item, comm.world_size()));
-    }
-    candidates->rows = TensorOf(seen.items);
-    return seen;
-  }
-
-  SeenColumns Sampled(const comm::Communicator& comm, const GatheredPositives& all, size_t num_rows,
-                      int64_t step, Candidates* candidates) const {
-    Columns columns = FindColumns(all.items, proposals_.DrawExtras(seed_, step),
-                                  proposals_.num_items(), comm.world_size());
-    candidates->rows = TensorOf(columns.items);
-    candidates->owner_columns = std::move(columns.owner_counts);
-
-    const auto own_begin = columns.of_positive.begin() + all.begin;
-    SeenColumns seen;
-    seen.positive.assign(own_begin, own_begin + static_cast<ptrdiff_t>(num_rows));
-    seen.multiplicity.assign(columns.items.size(), 0);
-    seen.items = std::move(columns.items);
-    for (const int64_t c : columns.of_extra) ++seen.multiplicity[static_cast<size_t>(c)];
-    if (config_.in_batch() == SamplerConfig::WORLD) {
-      for (const int64_t c : columns.of_positive) ++seen.multiplicity[static_cast<size_t>(c)];
-    } else if (config_.in_batch() == SamplerConfig::LOCAL) {
-      for (const int64_t c : seen.positive) ++seen.multiplicity[static_cast<size_t>(c)];
-      if (comm.world_size() > 1) {
-        candidates->seen_columns = TensorOf(KeepOwn(columns.of_extra, &seen));
-      }
-    } else {
-      seen.positives_are_columns = false;
-    }
-    return seen;
-  }
-
-  const SamplerConfig config_;
-  const Proposals proposals_;
-  const uint64_t seed_;
-};
-
-std::string ColumnSampler::Description() const {
-  if (config_.full_corpus()) return "every item of the corpus";
-  std::vector<std::string> sources, uncorrected;
-  const auto add = [&](std::string source, const char* name, bool corrected) {
-    sources.push_back(std::move(source));
-    if (!corrected) uncorrected.emplace_back(name);
-  };
-  if (config_.in_batch() != SamplerConfig::NONE) {
-    const bool world = config_.in_batch() == SamplerConfig::WORLD;
-    add(world ? "in batch (all ranks)" : "in batch (own rank: the model depends on the ranks)",
-        "in batch", config_.correct_in_batch());
-  }
-  if (config_.uniform() > 0) {
-    add(absl::StrCat(config_.uniform(), " uniform"), "uniform", config_.correct_uniform());
-  }
-  if (config_.popularity() > 0) {
-    add(absl::StrCat(config_.popularity(), " by popularity^", config_.popularity_alpha()),
-        "popularity", config_.correct_popularity());
-  }
-  std::string text = absl::StrCat(absl::StrJoin(sources, " + "), ", pairing ",
-                                  SamplerConfig::Pairing_Name(config_.pairing()));
-  if (!proposals_.corrected()) {
-    absl::StrAppend(&text, ", not corrected");
+absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, int64_t step,
+                                                 const StepRows& rows, const CandidateNeeds& needs,
+                                                 const KnownPositives& known) const {
+  CheckRows(rows);
+  TORII_ASSIGN_OR_RETURN(const GatheredSums sums, GatherSums(comm, rows.weights));
+  Candidates candidates;
+  if (needs.all_columns) {
+    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> positives,
+                           GatherPositives(comm, rows.positives, sums));
+    const Range own{sums.begin, sums.begin + std::ssize(rows.positives)};
+    DrawColumns(comm, step, rows, {positives, own}, known, &candidates);
   } else {
-    absl::StrAppend(&text, ", corrected");
-    if (!uncorrected.empty()) {
-      absl::StrAppend(&text, " except ", absl::StrJoin(uncorrected, " and "));
+    DrawOwn(comm, step, rows, needs, known, &candidates);
+  }
+  candidates.weight_sum = sums.weight_sum;
+  return candidates;
+}
+
+void NegativeSampler::DrawColumns(const comm::Communicator& comm, int64_t step,
+                                  const StepRows& rows, const StepPositives& positives,
+                                  const KnownPositives& known, Candidates* candidates) const {
+  SourceColumns columns = ColumnsOf(sources_, positives, step, num_items_, comm.world_size());
+  candidates->facts = FactsOf(sources_, positives, columns, num_items_);
+  candidates->positive = kernels::TensorOf(columns.positive);
+  if (config_.mask_known_positives()) {
+    std::vector<int64_t> seen(static_cast<size_t>(columns.num_seen()));
+    for (size_t c = 0; c < seen.size(); ++c) seen[c] = columns.SeenItem(static_cast<int64_t>(c));
+    FillExcluded(seen, columns.positive, rows, known, candidates);
+  }
+  if (!columns.sees_all) candidates->seen_columns = kernels::TensorOf(columns.seen);
+  candidates->rows = kernels::TensorOf(columns.items);
+  candidates->owner_columns = std::move(columns.owner_columns);
+}
+
+void NegativeSampler::DrawOwn(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+                              const CandidateNeeds& needs, const KnownPositives& known,
+                              Candidates* candidates) const {
+  const RandomStream stream(seed_, "negatives:rows", static_cast<uint64_t>(step));
+  std::vector<int64_t> lists;  // [B, n] item rows, -1: none
+  for (int64_t query = 0; query < rows.groups.queries(); ++query) {
+    const auto of_user = config_.mask_known_positives() ? known(query) : std::span<const int32_t>();
+    for (int64_t row = rows.groups.begin(query); row < rows.groups.begin(query + 1); ++row) {
+      AppendRowList(*row_draw_, stream,
+                    {rows.positives[static_cast<size_t>(row)], of_user, rows.first_position + row},
+                    needs.negatives_per_row, &lists);
     }
   }
+  std::vector<int64_t> drawn;
+  for (const int64_t item : lists) {
+    if (item >= 0) drawn.push_back(item);
+  }
+  Columns columns = FindColumns(rows.positives, drawn, num_items_, comm.world_size());
+  size_t next = 0;
+  for (int64_t& item : lists) {
+    if (item >= 0) item = columns.of_extra[next++];
+  }
+  candidates->same_on_all_ranks = false;
+  candidates->rows = kernels::TensorOf(columns.items);
+  candidates->owner_columns = std::move(columns.owner_counts);
+  candidates->positive = kernels::TensorOf(columns.of_positive);
+  candidates->negatives =
+      TensorOf<int64_t>(lists, {std::ssize(rows.positives), needs.negatives_per_row});
+}
+
+void NegativeSampler::CheckRows(const StepRows& rows) const {
+  const auto n = std::ssize(rows.positives);
+  TORII_CHECK(n == std::ssize(rows.weights), n, " positives and ", rows.weights.size(), " weights");
+  TORII_CHECK(rows.groups.rows() == n, "groups of ", rows.groups.rows(), " rows for ", n);
+  for (const int64_t item : rows.positives) {
+    TORII_CHECK(item >= 0 && item < num_items_, "positive ", item, " of a corpus of ", num_items_,
+                " items");
+  }
+}
+
+std::string NegativeSampler::Description() const {
+  std::vector<std::string> sources;
+  for (const auto& source : sources_) sources.push_back(source->Description());
+  std::string text = absl::StrJoin(sources, " + ");
   if (config_.mask_known_positives()) absl::StrAppend(&text, ", known positives masked");
   return text;
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<NegativeSampler>> NegativeSampler::Create(
     const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed) {
@@ -190,7 +124,7 @@ absl::StatusOr<std::unique_ptr<NegativeSampler>> NegativeSampler::Create(
     return DataError(absl::StrCat("none of the ", item_counts.size(),
                                   " items has a training interaction: check the training files"));
   }
-  return std::make_unique<ColumnSampler>(config, item_counts, seed);
+  return std::unique_ptr<NegativeSampler>(new NegativeSampler(config, item_counts, seed));
 }
 
 }  // namespace torii::sampler

@@ -1,6 +1,5 @@
-// Which items every row of a step is scored against, each distinct item once, with its multiplicity
-// and the log Q correction (two consistent pairings; Yi et al. RecSys 2019, mixed sources: Yang et
-// al. WWW 2020).
+// Which items the rows of a step are scored against: the sources put together, each distinct item
+// one column, with the facts that a loss needs.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "base/row_groups.h"
 #include "comm/communicator.h"
+#include "sampler/candidates.h"
 #include "sampler/sampler.pb.h"
+#include "sampler/source.h"
 
 namespace torii::sampler {
 
@@ -23,28 +24,14 @@ std::vector<std::string> Validate(const SamplerConfig& config);
 struct StepRows {
   std::span<const int64_t> positives;  // [B] item rows
   std::span<const float> weights;      // [B]
-  // [R + 1] rows [row_begin[r], row_begin[r + 1]) share user vector r; empty: each has its own.
-  std::span<const int64_t> row_begin = {};
-
-  int64_t queries() const {
-    return row_begin.empty() ? std::ssize(positives) : std::ssize(row_begin) - 1;
-  }
+  const RowGroups& groups;             // B rows over R queries
+  int64_t first_position = 0;          // of row 0 in the epoch, counted over all ranks
 };
 
-// The candidate columns of one step. `rows` and `owner_columns` are the same on all ranks.
-struct Candidates {
-  at::Tensor rows;                     // [U] int64 distinct item rows, ordered by (row mod W, row)
-  std::vector<int64_t> owner_columns;  // [W] columns of each owner, contiguous in rank order
-  at::Tensor seen_columns;  // int64 into rows: the columns this rank's rows are scored against;
-                            //   undefined: all (differs only for LOCAL negatives)
-  // Per seen column / per local row; names as in model::SoftmaxProblem.
-  at::Tensor column_offset;    // [seen] float32
-  at::Tensor positive;         // [B] int64 into the seen columns
-  at::Tensor positive_offset;  // [B] float32
-  at::Tensor target_offset;    // [B] float32
-  at::Tensor excluded_begin;   // [R + 1] int64, undefined without mask_known_positives
-  at::Tensor excluded;         // int64 into the seen columns
-  double weight_sum = 0;       // sum of the row weights over all ranks
+// What the loss wants to be scored against.
+struct CandidateNeeds {
+  bool all_columns = true;        // the columns of all sources; else the rows' own items alone
+  int64_t negatives_per_row = 0;  // n, drawn for each row alone
 };
 
 // Training items of the user of query r (any order), for mask_known_positives.
@@ -55,14 +42,32 @@ class NegativeSampler {
   // item_counts: training interactions of each item (copied). seed: of the run.
   static absl::StatusOr<std::unique_ptr<NegativeSampler>> Create(
       const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed);
-  virtual ~NegativeSampler() = default;
-  // B may be 0 and differ over ranks. step: global, from 0: the extra negatives are a pure function
-  // of (seed, step). Collective: one gather of the positives.
-  virtual absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step,
-                                          const StepRows& rows,
-                                          const KnownPositives& known) const = 0;
-  // One line for the log: "in batch (all ranks) + 1024 uniform, pairing A, corrected".
-  virtual std::string Description() const = 0;
+
+  // B may be 0 and differ over ranks. step: global, from 0: what is drawn is a pure function of
+  // (seed, step, position of the row). Collective: one exchange of counts, and a gather of the
+  // positives if all columns are needed.
+  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step, const StepRows& rows,
+                                  const CandidateNeeds& needs, const KnownPositives& known) const;
+  // One line for the log: "in batch (all ranks) + 1024 uniform, known positives masked".
+  std::string Description() const;
+
+ private:
+  NegativeSampler(const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed);
+  void CheckRows(const StepRows& rows) const;
+  // The columns of all sources.
+  void DrawColumns(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+                   const StepPositives& positives, const KnownPositives& known,
+                   Candidates* candidates) const;
+  // The positives and negatives of this rank's own rows.
+  void DrawOwn(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+               const CandidateNeeds& needs, const KnownPositives& known,
+               Candidates* candidates) const;
+
+  const SamplerConfig config_;
+  const int64_t num_items_;
+  const uint64_t seed_;
+  std::vector<std::unique_ptr<Source>> sources_;
+  std::unique_ptr<ItemDraw> row_draw_;
 };
 
 }  // namespace torii::sampler

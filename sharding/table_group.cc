@@ -152,7 +152,8 @@ absl::StatusOr<Lookup> TableGroup::Find(std::span<const int64_t> keys) {
 
   // Ask each owner for its slots.
   route.send_rows = shard.distinct.per_owner();
-  TORII_ASSIGN_OR_RETURN(route.recv_rows, comm::ExchangeCounts(shard.comm, route.send_rows));
+  TORII_ASSIGN_OR_RETURN(route.recv_rows,
+                         comm::ExchangeCounts(shard.comm.control(), route.send_rows));
   std::vector<int64_t> slots(shard.distinct.keys().size());
   for (size_t k = 0; k < slots.size(); ++k) {
     slots[k] = RowSlot(shard.distinct.keys()[k], shard.world_size);
@@ -201,17 +202,13 @@ absl::StatusOr<std::vector<std::vector<bool>>> TableGroup::Shard::WhoSends(
   }
   if (exchanged.empty()) return sends;
 
-  const auto count = static_cast<int64_t>(exchanged.size());
-  at::Tensor mine = at::empty({1, count}, at::kByte);
-  for (int64_t e = 0; e < count; ++e) {
-    mine.data_ptr<uint8_t>()[e] = HasGradient(*lookups[exchanged[static_cast<size_t>(e)]]);
-  }
-  const std::vector<int64_t> ones(static_cast<size_t>(world_size), 1);
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(mine, ones));
-  for (int64_t r = 0; r < world_size; ++r) {
-    for (int64_t e = 0; e < count; ++e) {
-      sends[exchanged[static_cast<size_t>(e)]][static_cast<size_t>(r)] =
-          all.data_ptr<uint8_t>()[r * count + e] != 0;
+  std::vector<uint8_t> mine;
+  for (const size_t l : exchanged) mine.push_back(HasGradient(*lookups[l]) ? 1 : 0);
+  TORII_ASSIGN_OR_RETURN(const std::vector<uint8_t> all,
+                         comm::AllGatherValues(comm.control(), std::span<const uint8_t>(mine)));
+  for (size_t r = 0; r < static_cast<size_t>(world_size); ++r) {
+    for (size_t e = 0; e < exchanged.size(); ++e) {
+      sends[exchanged[e]][r] = all[r * exchanged.size() + e] != 0;
     }
   }
   return sends;

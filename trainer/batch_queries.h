@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/row_groups.h"
 #include "data/batch.h"
 
 namespace torii::trainer {
 
 struct BatchQueries {
   std::vector<int64_t> users;        // [R]
-  std::vector<int64_t> row_begin;    // [R + 1] rows of the batch; empty: query i is row i
+  RowGroups rows;                    // B rows over R queries
   std::vector<int64_t> dropout_key;  // [R] global positions; empty if rows share vectors
 };
 

@@ -40,19 +40,6 @@ std::vector<int64_t> WholeShape(const CheckpointTensor& t) {
   return shape;
 }
 
-// A digest of each rank to all, in rank order.
-absl::StatusOr<std::vector<std::string>> GatherDigests(comm::Communicator& comm,
-                                                       const std::string& mine) {
-  at::Tensor bytes = at::empty({1, 32}, at::kByte);
-  std::memcpy(bytes.mutable_data_ptr<uint8_t>(), mine.data(), 32);
-  const std::vector<int64_t> ones(static_cast<size_t>(comm.world_size()), 1);
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(bytes, ones));
-  std::vector<std::string> digests;
-  const auto* data = reinterpret_cast<const char*>(all.const_data_ptr<uint8_t>());
-  for (int r = 0; r < comm.world_size(); ++r) digests.emplace_back(data + 32 * r, 32);
-  return digests;
-}
-
 absl::StatusOr<ManifestFile> WriteTensors(FileSystem& files, const std::string& directory,
                                           const std::string& name,
                                           const std::vector<NamedTensor>& tensors) {
@@ -189,13 +176,13 @@ absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator
       mine = files.RemoveAll(beside);
       if (mine.ok()) mine = files.MakeDirectories(beside);
     }
-    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, mine));
+    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), mine));
 
     const std::string name = ShardName(comm.rank(), comm.world_size());
     const auto shard = WriteTensors(files, beside, name, Select(tensors, true));
-    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, shard.status()));
-    TORII_ASSIGN_OR_RETURN(const auto digests, GatherDigests(comm, shard->digest));
-    TORII_ASSIGN_OR_RETURN(const auto sizes, comm::AllGatherValue(comm, shard->size));
+    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), shard.status()));
+    TORII_ASSIGN_OR_RETURN(const auto digests, comm::AllGatherTexts(comm.control(), shard->digest));
+    TORII_ASSIGN_OR_RETURN(const auto sizes, comm::AllGatherValue(comm.control(), shard->size));
 
     if (leads) {
       Manifest manifest;
@@ -206,7 +193,7 @@ absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator
       }
       mine = Commit(files, beside, path, tensors, std::move(manifest));
     }
-    return comm::AgreeOnStatus(comm, mine);
+    return comm::AgreeOnStatus(comm.control(), mine);
   };
   const absl::Status saved = save();
   if (!saved.ok()) {
@@ -236,7 +223,7 @@ absl::StatusOr<CheckpointInfo> LoadCheckpoint(FileSystem& files, comm::Communica
     info = manifest.info;
     return LoadAll(files, comm.rank(), comm.world_size(), manifest, tensors);
   };
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, load()));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), load()));
   return info;
 }
 

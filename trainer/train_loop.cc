@@ -33,7 +33,7 @@ class Training {
         comm_(comm),
         dataset_(dataset),
         run_(run),
-        loss_(run.model.loss_precision()) {}
+        loss_(model::MakeLoss(run.model.loss())) {}
 
   absl::Status SetUp();
   absl::Status Run();
@@ -49,7 +49,6 @@ class Training {
   absl::Status LogStep(const StepResult& result, double factor);
   absl::Status Evaluate();
   absl::Status Save();
-  absl::StatusOr<bool> StopAsked();
   std::vector<CheckpointTensor> Tensors();
   bool AtEndOf(int64_t every_epochs, int64_t every_steps) const;
 
@@ -59,7 +58,7 @@ class Training {
   const TrainRun& run_;
   std::unique_ptr<TwoTower> towers_;
   std::unique_ptr<sampler::NegativeSampler> sampler_;
-  model::SoftmaxLoss loss_;
+  std::unique_ptr<model::Loss> loss_;
   std::unique_ptr<DenseOptimizer> dense_optimizer_;
   std::unique_ptr<data::BatchMaker> batches_;
   std::unique_ptr<Profile> profile_;  // outlives the threads that record into it
@@ -106,7 +105,7 @@ absl::Status Training::SetUp() {
   if (leads()) {
     for (const std::string& line : towers_->Description()) TORII_INFO(line);
     TORII_INFO("negatives: ", sampler_->Description());
-    TORII_INFO("loss: ", loss_.Description());
+    TORII_INFO("loss: ", loss_->Description());
     if (train.shuffle_block() > 1 && !towers_->net().users_have_one_vector()) {
       TORII_WARNING(
           "train.shuffle_block: rows of a user do not share its vector, which has a history ",
@@ -124,7 +123,7 @@ absl::Status Training::SetUp() {
     opened = metrics.status();
     if (metrics.ok()) metrics_ = std::move(metrics).value();
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_, opened));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_.control(), opened));
   profile_ = std::make_unique<Profile>(run_.profile, progress_.step, total_steps());
   prefetcher_ = data::BatchPrefetcher::Start(*batches_, progress_.epoch, progress_.step_in_epoch,
                                              train.prefetch(), profile_->trace());
@@ -144,7 +143,7 @@ absl::Status Training::ResumeIfAsked() {
   if (run_.resume == Resume::kNever) {
     absl::Status removed;
     if (leads()) removed = files_.RemoveAll(directory);
-    return comm::AgreeOnStatus(comm_, removed);
+    return comm::AgreeOnStatus(comm_.control(), removed);
   }
   // Rank 0 looks; the others are told, so that all agree on a shared disk that lags.
   std::string path;
@@ -154,8 +153,8 @@ absl::Status Training::ResumeIfAsked() {
     looked = newest.status();
     if (newest.ok() && newest->has_value()) path = **newest;
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_, looked));
-  TORII_ASSIGN_OR_RETURN(path, comm::BroadcastText(comm_, path, 0));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm_.control(), looked));
+  TORII_ASSIGN_OR_RETURN(path, comm::BroadcastText(comm_.control(), path, 0));
   if (path.empty()) return absl::OkStatus();
   TORII_ASSIGN_OR_RETURN(const CheckpointInfo info, LoadCheckpoint(files_, comm_, path, Tensors()));
   if (info.data_digest != dataset_.digest()) {
@@ -185,14 +184,14 @@ std::vector<CheckpointTensor> Training::Tensors() {
 }
 
 absl::Status Training::Run() {
+  comm_.control().stop_flag().Watch(run_.stop);
   const TraceThread trace(profile_->trace(), "training");
   while (progress_.step < total_steps() && !out_of_patience_) {
     TORII_RETURN_IF_ERROR(profile_->BeforeStep(comm_, progress_.step));
     TORII_RETURN_IF_ERROR(Step());
     TORII_RETURN_IF_ERROR(profile_->AfterStep(files_, comm_, progress_.step - 1));
     TORII_RETURN_IF_ERROR(AfterStep());
-    TORII_ASSIGN_OR_RETURN(const bool stop, StopAsked());
-    if (stop) {
+    if (comm_.control().stop_flag().agreed()) {
       TORII_RETURN_IF_ERROR(Save());
       return InterruptedError(absl::StrCat("stopped by a signal at step ", progress_.step,
                                            "; the checkpoint is good, run the same command again"));
@@ -209,16 +208,19 @@ absl::Status Training::Run() {
 
 absl::Status Training::Step() {
   const TraceSpan span("step", progress_.step);
-  const data::Batch batch = NextBatch();
+  data::Batch batch = NextBatch();
+  const int64_t epoch = batch.epoch, step_in_epoch = batch.step_in_epoch, rows = batch.global_rows;
   const double factor = ScheduleFactor(run_.train.schedule(), progress_.step, total_steps());
+  const StepParts parts{*towers_, *sampler_, *loss_, *dense_optimizer_};
+  TORII_ASSIGN_OR_RETURN(const StepPlan plan,
+                         PlanStep(parts, std::move(batch), progress_.step, &time_));
   TORII_ASSIGN_OR_RETURN(const StepResult result,
-                         TrainStep({*towers_, *sampler_, loss_, *dense_optimizer_}, batch,
-                                   step_options_, progress_.step, factor, &time_));
+                         ComputeStep(parts, plan, step_options_, factor, &time_));
 
   ++progress_.step;
-  progress_.rows_seen += batch.global_rows;
-  progress_.epoch = batch.epoch;
-  progress_.step_in_epoch = batch.step_in_epoch + 1;
+  progress_.rows_seen += rows;
+  progress_.epoch = epoch;
+  progress_.step_in_epoch = step_in_epoch + 1;
   if (progress_.step_in_epoch == batches_->steps_per_epoch()) {
     ++progress_.epoch;
     progress_.step_in_epoch = 0;
@@ -345,15 +347,7 @@ absl::Status Training::Save() {
     pruned =
         PruneCheckpoints(files_, directory, run_.train.checkpoint().keep(), progress_.best_step);
   }
-  return comm::AgreeOnStatus(comm_, pruned);
-}
-
-absl::StatusOr<bool> Training::StopAsked() {
-  if (run_.stop == nullptr) return false;
-  TORII_ASSIGN_OR_RETURN(
-      const int64_t asked,
-      comm::AllReduceValue(comm_, int64_t{run_.stop->load() ? 1 : 0}, comm::ReduceOp::kMax));
-  return asked != 0;
+  return comm::AgreeOnStatus(comm_.control(), pruned);
 }
 
 TrainSummary Training::Summary() const {

@@ -5,11 +5,13 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "comm/communicator.h"
 #include "data/batch.h"
-#include "model/softmax_loss.h"
+#include "model/loss/loss.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/dense_optimizer.h"
 #include "trainer/step_clock.h"
+#include "trainer/step_plan.h"
 #include "trainer/two_tower.h"
 
 namespace torii::trainer {
@@ -25,7 +27,7 @@ struct StepResult {
 struct StepParts {
   TwoTower& towers;
   const sampler::NegativeSampler& sampler;
-  model::SoftmaxLoss& loss;
+  model::Loss& loss;
   DenseOptimizer& dense_optimizer;
 };
 
@@ -35,9 +37,20 @@ struct StepOptions {
   bool check_finite = true;
 };
 
-// Trains on one global batch, of which `batch` is this rank's part. step: global, from 0.
-// learning_rate_factor: from the schedule. Adds to *time. Collective.
-absl::StatusOr<StepResult> TrainStep(const StepParts& parts, const data::Batch& batch,
+// Plans step `step` (global, from 0) on a global batch, of which `batch` is this rank's part.
+// Adds to *time. Collective.
+absl::StatusOr<StepPlan> PlanStep(const StepParts& parts, data::Batch batch, int64_t step,
+                                  StepTime* time);
+
+// Trains on what was planned. learning_rate_factor: from the schedule. A step whose loss or
+// gradient is not finite changes nothing and is kDiverged, if asked to check. Adds to *time.
+// Collective.
+absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& plan,
+                                       const StepOptions& options, double learning_rate_factor,
+                                       StepTime* time);
+
+// Both, one after the other.
+absl::StatusOr<StepResult> TrainStep(const StepParts& parts, data::Batch batch,
                                      const StepOptions& options, int64_t step,
                                      double learning_rate_factor, StepTime* time);
 

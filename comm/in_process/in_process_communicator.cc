@@ -32,45 +32,26 @@ const std::byte* At(const void* data, size_t offset) {
 }  // namespace
 
 InProcessCommunicator::InProcessCommunicator(std::shared_ptr<Meeting> meeting, int rank)
-    : meeting_(std::move(meeting)), rank_(rank) {}
-
-InProcessCommunicator::~InProcessCommunicator() { meeting_->Leave(rank_); }
+    : calls_(std::move(meeting), rank), control_(calls_) {}
 
 absl::StatusOr<Call> InProcessCommunicator::StartCall(Op op, const at::Tensor& tensor,
                                                       int64_t variant,
                                                       std::span<const int64_t> rows,
                                                       std::span<const int64_t> recv_rows) {
-  Call call = DescribeCall(op, sequence_++, tensor, rows, recv_rows);
+  Call call = DescribeCall(op, calls_.NextSequence(), tensor, rows, recv_rows);
   call.variant = variant;
-  if (op != Op::kBarrier) {
-    TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "in-process"));
-  }
-  TORII_RETURN_IF_ERROR(CheckCall(call, rank_, world_size()));
+  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "in-process"));
+  TORII_RETURN_IF_ERROR(CheckCall(call, rank(), world_size()));
   return call;
 }
 
-absl::Status InProcessCommunicator::Exchange(
-    Offer offer, const std::function<void(std::span<const Offer>)>& copy) {
-  TORII_RETURN_IF_ERROR(meeting_->Meet(rank_, std::move(offer)));
-  // Peers wait for this rank's Part, also when the copying throws.
-  const std::unique_ptr<Meeting, void (*)(Meeting*)> part(
-      meeting_.get(), [](Meeting* meeting) { meeting->Part(); });
-  const std::span<const Offer> offers = meeting_->offers();
-  std::vector<Call> calls;
-  for (const Offer& peer : offers) {
-    calls.push_back(peer.call);
-  }
-  TORII_RETURN_IF_ERROR(CheckSameCall(calls));
-  copy(offers);
-  return absl::OkStatus();
-}
-
 absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kAllReduce, tensor, static_cast<int64_t>(op)));
+  TORII_ASSIGN_OR_RETURN(const Call call,
+                         StartCall(Op::kAllReduce, tensor, static_cast<int64_t>(op)));
   // Each rank reduces its part of the elements and writes it to all.
-  const Range part = SplitEvenly(tensor.numel(), world_size(), rank_);
-  return Exchange(
-      {std::move(call), nullptr, tensor.mutable_data_ptr()}, [&](std::span<const Offer> offers) {
+  const Range part = SplitEvenly(tensor.numel(), world_size(), rank());
+  return calls_.Exchange(
+      {&call, nullptr, tensor.mutable_data_ptr()}, [&](std::span<const Offer> offers) {
         std::vector<void*> tensors;
         for (const Offer& peer : offers) {
           tensors.push_back(peer.out);
@@ -83,11 +64,11 @@ absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
 
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& in,
                                                              std::span<const int64_t> rows) {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kAllGatherV, in, 0, rows));
+  TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllGatherV, in, 0, rows));
   at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(rows));
   void* to = out.mutable_data_ptr();
   TORII_RETURN_IF_ERROR(
-      Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
+      calls_.Exchange({&call, in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
         size_t offset = 0;
         for (size_t r = 0; r < offers.size(); ++r) {
           const size_t bytes = static_cast<size_t>(rows[r]) * RowBytes(in);
@@ -100,13 +81,13 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& i
 
 absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tensor& in,
                                                                  std::span<const int64_t> rows) {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kReduceScatterV, in, 0, rows));
-  const size_t self = static_cast<size_t>(rank_);
+  TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kReduceScatterV, in, 0, rows));
+  const size_t self = static_cast<size_t>(rank());
   at::Tensor out = world_size() == 1 ? in : EmptyRows(in, rows[self]);
   void* to = out.mutable_data_ptr();
   const size_t offset = static_cast<size_t>(SumOfRows(rows.first(self))) * RowBytes(in);
   TORII_RETURN_IF_ERROR(
-      Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
+      calls_.Exchange({&call, in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
         if (offers.size() == 1) return;
         std::vector<const void*> inputs;
         for (const Offer& peer : offers) {
@@ -119,10 +100,10 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tenso
 }
 
 absl::Status InProcessCommunicator::Broadcast(at::Tensor& tensor, int root) {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kBroadcast, tensor, root));
+  TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kBroadcast, tensor, root));
   void* to = tensor.mutable_data_ptr();
-  return Exchange({std::move(call), to, nullptr}, [&](std::span<const Offer> offers) {
-    if (rank_ != root) {
+  return calls_.Exchange({&call, to, nullptr}, [&](std::span<const Offer> offers) {
+    if (rank() != root) {
       CopyBytes(to, offers[static_cast<size_t>(root)].in, tensor.nbytes());
     }
   });
@@ -131,16 +112,16 @@ absl::Status InProcessCommunicator::Broadcast(at::Tensor& tensor, int root) {
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in,
                                                             std::span<const int64_t> send_rows,
                                                             std::span<const int64_t> recv_rows) {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
+  TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
   at::Tensor out = world_size() == 1 ? in : EmptyRows(in, SumOfRows(recv_rows));
   void* to = out.mutable_data_ptr();
+  const auto self = static_cast<size_t>(rank());
   TORII_RETURN_IF_ERROR(
-      Exchange({std::move(call), in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
+      calls_.Exchange({&call, in.const_data_ptr(), nullptr}, [&](std::span<const Offer> offers) {
         size_t offset = 0;
         for (size_t r = 0; r < offers.size(); ++r) {
           // My rows in r's tensor lie behind those it sends to the ranks before me.
-          const std::span<const int64_t> before =
-              std::span(offers[r].call.rows).first(static_cast<size_t>(rank_));
+          const std::span<const int64_t> before = offers[r].call->rows.first(self);
           const size_t from = static_cast<size_t>(SumOfRows(before)) * RowBytes(in);
           const size_t bytes = static_cast<size_t>(recv_rows[r]) * RowBytes(in);
           CopyBytes(At(to, offset), At(offers[r].in, from), bytes);
@@ -150,11 +131,6 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in
   return out;
 }
 
-absl::Status InProcessCommunicator::Barrier() {
-  TORII_ASSIGN_OR_RETURN(Call call, StartCall(Op::kBarrier, at::Tensor(), 0));
-  return Exchange({std::move(call), nullptr, nullptr}, [](std::span<const Offer>) {});
-}
-
-void InProcessCommunicator::Abort(const absl::Status& reason) { meeting_->Break(rank_, reason); }
+void InProcessCommunicator::Abort(const absl::Status& reason) { calls_.Abort(reason); }
 
 }  // namespace torii::comm

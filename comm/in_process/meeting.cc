@@ -15,7 +15,7 @@ Meeting::Meeting(int world_size, std::chrono::milliseconds deadline)
       present_(static_cast<size_t>(world_size), false),
       left_(static_cast<size_t>(world_size), false) {}
 
-absl::Status Meeting::Meet(int rank, Offer offer) {
+absl::Status Meeting::Meet(int rank, const Offer& offer) {
   std::unique_lock lock(mutex_);
   if (!broken_.ok()) {
     return broken_;
@@ -23,10 +23,10 @@ absl::Status Meeting::Meet(int rank, Offer offer) {
   if (const auto gone = std::find(left_.begin(), left_.end(), true); gone != left_.end()) {
     BreakLocked(
         PeerLostError(absl::StrCat("rank ", gone - left_.begin(), " has left the group; rank ",
-                                   rank, " still calls ", ToText(offer.call))));
+                                   rank, " still calls ", ToText(*offer.call))));
     return broken_;
   }
-  offers_[static_cast<size_t>(rank)] = std::move(offer);
+  offers_[static_cast<size_t>(rank)] = offer;
   present_[static_cast<size_t>(rank)] = true;
   if (++num_present_ == world_size()) {
     num_reading_ = num_present_;
@@ -76,7 +76,7 @@ void Meeting::Leave(int rank) {
   const auto waiting = std::find(present_.begin(), present_.end(), true) - present_.begin();
   BreakLocked(PeerLostError(absl::StrCat("rank ", rank, " has left the group while rank ", waiting,
                                          " waits in ",
-                                         ToText(offers_[static_cast<size_t>(waiting)].call))));
+                                         ToText(*offers_[static_cast<size_t>(waiting)].call))));
 }
 
 int Meeting::breaking_rank() {
@@ -97,7 +97,7 @@ absl::Status Meeting::TimedOutLocked(int rank) const {
     }
   }
   return PeerLostError(absl::StrCat("rank ", rank, " waited ", deadline_.count(), " ms in ",
-                                    ToText(offers_[static_cast<size_t>(rank)].call), " for rank ",
+                                    ToText(*offers_[static_cast<size_t>(rank)].call), " for rank ",
                                     missing));
 }
 

@@ -13,11 +13,13 @@
 
 namespace torii::comm {
 
-// What one rank brings to a collective.
+// What one rank brings to a collective. All of it is the rank's own memory, which it keeps until
+// Part.
 struct Offer {
-  Call call;
+  const Call* call = nullptr;
   const void* in = nullptr;
   void* out = nullptr;
+  bool stop = false;  // it asks for a stop
 };
 
 // A collective is Meet, then reading the peers' offers and memory, then Part. Meet either succeeds
@@ -31,7 +33,7 @@ class Meeting {
   int world_size() const { return static_cast<int>(offers_.size()); }
 
   // Waits until all ranks have offered. Then `offers()` is theirs to read until Part.
-  absl::Status Meet(int rank, Offer offer);
+  absl::Status Meet(int rank, const Offer& offer);
   std::span<const Offer> offers() const { return offers_; }
   void Part();
 

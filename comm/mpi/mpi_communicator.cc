@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -81,95 +80,55 @@ struct MpiCommunicator::Slices {
   }
 };
 
-absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Create(
-    MPI_Comm parent, MpiCommunicatorOptions options) {
-  MPI_Comm comm = MPI_COMM_NULL;
-  TORII_MPI_RETURN_IF_ERROR(MPI_Comm_dup(parent, &comm));
-  std::unique_ptr<MpiCommunicator> created(new MpiCommunicator(comm, options));
-  TORII_MPI_RETURN_IF_ERROR(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN));
-  TORII_MPI_RETURN_IF_ERROR(MPI_Comm_rank(comm, &created->rank_));
-  TORII_MPI_RETURN_IF_ERROR(MPI_Comm_size(comm, &created->world_size_));
-  return std::unique_ptr<Communicator>(std::move(created));
+absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Create(MPI_Comm parent,
+                                                                      MpiOptions options) {
+  const auto failure = std::make_shared<absl::Status>();
+  TORII_ASSIGN_OR_RETURN(auto channel, MpiChannel::Create(parent, options, failure));
+  TORII_ASSIGN_OR_RETURN(auto control, MpiChannel::Create(parent, options, failure));
+  return std::unique_ptr<Communicator>(new MpiCommunicator(std::move(channel), std::move(control)));
 }
 
-MpiCommunicator::MpiCommunicator(MPI_Comm comm, MpiCommunicatorOptions options)
-    : comm_(comm), options_(options) {}
-
-MpiCommunicator::~MpiCommunicator() {
-  if (broken_.ok() && !AbortIsUnderWay()) {
-    MPI_Comm comm = comm_;
-    TORII_MPI_STATUS(MPI_Comm_free(&comm)).IgnoreError();
-  }
-}
+MpiCommunicator::MpiCommunicator(std::unique_ptr<MpiChannel> channel,
+                                 std::unique_ptr<MpiChannel> control)
+    : channel_(std::move(channel)), control_(std::move(control)) {}
 
 absl::Status MpiCommunicator::StartCall(Op op, const at::Tensor& tensor, int64_t variant,
                                         std::span<const int64_t> rows,
                                         std::span<const int64_t> recv_rows) {
-  TORII_RETURN_IF_ERROR(broken_);
-  call_ = DescribeCall(op, sequence_++, tensor, rows, recv_rows);
-  call_.variant = variant;
-  call_ends_ = std::chrono::steady_clock::now() + options_.deadline;
-  if (op != Op::kBarrier) {
-    TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "MPI"));
-  }
-  return CheckCall(call_, rank_, world_size_);
-}
-
-absl::Status MpiCommunicator::Run(std::vector<at::Tensor> buffers, const Post& post) {
-  auto call = std::make_unique<PendingCall>();
-  call->buffers = std::move(buffers);
-  absl::Status status = post(*call);
-  if (status.ok()) {
-    status = WaitForAll(std::move(call), call_ends_);
-  } else {
-    KeepForEver(std::move(call));
-  }
-  if (absl::IsDeadlineExceeded(status)) {
-    broken_ = PeerLostError(absl::StrCat("rank ", rank_, " waited ", options_.deadline.count(),
-                                         " ms in ", ToText(call_), " for its peers"));
-  } else if (!status.ok()) {
-    broken_ = Annotate(status, ToText(call_));
-  }
-  return broken_;
-}
-
-int64_t MpiCommunicator::ChunkElements(const at::Tensor& tensor) const {
-  return std::clamp<int64_t>(options_.chunk_bytes / ItemBytes(tensor), 1,
-                             std::numeric_limits<int>::max());
-}
-
-int MpiCommunicator::Tag() const {
-  constexpr int64_t kTags = 32767;  // what every MPI library has at least
-  return static_cast<int>(call_.sequence % kTags);
+  Call call = DescribeCall(op, channel_->NextSequence(), tensor, rows, recv_rows);
+  call.variant = variant;
+  TORII_RETURN_IF_ERROR(channel_->Start(call));
+  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor, "MPI"));
+  return CheckCall(call, rank(), world_size());
 }
 
 absl::Status MpiCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllReduce, tensor, static_cast<int64_t>(op)));
-  if (world_size_ == 1) return absl::OkStatus();
+  if (world_size() == 1) return absl::OkStatus();
   const int64_t bytes = static_cast<int64_t>(tensor.nbytes());
-  if (bytes <= kSmallReduceBytes && bytes <= options_.chunk_bytes / world_size_) {
+  if (bytes <= kSmallReduceBytes && bytes <= channel_->options().chunk_bytes / world_size()) {
     return ReduceByGathering(tensor, op);
   }
   // Each rank reduces its slice, then all gather the slices.
-  const Slices slices = Slices::Even(tensor.numel(), world_size_);
-  void* own = At(tensor.mutable_data_ptr(), slices.offset(rank_) * ItemBytes(tensor));
+  const Slices slices = Slices::Even(tensor.numel(), world_size());
+  void* own = At(tensor.mutable_data_ptr(), slices.offset(rank()) * ItemBytes(tensor));
   TORII_RETURN_IF_ERROR(ReduceSlices(tensor, op, slices, own));
   return GatherSlices(tensor, slices);
 }
 
 absl::Status MpiCommunicator::ReduceByGathering(at::Tensor& tensor, ReduceOp op) {
   const int64_t n = tensor.numel();
-  at::Tensor all = at::empty({world_size_, n}, tensor.options());
+  at::Tensor all = at::empty({world_size(), n}, tensor.options());
   std::vector<const void*> inputs;
-  for (int r = 0; r < world_size_; ++r) {
+  for (int r = 0; r < world_size(); ++r) {
     inputs.push_back(At(all.const_data_ptr(), r * n * ItemBytes(tensor)));
   }
   void* result = tensor.mutable_data_ptr();
-  TORII_RETURN_IF_ERROR(Run({tensor, all}, [&](PendingCall& call) {
+  TORII_RETURN_IF_ERROR(channel_->Run({tensor, all}, [&](PendingCall& call) {
     const MPI_Datatype type = MpiType(tensor.scalar_type());
     return TORII_MPI_STATUS(MPI_Iallgather(result, static_cast<int>(n), type,
-                                           all.mutable_data_ptr(), static_cast<int>(n), type, comm_,
-                                           call.AddRequest()));
+                                           all.mutable_data_ptr(), static_cast<int>(n), type,
+                                           channel_->comm(), call.AddRequest()));
   }));
   ReduceInRankOrder(tensor.scalar_type(), op, inputs, std::span(&result, 1), 0, n);
   return absl::OkStatus();
@@ -181,50 +140,50 @@ absl::Status MpiCommunicator::ReduceByGathering(at::Tensor& tensor, ReduceOp op)
 absl::Status MpiCommunicator::ReduceSlices(const at::Tensor& in, ReduceOp op, const Slices& slices,
                                            void* out) {
   const int64_t item = ItemBytes(in);
-  const int64_t chunk =
-      std::clamp<int64_t>(std::min(ChunkElements(in), kStagingBytes / item), 1, INT32_MAX);
+  const int64_t chunk = std::clamp<int64_t>(
+      std::min(channel_->ChunkElements(item), kStagingBytes / item), 1, INT32_MAX);
   const MPI_Datatype type = MpiType(in.scalar_type());
-  const int64_t own = slices.size(rank_);
+  const int64_t own = slices.size(rank());
   const int64_t staged = std::min(chunk, own);
-  at::Tensor staging = at::empty({world_size_, staged}, in.options());
-  std::vector<const void*> inputs(static_cast<size_t>(world_size_));
+  at::Tensor staging = at::empty({world_size(), staged}, in.options());
+  std::vector<const void*> inputs(static_cast<size_t>(world_size()));
   for (int64_t start = 0; start < slices.largest(); start += chunk) {
     const auto in_chunk = [&](int rank) {
       return static_cast<int>(std::clamp<int64_t>(slices.size(rank) - start, 0, chunk));
     };
     const auto post = [&](PendingCall& call) -> absl::Status {
-      for (int step = 1; step < world_size_ && in_chunk(rank_) > 0; ++step) {
-        const int from = (rank_ + world_size_ - step) % world_size_;
+      for (int step = 1; step < world_size() && in_chunk(rank()) > 0; ++step) {
+        const int from = (rank() + world_size() - step) % world_size();
         TORII_MPI_RETURN_IF_ERROR(MPI_Irecv(At(staging.mutable_data_ptr(), from * staged * item),
-                                            in_chunk(rank_), type, from, Tag(), comm_,
-                                            call.AddRequest()));
+                                            in_chunk(rank()), type, from, channel_->Tag(),
+                                            channel_->comm(), call.AddRequest()));
       }
-      for (int step = 1; step < world_size_; ++step) {
-        const int to = (rank_ + step) % world_size_;
+      for (int step = 1; step < world_size(); ++step) {
+        const int to = (rank() + step) % world_size();
         if (in_chunk(to) > 0) {
           TORII_MPI_RETURN_IF_ERROR(
               MPI_Isend(At(in.const_data_ptr(), (slices.offset(to) + start) * item), in_chunk(to),
-                        type, to, Tag(), comm_, call.AddRequest()));
+                        type, to, channel_->Tag(), channel_->comm(), call.AddRequest()));
         }
       }
       return absl::OkStatus();
     };
-    TORII_RETURN_IF_ERROR(Run({in, staging}, post));
-    for (int r = 0; r < world_size_; ++r) {
+    TORII_RETURN_IF_ERROR(channel_->Run({in, staging}, post));
+    for (int r = 0; r < world_size(); ++r) {
       inputs[static_cast<size_t>(r)] = At(staging.const_data_ptr(), r * staged * item);
     }
-    inputs[static_cast<size_t>(rank_)] =
-        At(in.const_data_ptr(), (slices.offset(rank_) + start) * item);
+    inputs[static_cast<size_t>(rank())] =
+        At(in.const_data_ptr(), (slices.offset(rank()) + start) * item);
     void* to = At(out, start * item);
-    ReduceInRankOrder(in.scalar_type(), op, inputs, std::span(&to, 1), 0, in_chunk(rank_));
+    ReduceInRankOrder(in.scalar_type(), op, inputs, std::span(&to, 1), 0, in_chunk(rank()));
   }
   return absl::OkStatus();
 }
 
 // Each rank's slice of `tensor` to all; this rank's is in place already.
 absl::Status MpiCommunicator::GatherSlices(at::Tensor& tensor, const Slices& slices) {
-  if (slices.total() > ChunkElements(tensor)) {
-    for (int root = 0; root < world_size_; ++root) {
+  if (slices.total() > channel_->ChunkElements(ItemBytes(tensor))) {
+    for (int root = 0; root < world_size(); ++root) {
       TORII_RETURN_IF_ERROR(BroadcastElements(tensor, slices.offset(root),
                                               slices.offset(root) + slices.size(root), root));
     }
@@ -233,27 +192,27 @@ absl::Status MpiCommunicator::GatherSlices(at::Tensor& tensor, const Slices& sli
   if (slices.total() == 0) {
     return absl::OkStatus();
   }
-  return Run({tensor}, [&](PendingCall& call) {
-    for (int r = 0; r < world_size_; ++r) {
+  return channel_->Run({tensor}, [&](PendingCall& call) {
+    for (int r = 0; r < world_size(); ++r) {
       call.counts.push_back(static_cast<int>(slices.size(r)));
       call.displacements.push_back(static_cast<int>(slices.offset(r)));
     }
     const MPI_Datatype type = MpiType(tensor.scalar_type());
     return TORII_MPI_STATUS(MPI_Iallgatherv(MPI_IN_PLACE, 0, type, tensor.mutable_data_ptr(),
                                             call.counts.data(), call.displacements.data(), type,
-                                            comm_, call.AddRequest()));
+                                            channel_->comm(), call.AddRequest()));
   });
 }
 
 // Elements [begin, end) of root's tensor to all, chunk by chunk.
 absl::Status MpiCommunicator::BroadcastElements(at::Tensor& tensor, int64_t begin, int64_t end,
                                                 int root) {
-  const int64_t chunk = ChunkElements(tensor);
+  const int64_t chunk = channel_->ChunkElements(ItemBytes(tensor));
   for (int64_t start = begin; start < end; start += chunk) {
-    TORII_RETURN_IF_ERROR(Run({tensor}, [&](PendingCall& call) {
+    TORII_RETURN_IF_ERROR(channel_->Run({tensor}, [&](PendingCall& call) {
       return TORII_MPI_STATUS(MPI_Ibcast(At(tensor.mutable_data_ptr(), start * ItemBytes(tensor)),
                                          static_cast<int>(std::min(chunk, end - start)),
-                                         MpiType(tensor.scalar_type()), root, comm_,
+                                         MpiType(tensor.scalar_type()), root, channel_->comm(),
                                          call.AddRequest()));
     }));
   }
@@ -263,11 +222,11 @@ absl::Status MpiCommunicator::BroadcastElements(at::Tensor& tensor, int64_t begi
 absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
                                                        std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllGatherV, in, 0, rows));
-  if (world_size_ == 1) return in;
+  if (world_size() == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(rows));
   const Slices slices = Slices::OfRows(rows, RowElements(in));
   if (in.numel() > 0) {
-    std::memcpy(At(out.mutable_data_ptr(), slices.offset(rank_) * ItemBytes(in)),
+    std::memcpy(At(out.mutable_data_ptr(), slices.offset(rank()) * ItemBytes(in)),
                 in.const_data_ptr(), in.nbytes());
   }
   TORII_RETURN_IF_ERROR(GatherSlices(out, slices));
@@ -277,8 +236,8 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllGatherV(const at::Tensor& in,
 absl::StatusOr<at::Tensor> MpiCommunicator::ReduceScatterV(const at::Tensor& in,
                                                            std::span<const int64_t> rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kReduceScatterV, in, 0, rows));
-  if (world_size_ == 1) return in;
-  at::Tensor out = EmptyRows(in, rows[static_cast<size_t>(rank_)]);
+  if (world_size() == 1) return in;
+  at::Tensor out = EmptyRows(in, rows[static_cast<size_t>(rank())]);
   TORII_RETURN_IF_ERROR(ReduceSlices(in, ReduceOp::kSum, Slices::OfRows(rows, RowElements(in)),
                                      out.mutable_data_ptr()));
   return out;
@@ -294,50 +253,43 @@ absl::StatusOr<at::Tensor> MpiCommunicator::AllToAllV(const at::Tensor& in,
                                                       std::span<const int64_t> send_rows,
                                                       std::span<const int64_t> recv_rows) {
   TORII_RETURN_IF_ERROR(StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
-  if (world_size_ == 1) return in;
+  if (world_size() == 1) return in;
   at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
   const Slices sent = Slices::OfRows(send_rows, RowElements(in));
   const Slices received = Slices::OfRows(recv_rows, RowElements(in));
   const int64_t item = ItemBytes(in);
-  const int64_t chunk = ChunkElements(in);
+  const int64_t chunk = channel_->ChunkElements(item);
   const MPI_Datatype type = MpiType(in.scalar_type());
   const auto post = [&](PendingCall& call) -> absl::Status {
-    for (int step = 1; step < world_size_; ++step) {
-      const int from = (rank_ + world_size_ - step) % world_size_;
+    for (int step = 1; step < world_size(); ++step) {
+      const int from = (rank() + world_size() - step) % world_size();
       for (int64_t start = 0; start < received.size(from); start += chunk) {
         TORII_MPI_RETURN_IF_ERROR(
             MPI_Irecv(At(out.mutable_data_ptr(), (received.offset(from) + start) * item),
                       static_cast<int>(std::min(chunk, received.size(from) - start)), type, from,
-                      Tag(), comm_, call.AddRequest()));
+                      channel_->Tag(), channel_->comm(), call.AddRequest()));
       }
     }
-    for (int step = 1; step < world_size_; ++step) {
-      const int to = (rank_ + step) % world_size_;
+    for (int step = 1; step < world_size(); ++step) {
+      const int to = (rank() + step) % world_size();
       for (int64_t start = 0; start < sent.size(to); start += chunk) {
         TORII_MPI_RETURN_IF_ERROR(
             MPI_Isend(At(in.const_data_ptr(), (sent.offset(to) + start) * item),
-                      static_cast<int>(std::min(chunk, sent.size(to) - start)), type, to, Tag(),
-                      comm_, call.AddRequest()));
+                      static_cast<int>(std::min(chunk, sent.size(to) - start)), type, to,
+                      channel_->Tag(), channel_->comm(), call.AddRequest()));
       }
     }
-    if (sent.size(rank_) > 0) {
-      std::memcpy(At(out.mutable_data_ptr(), received.offset(rank_) * item),
-                  At(in.const_data_ptr(), sent.offset(rank_) * item),
-                  static_cast<size_t>(sent.size(rank_) * item));
+    if (sent.size(rank()) > 0) {
+      std::memcpy(At(out.mutable_data_ptr(), received.offset(rank()) * item),
+                  At(in.const_data_ptr(), sent.offset(rank()) * item),
+                  static_cast<size_t>(sent.size(rank()) * item));
     }
     return absl::OkStatus();
   };
-  TORII_RETURN_IF_ERROR(Run({in, out}, post));
+  TORII_RETURN_IF_ERROR(channel_->Run({in, out}, post));
   return out;
 }
 
-absl::Status MpiCommunicator::Barrier() {
-  TORII_RETURN_IF_ERROR(StartCall(Op::kBarrier, at::Tensor(), 0));
-  return Run({}, [&](PendingCall& call) {
-    return TORII_MPI_STATUS(MPI_Ibarrier(comm_, call.AddRequest()));
-  });
-}
-
-void MpiCommunicator::Abort(const absl::Status& reason) { AbortWorld(rank_, reason); }
+void MpiCommunicator::Abort(const absl::Status& reason) { AbortWorld(rank(), reason); }
 
 }  // namespace torii::comm

@@ -57,7 +57,7 @@ MpiEnvironment::~MpiEnvironment() {
 
 absl::StatusOr<std::unique_ptr<Communicator>> MpiEnvironment::World(
     std::chrono::milliseconds deadline) {
-  MpiCommunicatorOptions options;
+  MpiOptions options;
   options.deadline = deadline;
   return MpiCommunicator::Create(MPI_COMM_WORLD, options);
 }

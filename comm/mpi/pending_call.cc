@@ -33,7 +33,7 @@ absl::Status Poll(PendingCall& call, std::chrono::steady_clock::time_point deadl
 
 }  // namespace
 
-absl::Status WaitForAll(std::unique_ptr<PendingCall> call,
+absl::Status WaitForAll(std::unique_ptr<PendingCall>& call,
                         std::chrono::steady_clock::time_point deadline) {
   absl::Status status = Poll(*call, deadline);
   if (!status.ok()) {

@@ -5,6 +5,7 @@
 #include <mpi.h>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace torii::comm {
 
 struct PendingCall {
   std::vector<MPI_Request> requests;
-  std::vector<at::Tensor> buffers;
+  std::vector<at::Tensor> tensors;
+  std::vector<std::byte> sent, received;
   std::vector<int> counts;
   std::vector<int> displacements;
 
@@ -23,9 +25,9 @@ struct PendingCall {
 };
 
 // Polls until all requests are complete, `deadline` has passed (kDeadlineExceeded, to be named by
-// the caller) or MPI reports an error. After an error the call's memory is kept for ever: MPI may
-// still write into it.
-absl::Status WaitForAll(std::unique_ptr<PendingCall> call,
+// the caller) or MPI reports an error. After an error the call's memory is kept for ever, because
+// MPI may still write into it, and `call` is null.
+absl::Status WaitForAll(std::unique_ptr<PendingCall>& call,
                         std::chrono::steady_clock::time_point deadline);
 
 // Keeps the memory of a call that could not be completed.

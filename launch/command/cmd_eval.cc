@@ -64,7 +64,7 @@ absl::Status WriteFiles(FileSystem& files, TrainedModel& model,
     }
     return absl::OkStatus();
   };
-  return comm::AgreeOnStatus(comm, comm.rank() == 0 ? write() : absl::OkStatus());
+  return comm::AgreeOnStatus(comm.control(), comm.rank() == 0 ? write() : absl::OkStatus());
 }
 
 class EvalCommand final : public Command {
@@ -125,7 +125,7 @@ class EvalCommand final : public Command {
       printed =
           Print(absl::StrCat("checkpoint: ", model->path, "\n", DescribeEvaluation(evaluation)));
     }
-    return comm::AgreeOnStatus(comm, printed);
+    return comm::AgreeOnStatus(comm.control(), printed);
   }
 
   ModelFlags model_;

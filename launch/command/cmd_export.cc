@@ -52,7 +52,7 @@ class ExportCommand final : public Command {
       }
       printed = Print(absl::StrCat(text, "described in ", JoinPath(out_, "export.json"), "\n"));
     }
-    return comm::AgreeOnStatus(comm, printed);
+    return comm::AgreeOnStatus(comm.control(), printed);
   }
 
   std::string out_;

@@ -132,7 +132,7 @@ class RecommendCommand final : public Command {
       printed = Print(json_ ? exports::IndentedJson(AsJson(dataset, users, last, lists))
                             : Text(dataset, users, last, lists));
     }
-    return comm::AgreeOnStatus(comm, printed);
+    return comm::AgreeOnStatus(comm.control(), printed);
   }
 
   std::vector<std::string> ids_;

@@ -51,12 +51,13 @@ absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data:
   }
   absl::Status printed;
   if (comm.rank() == 0) printed = Print(job.json ? exports::IndentedJson(json) : text);
-  return comm::AgreeOnStatus(comm, printed);
+  return comm::AgreeOnStatus(comm.control(), printed);
 }
 
 // Tells the run folder how far the run is; `folder` is null on ranks but 0.
 absl::Status EnterPhase(comm::Communicator& comm, RunFolder* folder, const std::string& phase) {
-  return comm::AgreeOnStatus(comm, folder == nullptr ? absl::OkStatus() : folder->SetPhase(phase));
+  return comm::AgreeOnStatus(comm.control(),
+                             folder == nullptr ? absl::OkStatus() : folder->SetPhase(phase));
 }
 
 absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& job,
@@ -110,7 +111,7 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
     opened = made.status();
     if (made.ok()) folder = std::move(made).value();
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, opened));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), opened));
   if (job.runtime->under_mpi()) {
     job.runtime->BeforeAbort([run_dir](const absl::Status& failure) {
       RecordFailure(LocalFiles(), run_dir, failure).IgnoreError();  // the failure itself is told

@@ -158,7 +158,8 @@ absl::StatusOr<std::string> ConfigDocs(std::string_view descriptors, const std::
       absl::StrAppend(&out, "No fields.\n");
       continue;
     }
-    absl::StrAppend(&out, "| field | type | default | at resume | meaning |\n|---|---|---|---|---|\n");
+    absl::StrAppend(&out,
+                    "| field | type | default | at resume | meaning |\n|---|---|---|---|---|\n");
     for (int i = 0; i < each->field_count(); ++i) absl::StrAppend(&out, FieldRow(*each->field(i)));
   }
   return out;

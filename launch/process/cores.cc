@@ -1,11 +1,11 @@
 #include "launch/process/cores.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <span>
@@ -17,8 +17,8 @@
 namespace torii::launch {
 namespace {
 
-// A rank's cores as bits, and a hash of its host's name behind them: [kMaskWords + 1] int64.
-constexpr int kMaskWords = CPU_SETSIZE / 64;
+// A rank's cores as bits, and a hash of its host's name behind them: kMaskWords + 1 words.
+constexpr size_t kMaskWords = CPU_SETSIZE / 64;
 
 std::vector<int> CoresOf(std::span<const int64_t> words) {
   std::vector<int> cores;
@@ -75,22 +75,21 @@ void SetIntraOpThreads(int threads) {
 
 int IntraOpThreads() { return at::get_num_threads(); }
 
-absl::StatusOr<NodeCores> CompareCores(comm::Communicator& comm) {
-  at::Tensor mine = at::zeros({1, kMaskWords + 1}, at::kLong);
-  auto* words = mine.data_ptr<int64_t>();
+absl::StatusOr<NodeCores> CompareCores(comm::ControlPlane& control) {
+  constexpr size_t kWords = kMaskWords + 1;
+  std::array<int64_t, kWords> mine = {};
   for (const int core : AllowedCores()) {
-    words[core / 64] |= static_cast<int64_t>(uint64_t{1} << (core % 64));
+    mine[static_cast<size_t>(core / 64)] |= static_cast<int64_t>(uint64_t{1} << (core % 64));
   }
-  words[kMaskWords] = static_cast<int64_t>(StableHash(HostName(), 0));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm::AllGatherRows(comm, mine));
+  mine[kMaskWords] = static_cast<int64_t>(StableHash(HostName(), 0));
+  TORII_ASSIGN_OR_RETURN(const auto all, comm::AllGatherValue(control, mine));
   std::vector<std::vector<int>> masks;
   size_t me = 0;
-  for (int rank = 0; rank < comm.world_size(); ++rank) {
-    const std::span<const int64_t> row(all.data_ptr<int64_t>() + rank * (kMaskWords + 1),
-                                       kMaskWords + 1);
-    if (row[kMaskWords] != words[kMaskWords]) continue;
-    if (rank == comm.rank()) me = masks.size();
-    masks.push_back(CoresOf(row));
+  for (int rank = 0; rank < control.world_size(); ++rank) {
+    const std::array<int64_t, kWords>& words = all[static_cast<size_t>(rank)];
+    if (words[kMaskWords] != mine[kMaskWords]) continue;
+    if (rank == control.rank()) me = masks.size();
+    masks.push_back(CoresOf(words));
   }
   std::set<int> cores;
   for (const std::vector<int>& mask : masks) cores.insert(mask.begin(), mask.end());

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "comm/communicator.h"
+#include "comm/control_plane.h"
 
 namespace torii::launch {
 
@@ -30,7 +30,7 @@ struct NodeCores {
   int fair_threads = 1;  // FairThreads of this rank
 };
 // Collective.
-absl::StatusOr<NodeCores> CompareCores(comm::Communicator& comm);
+absl::StatusOr<NodeCores> CompareCores(comm::ControlPlane& control);
 
 std::string HostName();
 

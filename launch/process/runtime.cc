@@ -54,36 +54,6 @@ void WarnIfOversubscribed(int64_t ranks, int64_t threads, int64_t cores) {
   if (!warning.empty()) TORII_WARNING(warning);
 }
 
-// A communicator that belongs to someone else, for MakeChecked, which owns what it wraps.
-class Borrowed final : public comm::Communicator {
- public:
-  explicit Borrowed(comm::Communicator& inner) : inner_(inner) {}
-  int rank() const final { return inner_.rank(); }
-  int world_size() const final { return inner_.world_size(); }
-  absl::Status AllReduce(at::Tensor& tensor, comm::ReduceOp op) final {
-    return inner_.AllReduce(tensor, op);
-  }
-  absl::StatusOr<at::Tensor> AllGatherV(const at::Tensor& in, std::span<const int64_t> rows) final {
-    return inner_.AllGatherV(in, rows);
-  }
-  absl::StatusOr<at::Tensor> ReduceScatterV(const at::Tensor& in,
-                                            std::span<const int64_t> rows) final {
-    return inner_.ReduceScatterV(in, rows);
-  }
-  absl::Status Broadcast(at::Tensor& tensor, int root) final {
-    return inner_.Broadcast(tensor, root);
-  }
-  absl::StatusOr<at::Tensor> AllToAllV(const at::Tensor& in, std::span<const int64_t> send_rows,
-                                       std::span<const int64_t> recv_rows) final {
-    return inner_.AllToAllV(in, send_rows, recv_rows);
-  }
-  absl::Status Barrier() final { return inner_.Barrier(); }
-  void Abort(const absl::Status& reason) final { inner_.Abort(reason); }
-
- private:
-  comm::Communicator& inner_;
-};
-
 }  // namespace
 
 void RankOptions::Declare(FlagSet& flags) {
@@ -135,7 +105,7 @@ absl::Status Runtime::RunOnRanks(const RankOptions& options,
     SetIntraOpThreads(threads);
     return CatchExceptions([&] {
       if (!WantsChecks(options)) return body(comm);
-      const auto checked = comm::MakeChecked(std::make_unique<Borrowed>(comm));
+      const auto checked = comm::MakeChecked(comm);
       return body(*checked);
     });
   });
@@ -148,13 +118,15 @@ absl::Status Runtime::RunOnMpi(const RankOptions& options,
                                    " runs ranks as threads, but an MPI launcher started ",
                                    processes(), " ranks: leave --ranks out, or the launcher"));
   }
-  if (WantsChecks(options)) world_ = comm::MakeChecked(std::move(world_));
-  TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(*world_));
+  std::unique_ptr<comm::Communicator> checked;
+  if (WantsChecks(options)) checked = comm::MakeChecked(*world_);
+  comm::Communicator& world = checked == nullptr ? *world_ : *checked;
+  TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(world.control()));
   const int asked = ThreadsAsked(options);
   const int threads = asked > 0 ? asked : node.fair_threads;
   SetIntraOpThreads(threads);
   if (mpi_->local_rank() == 0) WarnIfOversubscribed(node.ranks, threads, node.cores);
-  return CatchExceptions([&] { return body(*world_); });
+  return CatchExceptions([&] { return body(world); });
 }
 
 const std::atomic<bool>* Runtime::StopOnSignals() {

@@ -35,11 +35,12 @@ absl::Status OnRankZero(comm::Communicator& comm, const std::function<absl::Stat
     } else {
       std::this_thread::sleep_for(wait);
     }
-    TORII_ASSIGN_OR_RETURN(const int64_t all_done,
-                           comm::AllReduceValue(comm, int64_t{done ? 1 : 0}, comm::ReduceOp::kMax));
+    TORII_ASSIGN_OR_RETURN(
+        const int64_t all_done,
+        comm::AllReduceValue(comm.control(), int64_t{done ? 1 : 0}, comm::ReduceOp::kMax));
     if (all_done != 0) break;
   }
-  return comm::AgreeOnStatus(comm, comm.rank() == 0 ? result.get() : absl::OkStatus());
+  return comm::AgreeOnStatus(comm.control(), comm.rank() == 0 ? result.get() : absl::OkStatus());
 }
 
 absl::Status PrepareOnce(FileSystem& files, comm::Communicator& comm,
@@ -58,10 +59,11 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenDataset(FileSystem& files,
                                                            comm::Communicator& comm,
                                                            const std::string& folder) {
   absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = data::Dataset::Open(files, folder);
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, dataset.status()));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), dataset.status()));
   const std::string& digest = (*dataset)->digest();
-  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> digests,
-                         comm::AllGatherValue(comm, static_cast<int64_t>(StableHash(digest, 0))));
+  TORII_ASSIGN_OR_RETURN(
+      const std::vector<int64_t> digests,
+      comm::AllGatherValue(comm.control(), static_cast<int64_t>(StableHash(digest, 0))));
   for (size_t rank = 1; rank < digests.size(); ++rank) {
     if (digests[rank] == digests[0]) continue;
     return DataError(absl::StrCat(folder, ": rank ", rank, " sees other content than rank 0",

@@ -111,8 +111,8 @@ absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files
     found = PlaceOf(files, flags);
     if (found.ok()) found = FindCheckpoint(files, *found);
   }
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm, found.status()));
-  TORII_ASSIGN_OR_RETURN(model->path, comm::BroadcastText(comm, *found, 0));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), found.status()));
+  TORII_ASSIGN_OR_RETURN(model->path, comm::BroadcastText(comm.control(), *found, 0));
   TORII_ASSIGN_OR_RETURN(model->info,
                          trainer::ReadCheckpointInfo(files, model->path, /*verify_content=*/false));
   TORII_ASSIGN_OR_RETURN(model->config, ModelConfigOf(files, flags, model->info));

@@ -1,5 +1,5 @@
-// The inner product of the vectors over a fixed or learned temperature; on vectors of length 1 it is
-// cosine similarity.
+// The inner product of the vectors over a fixed or learned temperature; on vectors of length 1 it
+// is cosine similarity.
 #pragma once
 
 #include <memory>

@@ -157,7 +157,7 @@ inline absl::Status CheckAllToAllV(Communicator& comm, at::ScalarType dtype, con
     recv_rows.push_back(expected.back().size(0));
   }
 
-  TORII_ASSIGN_OR_RETURN(const Rows counts, ExchangeCounts(comm, send_rows));
+  TORII_ASSIGN_OR_RETURN(const Rows counts, ExchangeCounts(comm.control(), send_rows));
   TORII_ASSIGN_OR_RETURN(const at::Tensor received,
                          comm.AllToAllV(at::cat(sent), send_rows, recv_rows));
 
@@ -199,7 +199,7 @@ inline absl::Status CheckNanReachesAll(Communicator& comm) {
   for (int from = 0; from < comm.world_size(); ++from) {
     for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMin, ReduceOp::kMax}) {
       const double mine = comm.rank() == from ? std::nan("") : 1.0;
-      TORII_ASSIGN_OR_RETURN(const double all, AllReduceValue(comm, mine, op));
+      TORII_ASSIGN_OR_RETURN(const double all, AllReduceValue(comm.control(), mine, op));
       TORII_EXPECT_OR_RETURN(all != all);
     }
   }
@@ -209,22 +209,23 @@ inline absl::Status CheckNanReachesAll(Communicator& comm) {
 inline absl::Status CheckConveniences(Communicator& comm) {
   const int64_t world = comm.world_size();
   TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> squares,
-                         AllGatherValue(comm, int64_t{comm.rank()} * comm.rank()));
+                         AllGatherValue(comm.control(), int64_t{comm.rank()} * comm.rank()));
   for (int64_t r = 0; r < world; ++r) {
     TORII_EXPECT_OR_RETURN(squares[static_cast<size_t>(r)] == r * r);
   }
-  TORII_ASSIGN_OR_RETURN(const int64_t sum, AllReduceValue(comm, int64_t{1} << 40, ReduceOp::kSum));
+  TORII_ASSIGN_OR_RETURN(const int64_t sum,
+                         AllReduceValue(comm.control(), int64_t{1} << 40, ReduceOp::kSum));
   TORII_EXPECT_OR_RETURN(sum == world << 40);
   TORII_ASSIGN_OR_RETURN(const double least,
-                         AllReduceValue(comm, -0.5 * comm.rank(), ReduceOp::kMin));
+                         AllReduceValue(comm.control(), -0.5 * comm.rank(), ReduceOp::kMin));
   TORII_EXPECT_OR_RETURN(least == -0.5 * static_cast<double>(world - 1));
   for (const std::string& text : {std::string(), std::string("a\0b\n", 4)}) {
     const int root = comm.world_size() - 1;
     const std::string mine = comm.rank() == root ? text : "ignored";
-    TORII_ASSIGN_OR_RETURN(const std::string all, BroadcastText(comm, mine, root));
+    TORII_ASSIGN_OR_RETURN(const std::string all, BroadcastText(comm.control(), mine, root));
     TORII_EXPECT_OR_RETURN(all == text);
   }
-  return comm.Barrier();
+  return Barrier(comm.control());
 }
 
 inline absl::Status CheckASingleRankCopiesNothing(Communicator& comm) {

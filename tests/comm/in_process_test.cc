@@ -48,7 +48,7 @@ TEST(InProcessTest, RefusesWhatCannotTravel) {
     EXPECT_FALSE(comm.ReduceScatterV(at::zeros({4}), too_many).ok());
     at::Tensor tensor = at::zeros({2});
     EXPECT_FALSE(comm.Broadcast(tensor, 1).ok());
-    return comm.Barrier();  // a refused argument does not break the group
+    return Barrier(comm.control());  // a refused argument does not break the group
   });
 }
 
@@ -70,13 +70,14 @@ TEST(InProcessTest, FailsOnAllRanksWhenCallsDiffer) {
 TEST(InProcessTest, AbortEndsWaitingAndLaterCalls) {
   auto ranks = CreateInProcessGroup(3);
   absl::Status waiting;
-  std::thread peer([&] { waiting = ranks[0]->Barrier(); });
+  std::thread peer([&] { waiting = Barrier(ranks[0]->control()); });
 
   ranks[2]->Abort(DataError("row 7 is broken"));
   peer.join();
   ranks[1]->Abort(ConfigError("too late"));
 
-  for (const absl::Status& status : {waiting, ranks[1]->Barrier(), ranks[2]->Barrier()}) {
+  for (const absl::Status& status :
+       {waiting, Barrier(ranks[1]->control()), Barrier(ranks[2]->control())}) {
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kData);
     EXPECT_EQ(Message(status), "rank 2: row 7 is broken");
   }
@@ -99,21 +100,22 @@ TEST(InProcessTest, DeadlineNamesTheCallAndTheMissingRank) {
     EXPECT_THAT(Message(status),
                 AllOf(HasSubstr("AllReduce"), HasSubstr("call 0"), HasSubstr("for rank 2")));
   }
-  EXPECT_EQ(ExitCodeOf(ranks[2]->Barrier()), ExitCode::kPeerLost);
+  EXPECT_EQ(ExitCodeOf(Barrier(ranks[2]->control())), ExitCode::kPeerLost);
 }
 
 TEST(InProcessTest, ARankThatLeavesBreaksTheGroup) {
-  const absl::Status status = RunRanks(
-      3, [](Communicator& comm) { return comm.rank() == 1 ? absl::OkStatus() : comm.Barrier(); });
+  const absl::Status status = RunRanks(3, [](Communicator& comm) {
+    return comm.rank() == 1 ? absl::OkStatus() : Barrier(comm.control());
+  });
 
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kPeerLost);
-  EXPECT_THAT(Message(status), AllOf(HasSubstr("rank 1 has left"), HasSubstr("Barrier")));
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("rank 1 has left"), HasSubstr("AllGatherBytes")));
 }
 
 TEST(RunRanksTest, ReturnsTheErrorOfTheRankThatFailed) {
   for (int failing = 0; failing < 4; ++failing) {
     const absl::Status status = RunRanks(4, [&](Communicator& comm) {
-      return comm.rank() == failing ? DataError("bad row") : comm.Barrier();
+      return comm.rank() == failing ? DataError("bad row") : Barrier(comm.control());
     });
 
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kData);
@@ -128,7 +130,7 @@ TEST(RunRanksTest, TurnsExceptionsIntoErrors) {
         if (comm.rank() == failing) {
           fail();
         }
-        return comm.Barrier();
+        return Barrier(comm.control());
       }));
     };
 
@@ -157,7 +159,7 @@ TEST(RunRanksTest, RanksHaveOneThreadAndTheirOwnLogRank) {
 
 TEST(AgreeOnStatusTest, GivesEveryRankAnErrorWhenOneHasIt) {
   torii::testing::RunOnRanks(4, [](Communicator& comm) -> absl::Status {
-    TORII_RETURN_IF_ERROR(AgreeOnStatus(comm, absl::OkStatus()));
+    TORII_RETURN_IF_ERROR(AgreeOnStatus(comm.control(), absl::OkStatus()));
     absl::Status mine;
     if (comm.rank() == 1) {
       mine = ConfigError("temperature is 0");
@@ -165,7 +167,7 @@ TEST(AgreeOnStatusTest, GivesEveryRankAnErrorWhenOneHasIt) {
       mine = DataError("no rows");
     }
 
-    const absl::Status agreed = AgreeOnStatus(comm, mine);
+    const absl::Status agreed = AgreeOnStatus(comm.control(), mine);
 
     if (mine.ok()) {
       EXPECT_EQ(ExitCodeOf(agreed), ExitCode::kConfig);
@@ -173,7 +175,7 @@ TEST(AgreeOnStatusTest, GivesEveryRankAnErrorWhenOneHasIt) {
     } else {
       EXPECT_EQ(agreed, mine);
     }
-    return comm.Barrier();  // the group goes on
+    return Barrier(comm.control());  // the group goes on
   });
 }
 
@@ -182,12 +184,14 @@ TEST(AgreeOnStatusTest, KeepsTheCodeOfEveryKindOfError) {
     for (const auto make : {UsageError, DataError, NoInputError, InternalError, CannotCreateError,
                             IoError, InterruptedError, PeerLostError, ConfigError, DivergedError}) {
       const absl::Status error = make("m");
-      const absl::Status agreed = AgreeOnStatus(comm, comm.rank() == 0 ? error : absl::OkStatus());
+      const absl::Status agreed =
+          AgreeOnStatus(comm.control(), comm.rank() == 0 ? error : absl::OkStatus());
       EXPECT_EQ(ExitCodeOf(agreed), ExitCodeOf(error));
     }
     // A status made elsewhere counts as a bug.
     const absl::Status other = absl::NotFoundError("x");
-    const absl::Status agreed = AgreeOnStatus(comm, comm.rank() == 0 ? other : absl::OkStatus());
+    const absl::Status agreed =
+        AgreeOnStatus(comm.control(), comm.rank() == 0 ? other : absl::OkStatus());
     EXPECT_EQ(ExitCodeOf(agreed), ExitCode::kInternal);
     return absl::OkStatus();
   });

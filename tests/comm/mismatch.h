@@ -29,9 +29,10 @@ inline std::vector<Mismatch> Mismatches() {
   };
   return {
       {[=](Communicator& comm, bool is_last) {
-         return is_last ? comm.Barrier() : all_reduce(at::zeros({2}), ReduceOp::kSum, comm);
+         return is_last ? Barrier(comm.control())
+                        : all_reduce(at::zeros({2}), ReduceOp::kSum, comm);
        },
-       "AllReduce of Float [2]", "Barrier"},
+       "AllReduce of Float [2]", "AllGatherBytes"},
       {[=](Communicator& comm, bool is_last) {
          return all_reduce(at::zeros({2, is_last ? 3 : 4}), ReduceOp::kSum, comm);
        },

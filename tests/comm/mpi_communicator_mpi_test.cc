@@ -16,7 +16,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Communicator> MakeWorld(MpiCommunicatorOptions options) {
+std::unique_ptr<Communicator> MakeWorld(MpiOptions options) {
   auto world = MpiCommunicator::Create(MPI_COMM_WORLD, options);
   EXPECT_TRUE(world.ok()) << world.status();
   return std::move(world).value();
@@ -66,7 +66,8 @@ TEST(MpiCommunicatorTest, CheckedNamesBothSidesOfAMismatch) {
   if (last == 0) {
     GTEST_SKIP() << "one rank agrees with itself";
   }
-  const auto checked = MakeChecked(MakeWorld({}));
+  const auto inner = MakeWorld({});
+  const auto checked = MakeChecked(*inner);
   for (const testing::Mismatch& mismatch : testing::Mismatches()) {
     const absl::Status status = mismatch.call(*checked, world.rank() == last);
 
@@ -87,7 +88,7 @@ TEST(MpiCommunicatorTest, DeadlineNamesTheCall) {
   if (world.rank() == 0) {
     at::Tensor tensor = at::zeros({3});
     for (const absl::Status& status :
-         {impatient->AllReduce(tensor, ReduceOp::kMax), impatient->Barrier()}) {
+         {impatient->AllReduce(tensor, ReduceOp::kMax), Barrier(impatient->control())}) {
       EXPECT_EQ(ExitCodeOf(status), ExitCode::kPeerLost);
       EXPECT_THAT(std::string(status.message()),
                   AllOf(HasSubstr("AllReduce of Float [3]"), HasSubstr("call 0")));
@@ -96,7 +97,7 @@ TEST(MpiCommunicatorTest, DeadlineNamesTheCall) {
   // A group with a call that never ended cannot be taken down in order.
   static auto* const kept = new std::vector<std::unique_ptr<Communicator>>;
   kept->push_back(std::move(impatient));
-  EXPECT_TRUE(world.Barrier().ok());
+  EXPECT_TRUE(Barrier(world.control()).ok());
 }
 
 TEST(MpiEnvironmentTest, KnowsTheRanksOfThisNode) {

@@ -180,13 +180,16 @@ TEST(BatchMakerTest, RunsOfOneUserAreKnown) {
     const BatchMaker maker(dataset, {.global_batch = 20, .seed = 1, .shuffle_block = block});
     for (int64_t step = 0; step < maker.steps_per_epoch(); ++step) {
       const Batch batch = maker.Make(0, step);
-      std::vector<int64_t> want = {0};
+      std::vector<int64_t> want = {0}, got;
       for (int64_t i = 1; i < batch.size(); ++i) {
         const auto at = static_cast<size_t>(i);
         if (batch.users[at] != batch.users[at - 1]) want.push_back(i);
       }
       want.push_back(batch.size());
-      EXPECT_EQ(batch.user_begin, want);
+      for (int64_t k = 0; k <= batch.user_runs.queries(); ++k) {
+        got.push_back(batch.user_runs.begin(k));
+      }
+      EXPECT_EQ(got, want);
     }
   }
 }

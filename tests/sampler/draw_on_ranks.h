@@ -30,29 +30,31 @@ inline GlobalBatch BatchOf(std::vector<int64_t> positives) {
 // By rank.
 inline std::vector<Candidates> DrawOnRanks(int world_size, const SamplerConfig& config,
                                            const std::vector<int64_t>& item_counts,
-                                           const GlobalBatch& batch, int64_t step = 0) {
+                                           const GlobalBatch& batch, int64_t step = 0,
+                                           const CandidateNeeds& needs = {}) {
   std::vector<Candidates> all(static_cast<size_t>(world_size));
   torii::testing::RunOnRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
     TORII_ASSIGN_OR_RETURN(const auto sampler, NegativeSampler::Create(config, item_counts, 5));
     const Range part =
         SplitEvenly(static_cast<int64_t>(batch.positives.size()), world_size, comm.rank());
     const auto begin = static_cast<size_t>(part.begin), size = static_cast<size_t>(part.size());
-    TORII_ASSIGN_OR_RETURN(all[static_cast<size_t>(comm.rank())],
-                           sampler->Draw(comm, step,
-                                         {std::span(batch.positives).subspan(begin, size),
-                                          std::span(batch.weights).subspan(begin, size)},
-                                         [&](int64_t row) {
-                                           return std::span<const int32_t>(
-                                               batch.known[begin + static_cast<size_t>(row)]);
-                                         }));
+    const RowGroups groups = RowGroups::OneEach(part.size());
+    const StepRows rows{std::span(batch.positives).subspan(begin, size),
+                        std::span(batch.weights).subspan(begin, size), groups, part.begin};
+    TORII_ASSIGN_OR_RETURN(
+        all[static_cast<size_t>(comm.rank())],
+        sampler->Draw(comm, step, rows, needs, [&](int64_t row) {
+          return std::span<const int32_t>(batch.known[begin + static_cast<size_t>(row)]);
+        }));
     return absl::OkStatus();
   });
   return all;
 }
 
 inline Candidates DrawOnOne(const SamplerConfig& config, const std::vector<int64_t>& item_counts,
-                            const GlobalBatch& batch, int64_t step = 0) {
-  return DrawOnRanks(1, config, item_counts, batch, step)[0];
+                            const GlobalBatch& batch, int64_t step = 0,
+                            const CandidateNeeds& needs = {}) {
+  return DrawOnRanks(1, config, item_counts, batch, step, needs)[0];
 }
 
 // The items of the columns that a rank's rows see.

@@ -39,10 +39,11 @@ GlobalBatch RandomBatch(int64_t rows) {
 
 // What every row of the batch sees, by item, so that the order of the columns does not matter.
 struct SeenByRow {
-  std::map<int64_t, float> offsets;  // of the columns
-  std::vector<int64_t> excluded;     // items
+  // Of the columns: copies and expected copies, by source.
+  std::map<int64_t, std::vector<double>> facts;
+  std::vector<int64_t> excluded;  // items
   int64_t positive = 0;
-  float positive_offset = 0, target_offset = 0;
+  std::vector<int64_t> negatives;  // items of its own, -1: none
   bool operator==(const SeenByRow&) const = default;
 };
 
@@ -53,11 +54,18 @@ std::vector<SeenByRow> Rows(const std::vector<Candidates>& ranks) {
     for (int64_t i = 0; i < c.positive.size(0); ++i) {
       SeenByRow row;
       for (size_t j = 0; j < items.size(); ++j) {
-        row.offsets[items[j]] = c.column_offset[static_cast<int64_t>(j)].item<float>();
+        std::vector<double>& facts = row.facts[items[j]];
+        for (int64_t s = 0; s < c.facts.num_sources(); ++s) {
+          facts.push_back(c.facts.multiplicity[s][static_cast<int64_t>(j)].item<double>());
+          facts.push_back(c.facts.expected[s][static_cast<int64_t>(j)].item<double>());
+        }
+      }
+      if (!c.same_on_all_ranks) row.facts.clear();
+      for (int64_t k = 0; c.negatives.defined() && k < c.negatives.size(1); ++k) {
+        const auto column = c.negatives[i][k].item<int64_t>();
+        row.negatives.push_back(column < 0 ? -1 : items[static_cast<size_t>(column)]);
       }
       row.positive = items[static_cast<size_t>(c.positive[i].item<int64_t>())];
-      row.positive_offset = c.positive_offset[i].item<float>();
-      row.target_offset = c.target_offset[i].item<float>();
       if (c.excluded_begin.defined()) {
         const auto end = c.excluded_begin[i + 1].item<int64_t>();
         for (auto e = c.excluded_begin[i].item<int64_t>(); e < end; ++e) {
@@ -91,14 +99,12 @@ void ExpectSameOrderedColumns(const std::vector<Candidates>& ranks) {
 std::vector<SamplerConfig> Configs() {
   std::vector<SamplerConfig> configs(6);
   configs[1].set_uniform(16);
-  configs[1].set_pairing(SamplerConfig::B);
   configs[2].set_popularity(7);
   configs[2].set_mask_known_positives(true);
   configs[3].set_in_batch(SamplerConfig::NONE);
   configs[3].set_uniform(9);
   configs[4].set_full_corpus(true);
   configs[4].set_mask_known_positives(true);
-  configs[5].set_correct_in_batch(false);
   configs[5].set_uniform(5);
   return configs;
 }
@@ -148,6 +154,33 @@ TEST(NegativeSamplerRanksTest, LocalNegativesAreThoseOfTheOwnRank) {
     }
     EXPECT_TRUE(Rows(ranks) == expected) << world_size << " ranks";
     EXPECT_FALSE(Rows(ranks) == Rows(DrawOnRanks(1, local, Counts(), batch, 3)));
+  }
+}
+
+TEST(NegativeSamplerRanksTest, ARowsOwnNegativesAreTheSameOnAnyNumberOfRanks) {
+  for (const bool masked : {false, true}) {
+    for (const int64_t batch_rows : {0, 1, 2, 31}) {
+      SamplerConfig config;
+      config.set_mask_known_positives(masked);
+      config.set_row_negatives(SamplerConfig::POPULAR);
+      const CandidateNeeds needs{.all_columns = false, .negatives_per_row = 3};
+      const GlobalBatch batch = RandomBatch(batch_rows);
+      const auto one = Rows(DrawOnRanks(1, config, Counts(), batch, 3, needs));
+      for (const int world_size : {2, 3, 4}) {
+        const auto ranks = DrawOnRanks(world_size, config, Counts(), batch, 3, needs);
+        EXPECT_TRUE(Rows(ranks) == one) << world_size << " ranks, " << batch_rows << " rows";
+        for (const Candidates& c : ranks) {
+          // Each rank has the distinct items of its own rows, ordered by their owner.
+          const at::Tensor order = c.rows.remainder(world_size) * kItems + c.rows;
+          EXPECT_TRUE(at::equal(std::get<0>(at::_unique(order)), order));
+          EXPECT_EQ(std::accumulate(c.owner_columns.begin(), c.owner_columns.end(), int64_t{0}),
+                    c.rows.size(0));
+        }
+      }
+      for (const SeenByRow& row : one) {
+        for (const int64_t item : row.negatives) EXPECT_NE(item, row.positive);
+      }
+    }
   }
 }
 

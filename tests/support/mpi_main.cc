@@ -49,7 +49,7 @@ int RunAllTests() {
   }
   const int mine = RUN_ALL_TESTS();
   const absl::StatusOr<int64_t> worst =
-      comm::AllReduceValue(*world, static_cast<int64_t>(mine), comm::ReduceOp::kMax);
+      comm::AllReduceValue(world->control(), static_cast<int64_t>(mine), comm::ReduceOp::kMax);
   if (!worst.ok()) {
     world->Abort(worst.status());
   }

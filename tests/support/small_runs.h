@@ -75,7 +75,7 @@ inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
                     ConcatRun(TableConfig::ADAM, DenseOptimizerConfig::ADAGRAD));
   runs.emplace_back("sum, row-wise Adagrad", SumRun(TableConfig::ROWWISE_ADAGRAD));
   SmallRun pairing_b = SumRun(TableConfig::ADAGRAD);
-  pairing_b.sampler.set_pairing(sampler::SamplerConfig::B);
+  pairing_b.model.model.mutable_loss()->mutable_softmax()->set_pairing(model::SoftmaxConfig::B);
   pairing_b.model.model.set_normalize(false);
   pairing_b.step.clip_norm = 0.5;
   pairing_b.dense.set_kind(DenseOptimizerConfig::SGD);
@@ -84,6 +84,28 @@ inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
   full.sampler.Clear();
   full.sampler.set_full_corpus(true);
   runs.emplace_back("sum, SGD, full corpus", full);
+  SmallRun bpr = ConcatRun(TableConfig::SGD, DenseOptimizerConfig::SGD);
+  bpr.sampler.Clear();
+  bpr.sampler.set_mask_known_positives(true);
+  bpr.model.model.mutable_loss()->mutable_bpr()->set_negatives(2);
+  runs.emplace_back("concat, SGD, BPR", bpr);
+  SmallRun bce = SumRun(TableConfig::ADAGRAD);
+  bce.sampler.Clear();
+  bce.sampler.set_row_negatives(sampler::SamplerConfig::POPULAR);
+  bce.model.model.mutable_loss()->mutable_bce()->set_negatives(3);
+  bce.model.model.mutable_user()->clear_history();
+  bce.shuffle_block = 4;
+  runs.emplace_back("sum, Adagrad, binary cross-entropy, rows that share vectors", bce);
+  SmallRun symmetric = ConcatRun(TableConfig::SGD, DenseOptimizerConfig::ADAM);
+  symmetric.sampler.set_mask_known_positives(true);
+  symmetric.model.model.mutable_loss()->mutable_symmetric();
+  runs.emplace_back("concat, symmetric", symmetric);
+  SmallRun symmetric_b = SumRun(TableConfig::SGD);
+  symmetric_b.model.model.mutable_user()->clear_history();
+  symmetric_b.shuffle_block = 4;
+  symmetric_b.model.model.mutable_loss()->mutable_symmetric()->mutable_softmax()->set_pairing(
+      model::SoftmaxConfig::B);
+  runs.emplace_back("sum, symmetric, pairing B, rows that share vectors", symmetric_b);
   SmallRun shared = SumRun(TableConfig::ADAM);
   shared.model.model.mutable_user()->clear_history();
   shared.shuffle_block = 4;

@@ -64,13 +64,12 @@ class SmallTraining {
     const int64_t steps_per_epoch = batches_.steps_per_epoch();
     data::Batch batch = batches_.Make(step / steps_per_epoch, step % steps_per_epoch);
     if (!run_.share_user_vectors) {  // as if no user followed itself
-      batch.user_begin.resize(static_cast<size_t>(batch.size()) + 1);
-      std::iota(batch.user_begin.begin(), batch.user_begin.end(), 0);
+      batch.user_runs = RowGroups::OneEach(batch.size());
     }
     trainer::StepTime time;
     TORII_ASSIGN_OR_RETURN(
         const trainer::StepResult result,
-        trainer::TrainStep({*towers_, *sampler_, loss_, dense_}, batch, run_.step, step,
+        trainer::TrainStep({*towers_, *sampler_, *loss_, dense_}, std::move(batch), run_.step, step,
                            /*learning_rate_factor=*/1.0, &time));
     return result.loss;
   }
@@ -111,7 +110,7 @@ class SmallTraining {
         run_(run),
         towers_(std::move(towers)),
         sampler_(std::move(sampler)),
-        loss_(run.model.model.loss_precision()),
+        loss_(model::MakeLoss(run.model.model.loss())),
         dense_(run.dense, towers_->net().dense()),
         batches_(dataset, {.global_batch = run.global_batch,
                            .rank = comm.rank(),
@@ -131,7 +130,7 @@ class SmallTraining {
   const SmallRun run_;
   std::unique_ptr<trainer::TwoTower> towers_;
   std::unique_ptr<sampler::NegativeSampler> sampler_;
-  model::SoftmaxLoss loss_;
+  std::unique_ptr<model::Loss> loss_;
   trainer::DenseOptimizer dense_;
   const data::BatchMaker batches_;
 };

@@ -11,7 +11,7 @@ namespace {
 data::Batch BatchOfUsers(std::vector<int64_t> users, std::vector<int64_t> user_begin) {
   data::Batch batch;
   batch.users = std::move(users);
-  batch.user_begin = std::move(user_begin);
+  batch.user_runs = RowGroups::Of(std::move(user_begin));
   batch.first_position = 100;
   return batch;
 }
@@ -19,17 +19,19 @@ data::Batch BatchOfUsers(std::vector<int64_t> users, std::vector<int64_t> user_b
 TEST(BatchQueriesTest, RowsThatFollowOneAnotherShareTheirUser) {
   const BatchQueries queries = QueriesOf(BatchOfUsers({5, 5, 2, 5}, {0, 2, 3, 4}), true);
   EXPECT_EQ(queries.users, (std::vector<int64_t>{5, 2, 5}));
-  EXPECT_EQ(queries.row_begin, (std::vector<int64_t>{0, 2, 3, 4}));
+  EXPECT_EQ(queries.rows.rows(), 4);
+  const auto begins = queries.rows.begins();
+  EXPECT_EQ(std::vector<int64_t>(begins.begin(), begins.end()), (std::vector<int64_t>{0, 2, 3, 4}));
 }
 
 TEST(BatchQueriesTest, WhereNothingIsSharedEachRowIsAQuery) {
   for (const bool share : {true, false}) {
     const BatchQueries queries = QueriesOf(BatchOfUsers({5, 2}, {0, 1, 2}), share);
     EXPECT_EQ(queries.users, (std::vector<int64_t>{5, 2}));
-    EXPECT_TRUE(queries.row_begin.empty());
+    EXPECT_TRUE(queries.rows.one_each());
     EXPECT_EQ(queries.dropout_key, (std::vector<int64_t>{100, 101}));
   }
-  EXPECT_TRUE(QueriesOf(BatchOfUsers({5, 5}, {0, 2}), false).row_begin.empty());
+  EXPECT_TRUE(QueriesOf(BatchOfUsers({5, 5}, {0, 2}), false).rows.one_each());
   EXPECT_TRUE(QueriesOf(BatchOfUsers({}, {0}), true).users.empty());
 }
 

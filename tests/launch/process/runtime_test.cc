@@ -64,7 +64,7 @@ TEST(RuntimeTest, RunsTheBodyOncePerRank) {
       const absl::Status status = runtime->RunOnRanks(options, [&](comm::Communicator& comm) {
         EXPECT_EQ(comm.world_size(), std::max<int64_t>(ranks, 1));
         rank_sum += comm.rank() + 1;
-        return comm.Barrier();
+        return comm::Barrier(comm.control());
       });
       EXPECT_TRUE(status.ok()) << status;
       const int64_t world = std::max<int64_t>(ranks, 1);
@@ -82,7 +82,7 @@ TEST(RuntimeTest, EveryRankHasTheThreadsAskedFor) {
   options.threads = 2;
   const absl::Status status = runtime->RunOnRanks(options, [](comm::Communicator& comm) {
     EXPECT_EQ(at::get_num_threads(), 2);
-    return comm.Barrier();
+    return comm::Barrier(comm.control());
   });
   EXPECT_TRUE(status.ok()) << status;
   SetIntraOpThreads(1);
@@ -95,7 +95,7 @@ TEST(RuntimeTest, OneRanksErrorIsTheResultAndNobodyHangs) {
   options.threads = 1;
   const absl::Status status = runtime->RunOnRanks(options, [](comm::Communicator& comm) {
     if (comm.rank() == 2) return DataError("a.csv:7: not a number");
-    return comm.Barrier();
+    return comm::Barrier(comm.control());
   });
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kData);
   EXPECT_NE(std::string(status.message()).find("a.csv:7"), std::string::npos);
@@ -147,7 +147,7 @@ TEST(CompareCoresTest, RanksOfOneProcessShareItsCores) {
   options.threads = 1;
   const absl::Status status =
       runtime->RunOnRanks(options, [](comm::Communicator& comm) -> absl::Status {
-        TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(comm));
+        TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(comm.control()));
         EXPECT_EQ(node.ranks, 3);
         EXPECT_EQ(node.cores, std::ssize(AllowedCores()));
         EXPECT_EQ(node.fair_threads, std::max(1, static_cast<int>(AllowedCores().size()) / 3));

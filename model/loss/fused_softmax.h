@@ -4,27 +4,25 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/statusor.h"
-#include "kernels/cpu/softmax/softmax.h"
-#include "model/model.pb.h"
+#include "base/row_groups.h"
+#include "kernels/softmax.h"
 
 namespace torii::model {
 
-// What each row and column adds to the scores. Rows may share a query vector: row n is of query i
-// if row_begin[i] <= n < row_begin[i + 1]. With z_ij = q_i . v_j / tau + column_offset_j, and for
-// the row's own positive p: z_ip = q_i . v_p / tau + positive_offset_n,
+// What each row and column adds to the scores. For row n of query i (rows may share a query), with
+// z_ij = q_i . v_j / tau + column_offset_j, and for the row's own positive p
+// z_ip = q_i . v_p / tau + positive_offset_n:
 //   l_n = -(q_i . v_p / tau + target_offset_n) + log sum_{j not excluded for i} exp(z_ij).
 // column_offset = log multiplicity - log E; -inf removes a column. Multiplicity, corrections and
 // their consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal
 // columns.
 struct SoftmaxProblem {
-  at::Tensor q;                // [R, D] float32, on the CPU
+  at::Tensor q;                // [R, D] float32
   at::Tensor v;                // [U, D] same dtype
   at::Tensor column_offset;    // [U] same dtype
-  at::Tensor row_begin;        // [R + 1] int64; undefined: query i has row i alone, R = B
+  RowGroups rows;              // B rows over R queries
   at::Tensor positive;         // [B] int64 in [0, U)
   at::Tensor positive_offset;  // [B]
   at::Tensor target_offset;    // [B]
@@ -36,29 +34,32 @@ struct SoftmaxProblem {
 };
 
 struct SoftmaxResult {
-  double loss = 0;    // sum_n weight_n * l_n
+  at::Tensor value;   // [] float64: sum_n weight_n * l_n; not finite if one of them is not
   at::Tensor q_grad;  // [R, D]
   at::Tensor v_grad;  // [U, D]
 };
 
 // Keeps its memory, results included, from one problem to the next: O((R + U) D) + about 64 x U
 // floats for each intra-op thread. Not for two threads at once.
-class SoftmaxLoss {
+class FusedSoftmax {
  public:
-  explicit SoftmaxLoss(ModelConfig::LossPrecision precision = ModelConfig::FLOAT32);
+  explicit FusedSoftmax(kernels::SoftmaxPrecision precision = kernels::SoftmaxPrecision::kFloat32,
+                        const kernels::Device& device = kernels::Device::Cpu());
 
   // Rows are divided over the intra-op threads; the bits of the result do not depend on their
-  // number. B or U may be 0 (then loss 0 and zero gradients). Errors: kDiverged naming the first
-  // row whose loss is not finite.
-  absl::StatusOr<SoftmaxResult> Compute(const SoftmaxProblem& problem);
+  // number. B or U may be 0 (then loss 0 and zero gradients). CHECK-fails if shapes do not fit.
+  SoftmaxResult Compute(const SoftmaxProblem& problem);
+  // Computes again and tells the first row whose loss is not finite, with its logits; empty if all
+  // are finite.
+  std::string Explain(const SoftmaxProblem& problem);
 
-  // Precision and instruction set, for the log.
+  // "FLOAT32 products, avx512": precision and instruction set, for the log.
   std::string Description() const;
 
  private:
-  ModelConfig::LossPrecision precision_;
-  kernels::cpu::SoftmaxKernel kernel_;
-  std::vector<double> row_loss_;
+  kernels::SoftmaxPrecision precision_;
+  kernels::Softmax softmax_;
+  at::Tensor row_loss_;         // [B] float64
   at::Tensor q_grad_, v_grad_;  // used again once nobody else holds them
 };
 

@@ -1,0 +1,90 @@
+// A loss: what it asks of a step, what it is given, what it gives back. Single-process code: it
+// gets tensors of one rank and returns tensors. Where it needs a value over all ranks in its middle
+// it says which tensor is to be reduced, and how; whoever runs the step reduces it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/column_facts.h"
+#include "base/row_groups.h"
+#include "model/loss/loss.pb.h"
+
+namespace torii::model {
+
+// What the step has to plan and exchange for a loss.
+struct LossNeeds {
+  // Every row is scored against all candidate columns. Otherwise against its own positive and its
+  // own negatives alone.
+  bool all_columns = true;
+  // Negatives drawn for each row alone.
+  int64_t negatives_per_row = 0;
+};
+
+// Columns that a query does not see: those of query i are columns[begin[i]] .. columns[begin[i + 1]
+// - 1]. A row's own positive is never one of them.
+struct ExcludedColumns {
+  at::Tensor begin;    // [R + 1] int64; undefined: nothing is excluded
+  at::Tensor columns;  // int64 in [0, U)
+};
+
+// B rows of R queries against U columns of width D, on one rank. The loss of a step is the sum over
+// the rows of all ranks of weight * loss of the row.
+struct LossInput {
+  at::Tensor q;         // [R, D] float32, no graph
+  at::Tensor v;         // [U, D] float32, no graph
+  RowGroups rows;       // B rows over R queries
+  at::Tensor weight;    // [B] float32: the row's weight / the sum of the weights of all ranks
+  at::Tensor items;     // [U] int64: the item row of each column
+  at::Tensor positive;  // [B] int64: column of the row's own item
+  at::Tensor
+      negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
+  ColumnFacts facts;  // of the columns (only if all columns were asked)
+  ExcludedColumns excluded;
+  double temperature = 1;  // scores are divided by it
+};
+
+struct LossResult {
+  at::Tensor value;   // [] float64: this rank's part of the loss
+  at::Tensor q_grad;  // [R, D]
+  at::Tensor v_grad;  // [U, D]: this rank's part, to be summed over the ranks
+};
+
+// A tensor of which a loss needs the sum or the maximum over the ranks: of one shape on all of
+// them.
+struct Reduction {
+  enum class Op { kSum, kMax };
+  at::Tensor tensor;
+  Op op = Op::kSum;
+};
+
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  virtual LossNeeds needs() const = 0;
+  // How many tensors it needs reduced over the ranks, one after the other.
+  virtual int num_reductions() const = 0;
+  // Tensor number reduced.size() of them. reduced: the results of those before.
+  virtual absl::StatusOr<Reduction> Partial(const LossInput& input,
+                                            std::span<const at::Tensor> reduced) = 0;
+  // Value and gradients, once all are reduced. The value may be infinite or NaN: nothing is wrong
+  // with the call then, but with the numbers.
+  virtual absl::StatusOr<LossResult> Finish(const LossInput& input,
+                                            std::span<const at::Tensor> reduced) = 0;
+  // A second look at a loss that is not finite: which row it is of, and its logits.
+  virtual std::string Explain(const LossInput& input) = 0;
+  // For the log: "softmax, pairing A, FLOAT32 products, avx512".
+  virtual std::string Description() const = 0;
+};
+
+// Every violated rule of `config`, one message each.
+std::vector<std::string> Validate(const LossConfig& config);
+std::unique_ptr<Loss> MakeLoss(const LossConfig& config);
+
+}  // namespace torii::model

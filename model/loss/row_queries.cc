@@ -1,0 +1,35 @@
+#include "model/loss/row_queries.h"
+
+#include <ATen/ATen.h>
+
+#include "kernels/host_tensors.h"
+#include "model/pool_rows.h"
+
+namespace torii::model {
+
+at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q) {
+  if (rows.one_each()) return q;
+  std::vector<int64_t> query(static_cast<size_t>(rows.rows()));
+  for (int64_t i = 0; i < rows.queries(); ++i) {
+    for (int64_t row = rows.begin(i); row < rows.begin(i + 1); ++row) {
+      query[static_cast<size_t>(row)] = i;
+    }
+  }
+  return PickRows(q, kernels::TensorOf(query));
+}
+
+at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows) {
+  if (rows.one_each()) return of_rows;
+  std::vector<int64_t> row(static_cast<size_t>(rows.rows()));
+  for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<int64_t>(i);
+  return PoolRows(of_rows, kernels::TensorOf(row), kernels::TensorOf(rows.begins()), BagPooling::kSum);
+}
+
+at::Tensor ExcludedOf(const LossInput& input, int64_t row) {
+  const int64_t query = input.rows.QueryOf(row);
+  const int64_t begin = kernels::ListOf<int64_t>(input.excluded.begin[query])[0];
+  const int64_t end = kernels::ListOf<int64_t>(input.excluded.begin[query + 1])[0];
+  return input.excluded.columns.slice(0, begin, end);
+}
+
+}  // namespace torii::model
