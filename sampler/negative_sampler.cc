@@ -86,7 +86,7 @@ void NegativeSampler::DrawOwn(const comm::Communicator& comm, int64_t step, cons
   candidates->owner_columns = std::move(columns.owner_counts);
   candidates->positive = kernels::TensorOf(columns.of_positive);
   candidates->negatives =
-      TensorOf<int64_t>(lists, {std::ssize(rows.positives), needs.negatives_per_row});
+      kernels::TensorOf<int64_t>(lists, {std::ssize(rows.positives), needs.negatives_per_row});
 }
 
 void NegativeSampler::CheckRows(const StepRows& rows) const {

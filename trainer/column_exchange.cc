@@ -34,7 +34,7 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
 }
 
 absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRoute& route,
-                                        const at::Tensor& owned) {
+                                        const at::Tensor& owned, const kernels::Device& device) {
   SentColumns columns;
   if (route.same_on_all_ranks) {
     columns.sent = owned;
@@ -42,7 +42,7 @@ absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRo
                            comm.AllGatherV(owned.detach().contiguous(), route.owner_columns));
     return columns;
   }
-  columns.sent = model::PickRows(owned, route.served);
+  columns.sent = model::PickRows(owned, route.served, device);
   TORII_ASSIGN_OR_RETURN(columns.v, comm.AllToAllV(columns.sent.detach().contiguous(),
                                                    route.served_columns, route.owner_columns));
   return columns;

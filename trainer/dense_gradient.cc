@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 
 namespace torii::trainer {
+
 absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
                                     model::DenseParameters& dense) {
   if (comm.world_size() == 1) return loss;

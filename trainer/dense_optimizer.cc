@@ -79,7 +79,7 @@ DenseOptimizer::DenseOptimizer(const DenseOptimizerConfig& config,
 }
 
 void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
-  kernels::UpdateWeights(kernels::Device::Cpu(),
+  kernels::UpdateWeights(parameters_.device(),
                          kernels::StepOf(SettingsOf(config_), learning_rate_factor, step,
                                          kernels::BiasCorrection::kInRate),
                          {.weight = parameters_.flat(),

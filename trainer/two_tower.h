@@ -27,6 +27,7 @@ struct TwoTowerConfig {
   model::ModelConfig model;
   sharding::TableConfig tables;
   uint64_t seed = 1;
+  kernels::Device device = kernels::Device::Cpu();
 };
 
 // A tower's output and the lookups behind it, whose gradients ModelTables::Update sends home.

@@ -7,7 +7,7 @@
 
 namespace torii::model {
 
-at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q) {
+at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q, const kernels::Device& device) {
   if (rows.one_each()) return q;
   std::vector<int64_t> query(static_cast<size_t>(rows.rows()));
   for (int64_t i = 0; i < rows.queries(); ++i) {
@@ -15,14 +15,16 @@ at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q) {
       query[static_cast<size_t>(row)] = i;
     }
   }
-  return PickRows(q, kernels::TensorOf(query));
+  return PickRows(q, kernels::TensorOf(std::span<const int64_t>(query), device), device);
 }
 
-at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows) {
+at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows,
+                        const kernels::Device& device) {
   if (rows.one_each()) return of_rows;
   std::vector<int64_t> row(static_cast<size_t>(rows.rows()));
   for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<int64_t>(i);
-  return PoolRows(of_rows, kernels::TensorOf(row), kernels::TensorOf(rows.begins()), BagPooling::kSum);
+  return PoolRows(of_rows, kernels::TensorOf(std::span<const int64_t>(row), device),
+                  kernels::TensorOf(rows.begins(), device), BagPooling::kSum, device);
 }
 
 at::Tensor ExcludedOf(const LossInput& input, int64_t row) {

@@ -15,11 +15,11 @@ namespace {
 
 RowScores ScoresOf(const LossInput& input, const at::Tensor& q, const at::Tensor& v) {
   const int64_t rows = input.rows.rows(), per_row = input.negatives.size(1);
-  const at::Tensor of_row = RowQueries(input.rows, q);
+  const at::Tensor of_row = RowQueries(input.rows, q, input.device);
   RowScores scores;
-  scores.positive = (of_row * PickRows(v, input.positive)).sum(1) / input.temperature;
+  scores.positive = (of_row * PickRows(v, input.positive, input.device)).sum(1) / input.temperature;
   const at::Tensor columns = input.negatives.clamp_min(0).flatten();
-  const at::Tensor negatives = PickRows(v, columns).view({rows, per_row, v.size(1)});
+  const at::Tensor negatives = PickRows(v, columns, input.device).view({rows, per_row, v.size(1)});
   scores.exists = (input.negatives >= 0).to(at::kFloat);
   scores.negatives =
       at::bmm(negatives, of_row.unsqueeze(2)).squeeze(2) / input.temperature * scores.exists;

@@ -9,10 +9,11 @@
 
 namespace torii::model {
 
-SoftmaxLoss::SoftmaxLoss(const SoftmaxConfig& config)
+SoftmaxLoss::SoftmaxLoss(const SoftmaxConfig& config, const kernels::Device& device)
     : config_(config),
       fused_(config.precision() == SoftmaxConfig::BFLOAT16 ? kernels::SoftmaxPrecision::kBfloat16
-                                                           : kernels::SoftmaxPrecision::kFloat32) {}
+                                                           : kernels::SoftmaxPrecision::kFloat32,
+             device) {}
 
 SoftmaxProblem SoftmaxLoss::ProblemOf(const LossInput& input) const {
   LogQ log_q = LogQOf(config_, input.facts, input.positive);

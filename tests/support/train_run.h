@@ -110,7 +110,7 @@ class SmallTraining {
         run_(run),
         towers_(std::move(towers)),
         sampler_(std::move(sampler)),
-        loss_(model::MakeLoss(run.model.model.loss())),
+        loss_(model::MakeLoss(run.model.model.loss(), run.model.device)),
         dense_(run.dense, towers_->net().dense()),
         batches_(dataset, {.global_batch = run.global_batch,
                            .rank = comm.rank(),

@@ -54,7 +54,7 @@ void CheckExchange(comm::Communicator& comm, const sampler::Candidates& candidat
   const ColumnRoute route = *PlanColumns(comm, candidates);
   for (const int64_t item : route.owned) EXPECT_EQ(item % comm.world_size(), comm.rank());
   const at::Tensor owned = VectorsOf(route.owned).requires_grad_();
-  const SentColumns columns = *SendColumns(comm, route, owned);
+  const SentColumns columns = *SendColumns(comm, route, owned, kernels::Device::Cpu());
   const std::vector<int64_t> scored = kernels::ListOf<int64_t>(candidates.rows);
   EXPECT_TRUE(at::equal(columns.v, VectorsOf(scored)));
   EXPECT_FALSE(columns.v.requires_grad());
