@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +15,9 @@
 #include "kernels/device.h"
 
 namespace torii::kernels {
+
+// The name of a read in LibTorch's profiles: ListOf and NumberOf.
+inline constexpr char kHostRead[] = "torii::host_read";
 
 template <class T>
 constexpr at::ScalarType kTypeOf = c10::CppTypeToScalarType<T>::value;
@@ -63,6 +67,7 @@ at::Tensor ViewOf(std::span<const T> values, int64_t rows, int64_t width) {
 // The elements of a tensor of any device and shape, row by row.
 template <class T>
 std::vector<T> ListOf(const at::Tensor& tensor) {
+  RECORD_FUNCTION(kHostRead, std::vector<c10::IValue>());
   const at::Tensor host = tensor.is_cpu() ? tensor.contiguous() : tensor.cpu().contiguous();
   const T* data = host.const_data_ptr<T>();
   return {data, data + host.numel()};
@@ -71,6 +76,7 @@ std::vector<T> ListOf(const at::Tensor& tensor) {
 // The one element of a tensor of any floating type and device.
 inline double NumberOf(const at::Tensor& tensor) {
   if (tensor.is_cpu() && tensor.scalar_type() == at::kDouble) {
+    RECORD_FUNCTION(kHostRead, std::vector<c10::IValue>());
     return *tensor.const_data_ptr<double>();
   }
   return ListOf<double>(tensor.detach().to(at::kDouble))[0];

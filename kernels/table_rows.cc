@@ -64,9 +64,9 @@ void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
 void GatherRows(const Device& device, const at::Tensor& table, std::span<const int64_t> slots,
                 at::Tensor out) {
   CheckRows(table);
-  TORII_CHECK(out.is_contiguous() && out.size(0) == std::ssize(slots) &&
-                  out.size(1) == table.size(1),
-              "room for ", out.numel(), " floats of ", slots.size(), " rows");
+  TORII_CHECK(
+      out.is_contiguous() && out.size(0) == std::ssize(slots) && out.size(1) == table.size(1),
+      "room for ", out.numel(), " floats of ", slots.size(), " rows");
   const ListOnDevice on_device(slots, device);
   if (device.kernels().gather_rows == nullptr) {
     at::index_select_out(out, table, 0, TensorOf(slots, device));

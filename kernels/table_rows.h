@@ -11,8 +11,8 @@
 
 namespace torii::kernels {
 
-// out [slots, dim] = the rows of some slots of a table [S, dim] float32, whose rows need not lie one
-// behind the other.
+// out [slots, dim] = the rows of some slots of a table [S, dim] float32, whose rows need not lie
+// one behind the other.
 void GatherRows(const Device& device, const at::Tensor& table, std::span<const int64_t> slots,
                 at::Tensor out);
 

@@ -93,8 +93,7 @@ at::Tensor TouchedRows::ComposedSums(std::span<const Gradients> pieces) const {
   if (pieces.empty()) return at::Tensor();
   std::vector<at::Tensor> parts;
   for (size_t p = 0; p < pieces.size(); ++p) {
-    parts.push_back(
-        pieces[p].rows.narrow(0, pieces[p].first_row, std::ssize(pieces_[p].slots)));
+    parts.push_back(pieces[p].rows.narrow(0, pieces[p].first_row, std::ssize(pieces_[p].slots)));
   }
   std::vector<int64_t> position, row;  // of each gradient in the order of the sums
   for (size_t r = 0; r < slots_.size(); ++r) {

@@ -19,8 +19,7 @@ class Net {
   // `seed` chooses the first weights, which live on `device`. Errors: those of MakePlan.
   static absl::StatusOr<std::unique_ptr<Net>> Create(const ModelConfig& config,
                                                      const SideShape& users, const SideShape& items,
-                                                     uint64_t seed,
-                                                     const kernels::Device& device);
+                                                     uint64_t seed, const kernels::Device& device);
 
   const ModelConfig& config() const { return config_; }
   const ModelPlan& plan() const { return plan_; }

@@ -20,12 +20,10 @@ at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index,
 
 // index [nnz], offsets [n + 1] int64 with offsets[0] = 0 and offsets[n] = nnz -> [n, E].
 at::Tensor PoolRows(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                    BagPooling pooling,
-                    const kernels::Device& device = kernels::Device::Cpu());
+                    BagPooling pooling, const kernels::Device& device = kernels::Device::Cpu());
 
 // Mean with weights 0.5^(age / half_life), age 0 for the last of a list, 1 for the one before it.
 at::Tensor PoolRecent(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                      double half_life,
-                      const kernels::Device& device = kernels::Device::Cpu());
+                      double half_life, const kernels::Device& device = kernels::Device::Cpu());
 
 }  // namespace torii::model

@@ -57,7 +57,8 @@ at::Tensor Embed(const kernels::Device& device, const TowerSource& source,
           config.pooling() == TowerConfig::SUM_ROWS ? BagPooling::kSum : BagPooling::kMean, device);
     case TowerSource::kHistory:
       return config.history().pooling() == HistoryConfig::RECENCY
-                 ? PoolRecent(input.rows, input.index, input.offsets, config.history().half_life(), device)
+                 ? PoolRecent(input.rows, input.index, input.offsets, config.history().half_life(),
+                              device)
                  : PoolRows(input.rows, input.index, input.offsets, BagPooling::kMean, device);
     case TowerSource::kDense:
     case TowerSource::kVector:
@@ -122,8 +123,8 @@ at::Tensor Tower::Join(const TowerInput& input) const {
       parts.push_back(input.dense[dense++]);
     }
     if (HasLinear(source, config_)) {
-      parts.back() = LinearLayers(parts.back(), {Weights(inputs_[linear++])}, false,
-                                  parameters_->device());
+      parts.back() =
+          LinearLayers(parts.back(), {Weights(inputs_[linear++])}, false, parameters_->device());
     }
     TORII_CHECK(parts.back().size(0) == input.n, source.name, " has ", parts.back().size(0),
                 " rows, the input ", input.n);

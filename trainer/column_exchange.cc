@@ -3,8 +3,8 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/host_tensors.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "model/pool_rows.h"
 #include "sharding/distinct_rows.h"
 
@@ -27,7 +27,8 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
       const at::Tensor asked,
       comm.AllToAllV(candidates.rows, route.owner_columns, route.served_columns));
   // An item that several ranks ask for is computed once.
-  sharding::DistinctKeys distinct = sharding::FindDistinct(kernels::ListOf<int64_t>(asked), /*world_size=*/1);
+  sharding::DistinctKeys distinct =
+      sharding::FindDistinct(kernels::ListOf<int64_t>(asked), /*world_size=*/1);
   route.owned = std::move(distinct.keys);
   route.served = kernels::TensorOf(distinct.index);
   return route;

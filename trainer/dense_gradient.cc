@@ -7,7 +7,7 @@
 namespace torii::trainer {
 
 absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
-                                    model::DenseParameters& dense) {
+                                        model::DenseParameters& dense) {
   if (comm.world_size() == 1) return loss;
   at::Tensor place = dense.bucket().narrow(0, dense.size(), 1);
   place.copy_(loss);

@@ -28,8 +28,8 @@ kernels::OptimizerSettings SettingsOf(const DenseOptimizerConfig& config) {
       settings.rule = kernels::OptimizerRule::kAdagrad;
       break;
     case DenseOptimizerConfig::SGD:
-      settings.rule = config.momentum() != 0 ? kernels::OptimizerRule::kMomentum
-                                             : kernels::OptimizerRule::kSgd;
+      settings.rule =
+          config.momentum() != 0 ? kernels::OptimizerRule::kMomentum : kernels::OptimizerRule::kSgd;
       break;
   }
   return settings;

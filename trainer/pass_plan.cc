@@ -90,7 +90,8 @@ model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
     begin[source.lookup] += count;
   }
   for (const PlannedFloats& floats : plan.floats) {
-    input.dense.push_back(kernels::ViewOf(std::span<const float>(features.dense[floats.feature]), input.n, floats.width));
+    input.dense.push_back(kernels::ViewOf(std::span<const float>(features.dense[floats.feature]),
+                                          input.n, floats.width));
   }
   if (!rows.dropout_key.empty()) input.dropout_key = kernels::ViewOf(rows.dropout_key);
   return input;

@@ -71,7 +71,8 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   TORII_ASSIGN_OR_RETURN(TowerPass items,
                          towers.OwnedItems(plan.columns.owned, PassKind::kTraining, plan.step));
   clock.Begin(&StepTime::exchange, "send columns");
-  TORII_ASSIGN_OR_RETURN(const SentColumns columns, SendColumns(comm, plan.columns, items.vectors, device));
+  TORII_ASSIGN_OR_RETURN(const SentColumns columns,
+                         SendColumns(comm, plan.columns, items.vectors, device));
 
   // The rows of this rank's users come from their owners: Q [R, D], R = B unless rows share a user.
   clock.Begin(&StepTime::towers, "user vectors");
@@ -97,8 +98,7 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   clock.Begin(&StepTime::exchange, "all-reduce");
   StepResult result{.weight_sum = plan.candidates.weight_sum,
                     .columns = plan.candidates.rows.size(0)};
-  TORII_ASSIGN_OR_RETURN(const at::Tensor value,
-                         SumOverRanks(comm, loss.value, dense));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor value, SumOverRanks(comm, loss.value, dense));
   const at::Tensor norm = kernels::ClipGradient(device, dense.grad(), options.clip_norm);
   result.loss = kernels::NumberOf(value);
   result.gradient_norm = kernels::NumberOf(norm);

@@ -45,9 +45,9 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
                                                            const data::Dataset& dataset,
                                                            const TwoTowerConfig& config) {
   std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config.seed));
-  TORII_ASSIGN_OR_RETURN(towers->net_, model::Net::Create(config.model, ShapeOf(dataset.users()),
-                                                          ShapeOf(dataset.items()), config.seed,
-                                                          config.device));
+  TORII_ASSIGN_OR_RETURN(towers->net_,
+                         model::Net::Create(config.model, ShapeOf(dataset.users()),
+                                            ShapeOf(dataset.items()), config.seed, config.device));
   const model::ModelPlan& plan = towers->net_->plan();
   TORII_ASSIGN_OR_RETURN(towers->tables_,
                          ModelTables::Create(comm, plan.tables, config.tables, config.seed));

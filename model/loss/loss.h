@@ -48,7 +48,7 @@ struct LossInput {
       negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
-  double temperature = 1;  // scores are divided by it
+  double temperature = 1;                           // scores are divided by it
   kernels::Device device = kernels::Device::Cpu();  // where all of it is
 };
 

@@ -59,10 +59,10 @@ std::string ExplainRows(const LossInput& input,
   if (bad.size(0) == 0) return "";
   const int64_t row = kernels::ListOf<int64_t>(bad)[0];
   const auto number = [row](const at::Tensor& of_rows) { return kernels::NumberOf(of_rows[row]); };
-  return absl::StrCat(
-      "the loss of row ", row, " of ", input.rows.rows(), " is ", number(loss),
-      " (score of its positive ", number(scores.positive), ", largest of its negatives ",
-      kernels::NumberOf(scores.negatives[row].max()), ", temperature ", input.temperature, ")");
+  return absl::StrCat("the loss of row ", row, " of ", input.rows.rows(), " is ", number(loss),
+                      " (score of its positive ", number(scores.positive),
+                      ", largest of its negatives ", kernels::NumberOf(scores.negatives[row].max()),
+                      ", temperature ", input.temperature, ")");
 }
 
 }  // namespace torii::model

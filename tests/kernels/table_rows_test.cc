@@ -32,9 +32,9 @@ std::vector<int64_t> Slots(int64_t n, int64_t bound, const char* purpose) {
 // Memory with the state behind each row, as tables have it, and one number a row beside.
 struct Table {
   explicit Table(OptimizerRule rule, int64_t slots, int64_t dim) {
-    const int64_t parts = rule == OptimizerRule::kAdam                                       ? 3
+    const int64_t parts = rule == OptimizerRule::kAdam                                          ? 3
                           : rule == OptimizerRule::kAdagrad || rule == OptimizerRule::kMomentum ? 2
-                                                                                             : 1;
+                                                                                                : 1;
     memory = Normals(slots, parts * dim, "memory").abs();
     beside = Normals(slots, 1, "beside").abs();
     rows.weight = memory.narrow(1, 0, dim);

@@ -5,9 +5,9 @@
 
 #include <vector>
 
-#include "kernels/host_tensors.h"
 #include "base/status_macros.h"
 #include "gtest/gtest.h"
+#include "kernels/host_tensors.h"
 #include "tests/support/run_on_ranks.h"
 
 namespace torii::trainer {
