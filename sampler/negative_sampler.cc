@@ -12,6 +12,7 @@
 #include "kernels/host_tensors.h"
 #include "sampler/distinct_columns.h"
 #include "sampler/excluded_columns.h"
+#include "sampler/gathered_positives.h"
 #include "sampler/row_lists.h"
 #include "sampler/source_columns.h"
 

@@ -11,8 +11,8 @@ namespace torii::trainer {
 // In seconds on this rank.
 struct StepTime {
   double data = 0;      // waiting for the batch
-  double exchange = 0;  // candidates, all-gather, reduce-scatter, all-reduce (waiting for slower
-                        // ranks included)
+  double exchange = 0;  // plan, vectors of columns and their gradients, all-reduce (waiting for
+                        // slower ranks included)
   double towers = 0;    // lookups and towers, forward and backward
   double loss = 0;
   double update = 0;  // row gradients home, row and dense optimizers

@@ -16,6 +16,11 @@ namespace {
 // Rows whose scores are in memory at a time.
 constexpr int64_t kTileRows = 64;
 
+// exp(scores), 0 where a pair is not visible (its score may be far above the visible ones).
+at::Tensor Exponentials(const at::Tensor& scores, const at::Tensor& visible) {
+  return at::exp(scores.masked_fill(visible == 0, -std::numeric_limits<float>::infinity()));
+}
+
 // The second half of the loss: every pass over the scores of this rank's rows, tile by tile.
 class OverRows {
  public:
@@ -38,11 +43,11 @@ class OverRows {
     return input_.positive.slice(0, begin, end).unsqueeze(1);  // [rows, 1]
   }
 
+  // Of the visible rows of each column, -inf where there are none.
   at::Tensor GreatestScores() const {
     at::Tensor greatest =
         at::full({columns()}, -std::numeric_limits<float>::infinity(), input_.v.options());
-    ForEachTile([&](int64_t begin, int64_t end, const at::Tensor& scores, at::Tensor visible) {
-      visible.scatter_(1, Own(begin, end), 1);
+    ForEachTile([&](int64_t, int64_t, const at::Tensor& scores, const at::Tensor& visible) {
       const at::Tensor seen =
           scores.masked_fill(visible == 0, -std::numeric_limits<float>::infinity());
       greatest = at::maximum(greatest, seen.amax(0));
@@ -54,15 +59,15 @@ class OverRows {
   at::Tensor SumsOfExponentials(const at::Tensor& greatest) const {
     at::Tensor sums = at::zeros({columns()}, greatest.options().dtype(at::kDouble));
     ForEachTile([&](int64_t, int64_t, const at::Tensor& scores, const at::Tensor& visible) {
-      sums += (at::exp(scores - greatest) * visible).sum(0, false, at::kDouble);
+      sums += Exponentials(scores - greatest, visible).sum(0, false, at::kDouble);
     });
     return sums;
   }
 
-  // Of every row: score of its own item less the column's greatest, and the denominator of its
-  // softmax; [B] float64 each.
+  // Of every row: score of its own item less the column's greatest, and the logarithm of the
+  // denominator of its softmax, [B] float64 each. The sum over the visible rows is 0 or at least 1.
   struct Rows {
-    at::Tensor own, denominator;
+    at::Tensor own, log_denominator, others;
   };
   Rows OwnScores(const at::Tensor& greatest, const at::Tensor& sums) const {
     std::vector<at::Tensor> own = {at::zeros({0}, input_.v.options())};
@@ -71,28 +76,30 @@ class OverRows {
     });
     Rows rows;
     rows.own = at::cat(own).to(at::kDouble);
-    rows.denominator = sums.index_select(0, input_.positive);
-    if (hides_hits_) rows.denominator = rows.denominator + at::exp(rows.own);
+    rows.others = sums.index_select(0, input_.positive);
+    rows.log_denominator = at::log(rows.others);
+    if (hides_hits_) rows.log_denominator = at::logaddexp(rows.log_denominator, rows.own);
     return rows;
   }
 
   // Sums over the rows that have the column as their item of weight / denominator, [U] float64.
   at::Tensor Shares(const Rows& rows) const {
+    const at::Tensor share = at::where(rows.others > 0, at::exp(-rows.log_denominator), 0.0);
     return at::zeros({columns()}, rows.own.options())
-        .index_add_(0, input_.positive, input_.weight / rows.denominator);
+        .index_add_(0, input_.positive, input_.weight * share);
   }
 
   LossResult Differentiate(const at::Tensor& greatest, const Rows& rows,
                            const at::Tensor& shares) const {
-    const at::Tensor row_loss = at::log(rows.denominator) - rows.own;
+    const at::Tensor row_loss = rows.log_denominator - rows.own;
     LossResult result{(row_loss * input_.weight).sum(), {}, at::zeros_like(input_.v)};
     at::Tensor own_grad = -input_.weight.to(at::kDouble);
-    if (hides_hits_) own_grad = own_grad * (1 - at::exp(rows.own) / rows.denominator);
+    if (hides_hits_) own_grad = own_grad * (1 - at::exp(rows.own - rows.log_denominator));
     const at::Tensor share = shares.to(at::kFloat), own = own_grad.to(at::kFloat);
     at::Tensor q_grad = at::empty_like(q_);
     ForEachTile(
         [&](int64_t begin, int64_t end, const at::Tensor& scores, const at::Tensor& visible) {
-          at::Tensor grad = at::exp(scores - greatest) * visible * share;  // of the scores
+          at::Tensor grad = Exponentials(scores - greatest, visible) * share;  // of the scores
           grad.scatter_add_(1, Own(begin, end), own.slice(0, begin, end).unsqueeze(1));
           grad /= input_.temperature;
           q_grad.slice(0, begin, end).copy_(at::matmul(grad, input_.v));

@@ -79,8 +79,8 @@ TEST(ProfileTest, HasEveryPartOfTheStepOfEveryRank) {
     std::map<std::string, int> seen;
     for (const Span& span : spans.at({rank, "training"})) ++seen[span.name];
     for (const char* name :
-         {"step", "wait for batch", "candidates", "item vectors", "item lookup", "item tower",
-          "all-gather", "user vectors", "user lookup", "user tower", "loss", "reduce-scatter",
+         {"step", "wait for batch", "plan", "item vectors", "item lookup", "item tower",
+          "send columns", "user vectors", "user lookup", "user tower", "loss", "return gradients",
           "backward", "all-reduce", "update", "table update"}) {
       EXPECT_EQ(seen[name], 3) << name << " of rank " << rank;
     }
