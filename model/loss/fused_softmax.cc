@@ -53,13 +53,13 @@ at::Tensor InShapeOf(const at::Tensor& like, at::Tensor& kept) {
 // The logits of the row once more, for the message.
 std::string ExplainRow(int64_t row, double loss, const SoftmaxProblem& p) {
   const auto number = [](const at::Tensor& x) { return kernels::NumberOf(x); };
-  const auto index = [](const at::Tensor& x) { return kernels::ListOf<int64_t>(x)[0]; };
-  const int64_t positive = index(p.positive[row]), query = p.rows.QueryOf(row);
+  const auto integer = [](const at::Tensor& x) { return kernels::ListOf<int64_t>(x)[0]; };
+  const int64_t positive = integer(p.positive[row]), query = p.rows.QueryOf(row);
   at::Tensor logits = at::mv(p.v, p.q[query]).div_(p.temperature);
   const double own = number(logits[positive] + p.positive_offset[row]);
   logits.add_(p.column_offset);
   if (p.excluded_begin.defined()) {
-    const int64_t begin = index(p.excluded_begin[query]), end = index(p.excluded_begin[query + 1]);
+    const int64_t begin = integer(p.excluded_begin[query]), end = integer(p.excluded_begin[query + 1]);
     logits.index_fill_(0, p.excluded.slice(0, begin, end), -std::numeric_limits<float>::infinity());
   }
   logits[positive] = own;

@@ -1,6 +1,8 @@
 // Each operation composed of LibTorch's against the kernels of the CPU.
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/random.h"
