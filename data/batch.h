@@ -64,7 +64,8 @@ Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t l
                bool with_valid);
 
 // Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was
-// taken. Never ends by itself: epochs follow one another. Its spans go to `trace`, if any.
+// taken; none ahead: each when it is taken, without a thread. Never ends by itself: epochs follow
+// one another. Its spans go to `trace`, if any.
 class BatchPrefetcher {
  public:
   virtual ~BatchPrefetcher() = default;

@@ -80,6 +80,26 @@ class ThreadedPrefetcher final : public BatchPrefetcher {
   std::thread thread_;
 };
 
+// Makes each batch when it is asked for.
+class DirectBatches final : public BatchPrefetcher {
+ public:
+  DirectBatches(const BatchMaker& maker, int64_t epoch, int64_t step_in_epoch)
+      : maker_(maker), epoch_(epoch), step_(step_in_epoch) {}
+
+  Batch Next() override {
+    if (step_ == maker_.steps_per_epoch()) {
+      ++epoch_;
+      step_ = 0;
+    }
+    const TraceSpan span("batch");
+    return maker_.Make(epoch_, step_++);
+  }
+
+ private:
+  const BatchMaker maker_;
+  int64_t epoch_, step_;
+};
+
 }  // namespace
 
 std::unique_ptr<BatchPrefetcher> BatchPrefetcher::Start(const BatchMaker& maker, int64_t epoch,
@@ -88,7 +108,8 @@ std::unique_ptr<BatchPrefetcher> BatchPrefetcher::Start(const BatchMaker& maker,
   TORII_CHECK(maker.steps_per_epoch() >= 1, "no training rows to make batches of");
   TORII_CHECK(epoch >= 0 && step_in_epoch >= 0 && step_in_epoch <= maker.steps_per_epoch(),
               "epoch ", epoch, " step ", step_in_epoch, " of ", maker.steps_per_epoch());
-  TORII_CHECK(ahead >= 1, "a prefetcher that stays ", ahead, " batches ahead");
+  TORII_CHECK(ahead >= 0, "a prefetcher that stays ", ahead, " batches ahead");
+  if (ahead == 0) return std::make_unique<DirectBatches>(maker, epoch, step_in_epoch);
   return std::make_unique<ThreadedPrefetcher>(maker, epoch, step_in_epoch,
                                               static_cast<size_t>(ahead), trace);
 }

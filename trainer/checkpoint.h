@@ -1,75 +1,57 @@
-// Checkpoints: a folder with one safetensors file per rank, the dense weights, and a manifest with
-// hashes, written beside its final name and renamed when every rank agreed (docs/checkpoint.md).
-// Loads on any number of ranks.
+// Checkpoints: a folder with one safetensors file per rank, the replicated tensors, and a manifest
+// with hashes, written beside its final name and renamed when every rank agreed
+// (docs/checkpoint.md). They hold what the parts of a run registered as named state, and load on
+// any number of ranks and into any partition.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
+#include "base/named_state.h"
 #include "comm/communicator.h"
 
 namespace torii::trainer {
 
-// A tensor of which each rank holds the rows rank, rank + W, ... (sharded), or all ranks hold the
-// same copy.
-struct CheckpointTensor {
-  std::string name;
-  at::Tensor tensor;  // live view, float32, each row contiguous: written from, loaded into
-  bool sharded = false;
-  int64_t rows = 0;  // of the whole, if sharded
-};
-
-// Where training stands. Everything that is not a tensor.
-struct Progress {
-  int64_t step = 0;   // steps done
-  int64_t epoch = 0;  // position of the next batch
-  int64_t step_in_epoch = 0;
-  int64_t rows_seen = 0;
-  double best_metric = 0;
-  int64_t best_step = -1;  // -1: none yet
-  int64_t evaluations_without_gain = 0;
-  // The running loss since the last log line (metric state).
-  double loss_sum = 0;
-  double loss_weight = 0;
-};
-
+// What a checkpoint says of itself, besides its tensors.
 struct CheckpointInfo {
-  std::string path;
-  Progress progress;
-  int world_size = 0;       // of the writer
-  std::string config;       // resolved configuration, protobuf text
-  std::string data_digest;  // of the prepared dataset
+  std::string path;  // not stored
+  int64_t step = 0;  // steps done
+  int world_size = 0;
+  std::string config;                           // resolved configuration, protobuf text
+  std::string data_digest;                      // of the prepared dataset
+  std::map<std::string, std::string> messages;  // the small states by name
+  std::string digest;                           // of the manifest; "" before it is written
 };
 
-// Writes `directory`/step-00001200. Collective; on any rank's failure nothing is left and all ranks
-// get the error. When it returns OK on this rank, the checkpoint is durable.
+// "DIRECTORY/step-00001200".
+std::string CheckpointPath(const std::string& directory, int64_t step);
+
+// Writes `directory`/step-00001200 with all of `state`; step, config and data_digest are those of
+// `identity`, the rest of it is filled in. Refuses a tensor that is not finite (kDiverged, with its
+// name and row). Collective; on any rank's failure nothing is left and all ranks get the error.
+// When it returns OK on this rank, the checkpoint is durable.
 absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator& comm,
-                                           const std::string& directory,
-                                           std::vector<CheckpointTensor> tensors,
-                                           const CheckpointInfo& info);
-// Reads manifest and checks sizes; verify_content also checks every hash. Local.
+                                           const std::string& directory, const StateRegistry& state,
+                                           const CheckpointInfo& identity);
+// Reads the manifest and checks sizes; verify_content also checks every hash. Local. kData:
+// damaged; kConfig: of another format version, with what to do; kIo, kCannotCreate: cannot be read
+// now.
 absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(FileSystem& files, const std::string& path,
                                                   bool verify_content);
-// Fills `tensors` in place; every one of them must be there with the same shape (kData names the
-// first that is not). Verifies hashes. Any world size. Collective.
+// Fills the tensors of `state` in place, then its messages; each must be there, the tensors with
+// the same shape and dtype (kConfig names the first that is not). Verifies hashes of what it reads,
+// and that all ranks read the same checkpoint. Any world size and partition. Collective.
 absl::StatusOr<CheckpointInfo> LoadCheckpoint(FileSystem& files, comm::Communicator& comm,
-                                              const std::string& path,
-                                              std::vector<CheckpointTensor> tensors);
-// The newest complete checkpoint of `directory` (or the step given by "latest"/"best" text files is
-// only a hint), or nullopt. Local.
-absl::StatusOr<std::optional<std::string>> NewestCheckpoint(FileSystem& files,
-                                                            const std::string& directory);
-// Removes old checkpoints but the newest `keep` and `best_step`'s. Local; rank 0 calls it.
-absl::Status PruneCheckpoints(FileSystem& files, const std::string& directory, int keep,
-                              int64_t best_step);
+                                              const std::string& path, const StateRegistry& state);
 
-// One digest of the content, independent of the number of ranks that wrote it, and one per tensor:
-// "total", "progress", then tensors by name. Local.
+// One digest of the content, independent of the number of ranks that wrote it and of their
+// partition, and one per state: "total", messages by name, then tensors by name. Local.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> CheckpointDigests(
     FileSystem& files, const std::string& path);
 

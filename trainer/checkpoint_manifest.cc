@@ -1,12 +1,16 @@
 #include "trainer/checkpoint_manifest.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/digest.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "trainer/safetensors.h"
+#include "trainer/shallow_json.h"
 
 namespace torii::trainer {
 namespace {
@@ -14,106 +18,173 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr char kFormat[] = "torii-checkpoint";
-constexpr int kVersion = 1;
+constexpr int64_t kVersion = 2;
+constexpr int64_t kMostRanks = int64_t{1} << 20;
+constexpr int64_t kMostBytes = int64_t{1} << 28;  // of a manifest
 
-ordered_json ToJson(const Progress& p) {
-  return {{"step", p.step},
-          {"epoch", p.epoch},
-          {"step_in_epoch", p.step_in_epoch},
-          {"rows_seen", p.rows_seen},
-          {"best_metric", p.best_metric},
-          {"best_step", p.best_step},
-          {"evaluations_without_gain", p.evaluations_without_gain},
-          {"loss_sum", p.loss_sum},
-          {"loss_weight", p.loss_weight}};
+// Bytes that are no UTF-8 (in a path of the configuration) are replaced: JSON has no place for
+// them.
+std::string Dump(const ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-Progress ProgressFrom(const ordered_json& j) {
-  return {.step = j.at("step"),
-          .epoch = j.at("epoch"),
-          .step_in_epoch = j.at("step_in_epoch"),
-          .rows_seen = j.at("rows_seen"),
-          .best_metric = j.at("best_metric"),
-          .best_step = j.at("best_step"),
-          .evaluations_without_gain = j.at("evaluations_without_gain"),
-          .loss_sum = j.at("loss_sum"),
-          .loss_weight = j.at("loss_weight")};
+absl::Status CheckVersion(const ordered_json& json, const std::string& where) {
+  TORII_ASSIGN_OR_RETURN(const int64_t version, IntegerMember(json, "version", where));
+  if (version == kVersion) return absl::OkStatus();
+  return ConfigError(absl::StrCat(
+      where, ": format version ", version, ", this program reads version ", kVersion, ": ",
+      version < kVersion
+          ? "go on with the program that wrote it, or train again in another run_dir "
+            "(or with --resume never, which moves the old checkpoints aside)"
+          : "use the newer program that wrote it, or another run_dir"));
 }
 
-Manifest ManifestFrom(const ordered_json& j) {
+absl::StatusOr<CheckpointInfo> InfoFrom(const ordered_json& json, const std::string& where) {
+  CheckpointInfo info;
+  TORII_ASSIGN_OR_RETURN(info.step, IntegerMember(json, "step", where));
+  TORII_ASSIGN_OR_RETURN(const int64_t ranks, IntegerMember(json, "world_size", where));
+  if (ranks < 1 || ranks > kMostRanks) {
+    return DataError(absl::StrCat(where, ": written by ", ranks, " ranks"));
+  }
+  info.world_size = static_cast<int>(ranks);
+  TORII_ASSIGN_OR_RETURN(info.config, TextMember(json, "config", where));
+  TORII_ASSIGN_OR_RETURN(info.data_digest, TextMember(json, "data_digest", where));
+  TORII_ASSIGN_OR_RETURN(const ordered_json* messages, ObjectMember(json, "messages", where));
+  for (const auto& [name, value] : messages->items()) {
+    TORII_ASSIGN_OR_RETURN(info.messages[name], TextMember(*messages, name, where));
+  }
+  return info;
+}
+
+absl::StatusOr<ManifestTensor> TensorFrom(const ordered_json& json, const std::string& where) {
+  ManifestTensor tensor;
+  TORII_ASSIGN_OR_RETURN(const std::string dtype, TextMember(json, "dtype", where));
+  TORII_ASSIGN_OR_RETURN(const std::string kind, TextMember(json, "partition", where));
+  TORII_ASSIGN_OR_RETURN(tensor.shape, IntegersMember(json, "shape", where));
+  const std::optional<at::ScalarType> known_dtype = DtypeOf(dtype);
+  const std::optional<Partition::Kind> known_kind = PartitionKindOf(kind);
+  if (!known_dtype.has_value() || !known_kind.has_value()) {
+    return DataError(
+        absl::StrCat(where, ": unknown dtype '", dtype, "' or partition '", kind, "'"));
+  }
+  tensor.dtype = *known_dtype;
+  tensor.partition = *known_kind;
+  if (!tensor.is_replicated() && tensor.shape.empty()) {
+    return DataError(absl::StrCat(where, ": rows over the ranks, but no dimension"));
+  }
+  return tensor;
+}
+
+// The shards and the replicated tensors, by the names under which they are written.
+absl::StatusOr<std::vector<ManifestFile>> FilesFrom(const ordered_json& json, int world_size,
+                                                    const std::string& where) {
+  std::vector<ManifestFile> files;
+  TORII_ASSIGN_OR_RETURN(const ordered_json* list, ArrayMember(json, "files", where));
+  if (static_cast<int64_t>(list->size()) != world_size + 1) {
+    return DataError(absl::StrCat(where, ": ", list->size(), " files for ", world_size, " ranks"));
+  }
+  for (const ordered_json& element : *list) {
+    const auto rank = static_cast<int>(files.size());
+    ManifestFile file;
+    TORII_ASSIGN_OR_RETURN(file.name, TextMember(element, "name", where));
+    TORII_ASSIGN_OR_RETURN(file.size, IntegerMember(element, "size", where));
+    TORII_ASSIGN_OR_RETURN(file.digest, TextMember(element, "digest", where));
+    const std::string want = rank < world_size ? ShardName(rank, world_size) : kReplicatedName;
+    if (file.name != want) {
+      return DataError(absl::StrCat(where, ": file '", file.name, "' in the place of ", want));
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+// No tensor is larger than the files together: nothing that is made for one can be.
+absl::Status CheckSizes(const Manifest& manifest, const std::string& where) {
+  int64_t total = 0;
+  for (const ManifestFile& file : manifest.files) {
+    if (file.size > (int64_t{1} << 60) - total) {
+      return DataError(absl::StrCat(where, ": files of more than 2^60 bytes"));
+    }
+    total += file.size;
+  }
+  for (const auto& [name, tensor] : manifest.tensors) {
+    const std::optional<int64_t> bytes = TensorBytes(tensor.dtype, tensor.shape);
+    if (!bytes.has_value() || *bytes > total) {
+      return DataError(absl::StrCat(where, ": tensor '", name, "' is larger than the files"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Manifest> ManifestFrom(const ordered_json& json, const std::string& where) {
   Manifest manifest;
-  manifest.info.world_size = j.at("world_size");
-  manifest.info.data_digest = j.at("data_digest");
-  manifest.info.config = j.at("config");
-  manifest.info.progress = ProgressFrom(j.at("progress"));
-  for (const auto& [name, tensor] : j.at("tensors").items()) {
-    manifest.tensors[name] = {tensor.at("sharded"), tensor.at("shape")};
+  TORII_ASSIGN_OR_RETURN(manifest.info, InfoFrom(json, where));
+  TORII_ASSIGN_OR_RETURN(const ordered_json* tensors, ObjectMember(json, "tensors", where));
+  for (const auto& [name, value] : tensors->items()) {
+    TORII_ASSIGN_OR_RETURN(manifest.tensors[name],
+                           TensorFrom(value, absl::StrCat(where, ": tensor '", name, "'")));
   }
-  for (const auto& file : j.at("files")) {
-    manifest.files.push_back({file.at("name"), file.at("size"), file.at("digest")});
-  }
+  TORII_ASSIGN_OR_RETURN(manifest.files, FilesFrom(json, manifest.info.world_size, where));
+  TORII_RETURN_IF_ERROR(CheckSizes(manifest, where));
   return manifest;
 }
 
 }  // namespace
 
+std::vector<int64_t> ManifestTensor::ShapeIn(int rank, int world_size) const {
+  std::vector<int64_t> in_file = shape;
+  if (!is_replicated()) in_file[0] = Rows(world_size).OwnedRows(rank);
+  return in_file;
+}
+
 std::string ShardName(int rank, int world_size) {
   return absl::StrFormat("shard-%05d-of-%05d.safetensors", rank, world_size);
 }
 
-std::string FormatProgress(const Progress& progress) { return ToJson(progress).dump(); }
-
 std::string FormatManifest(const Manifest& manifest) {
-  ordered_json j = {{"format", kFormat},
-                    {"version", kVersion},
-                    {"world_size", manifest.info.world_size},
-                    {"data_digest", manifest.info.data_digest},
-                    {"config", manifest.info.config},
-                    {"progress", ToJson(manifest.info.progress)},
-                    {"tensors", ordered_json::object()},
-                    {"files", ordered_json::array()}};
+  const CheckpointInfo& info = manifest.info;
+  ordered_json json = {{"format", kFormat},
+                       {"version", kVersion},
+                       {"step", info.step},
+                       {"world_size", info.world_size},
+                       {"data_digest", info.data_digest},
+                       {"config", info.config},
+                       {"messages", ordered_json::object()},
+                       {"tensors", ordered_json::object()},
+                       {"files", ordered_json::array()}};
+  for (const auto& [name, text] : info.messages) json["messages"][name] = text;
   for (const auto& [name, tensor] : manifest.tensors) {
-    j["tensors"][name] = {{"sharded", tensor.sharded}, {"shape", tensor.shape}};
+    json["tensors"][name] = {{"dtype", DtypeName(tensor.dtype)},
+                             {"shape", tensor.shape},
+                             {"partition", NameOf(tensor.partition)}};
   }
   for (const ManifestFile& file : manifest.files) {
-    j["files"].push_back({{"name", file.name}, {"size", file.size}, {"digest", file.digest}});
+    json["files"].push_back({{"name", file.name}, {"size", file.size}, {"digest", file.digest}});
   }
-  j["manifest_digest"] = DigestOf(j.dump());
-  return j.dump(1) + "\n";
+  json["manifest_digest"] = DigestOf(Dump(json, -1));
+  return Dump(json, 1) + "\n";
 }
 
 absl::StatusOr<Manifest> ReadManifest(FileSystem& files, const std::string& checkpoint) {
   const std::string path = JoinPath(checkpoint, kManifestName);
+  TORII_ASSIGN_OR_RETURN(const FileInfo file, files.Info(path));
+  if (!file.exists) return DataError(absl::StrCat(path, ": missing"));
+  if (file.size > kMostBytes) return DataError(absl::StrCat(path, ": ", file.size, " bytes"));
   TORII_ASSIGN_OR_RETURN(const std::string text, ReadFile(files, path));
-  ordered_json j = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (j.is_discarded() || !j.is_object() || j.value("format", "") != kFormat) {
+  TORII_ASSIGN_OR_RETURN(ordered_json json, ParseShallowJson(text, path));
+  const absl::StatusOr<std::string> format = TextMember(json, "format", path);
+  if (!format.ok() || *format != kFormat) {
     return DataError(absl::StrCat(path, ": not the manifest of a Torii checkpoint"));
   }
-  if (j.value("version", 0) != kVersion) {
-    return DataError(absl::StrCat(path, ": format version ", j.value("version", 0),
-                                  "; this program reads version ", kVersion));
-  }
-  const std::string digest = j.value("manifest_digest", "");
-  j.erase("manifest_digest");
-  if (digest != DigestOf(j.dump())) {
+  TORII_RETURN_IF_ERROR(CheckVersion(json, path));
+  TORII_ASSIGN_OR_RETURN(const std::string digest, TextMember(json, "manifest_digest", path));
+  json.erase("manifest_digest");
+  if (digest != DigestOf(Dump(json, -1))) {
     return DataError(absl::StrCat(path, ": damaged: its content does not match its digest"));
   }
-  Manifest manifest;
-  try {
-    manifest = ManifestFrom(j);
-  } catch (const nlohmann::json::exception& error) {
-    return DataError(absl::StrCat(path, ": ", error.what()));
-  }
+  TORII_ASSIGN_OR_RETURN(Manifest manifest, ManifestFrom(json, path));
   manifest.info.path = checkpoint;
-  for (const ManifestFile& file : manifest.files) {
-    if (file.name.empty() || BaseName(file.name) != file.name || file.name == "..") {
-      return DataError(absl::StrCat(path, ": file name '", file.name, "' is not a plain name"));
-    }
-  }
-  if (static_cast<int>(manifest.files.size()) != manifest.info.world_size + 1) {
-    return DataError(absl::StrCat(path, ": ", manifest.files.size(), " files for ",
-                                  manifest.info.world_size, " ranks"));
-  }
+  manifest.info.digest = digest;
   return manifest;
 }
 

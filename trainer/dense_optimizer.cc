@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "absl/strings/str_cat.h"
 #include "kernels/dense_weights.h"
 
 namespace torii::trainer {
@@ -88,6 +89,20 @@ void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
                           .first = first_,
                           .second = second_});
   parameters_.ClampToBounds();
+}
+
+void DenseOptimizer::RegisterState(StateRegistry& registry) {
+  const bool adam =
+      config_.kind() == DenseOptimizerConfig::ADAM || config_.kind() == DenseOptimizerConfig::ADAMW;
+  const auto add = [&](const at::Tensor& state, const char* suffix) {
+    if (!state.defined()) return;
+    for (const model::ParameterInfo& info : parameters_.info()) {
+      registry.Add({.name = absl::StrCat(info.name, ".", suffix),
+                    .tensor = state.narrow(0, info.begin, info.size).view(info.shape)});
+    }
+  };
+  add(first_, adam ? "adam.m" : "momentum");
+  add(second_, adam ? "adam.v" : "adagrad");
 }
 
 std::vector<std::pair<std::string, at::Tensor>> DenseOptimizer::State() {

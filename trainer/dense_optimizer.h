@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "base/named_state.h"
 #include "model/dense_parameters.h"
 #include "trainer/trainer.pb.h"
 
@@ -21,7 +22,9 @@ class DenseOptimizer {
   DenseOptimizer(const DenseOptimizerConfig& config, model::DenseParameters& parameters);
   // One update from parameters.grad(). step: global, from 0.
   void Step(double learning_rate_factor, int64_t step);
-  // Live views [P] of the state, by name ("adam.m", ...), for checkpoints.
+  // Of each weight what the rule keeps: "user.trunk.0.weight.adam.m", ...
+  void RegisterState(StateRegistry& registry);
+  // Live views [P] of the same for all weights together, by kind and part.
   std::vector<std::pair<std::string, at::Tensor>> State();
 
  private:

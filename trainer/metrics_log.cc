@@ -5,20 +5,31 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "trainer/shallow_json.h"
 
 namespace torii::trainer {
 namespace {
 
-// The lines of `content` that a run resumed after `last_step` keeps.
-std::string KeptLines(const std::string& content, int64_t last_step) {
+// The lines of `content` that a run resumed after `last_step` keeps. What is no such line (cut off
+// by a kill, written by someone else) is left out.
+std::string KeptLines(const std::string& content, int64_t last_step, const std::string& path) {
   std::istringstream lines(content);
   std::string kept;
+  int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (entry.is_discarded() || !entry.is_object()) continue;  // a line cut off by a kill
-    if (entry.value("step", int64_t{0}) <= last_step) kept += line + "\n";
+    const std::string where = absl::StrCat(path, ":", ++number);
+    const auto entry = ParseShallowJson(line, where);
+    const auto step =
+        entry.ok() ? IntegerMember(*entry, "step", where) : absl::StatusOr<int64_t>(entry.status());
+    if (!step.ok()) {
+      TORII_WARNING("a line is left out: ", std::string(step.status().message()));
+    } else if (*step <= last_step) {
+      kept += line + "\n";
+    }
   }
   return kept;
 }
@@ -31,7 +42,7 @@ absl::StatusOr<std::unique_ptr<MetricsLog>> MetricsLog::Open(FileSystem& files,
   TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(path));
   if (info.exists) {
     TORII_ASSIGN_OR_RETURN(const std::string content, ReadFile(files, path));
-    TORII_RETURN_IF_ERROR(WriteFileAtomically(files, path, KeptLines(content, last_step)));
+    TORII_RETURN_IF_ERROR(WriteFileAtomically(files, path, KeptLines(content, last_step, path)));
   }
   TORII_ASSIGN_OR_RETURN(auto file, files.OpenForAppending(path));
   return std::unique_ptr<MetricsLog>(new MetricsLog(std::move(file)));

@@ -3,29 +3,44 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/digest.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "trainer/shallow_json.h"
 
 namespace torii::trainer {
 namespace {
 
-using nlohmann::json;
+using nlohmann::ordered_json;
 
 constexpr int64_t kMaxHeader = 100 << 20;  // the format's own limit
 constexpr int64_t kRowsAtATime = 65536;    // of a tensor that is copied to be written
 
+constexpr std::pair<at::ScalarType, std::string_view> kDtypes[] = {
+    {at::ScalarType::Float, "F32"},     {at::ScalarType::Double, "F64"},
+    {at::ScalarType::BFloat16, "BF16"}, {at::ScalarType::Half, "F16"},
+    {at::ScalarType::Long, "I64"},      {at::ScalarType::Int, "I32"},
+    {at::ScalarType::Short, "I16"},     {at::ScalarType::Char, "I8"},
+    {at::ScalarType::Byte, "U8"},       {at::ScalarType::Bool, "BOOL"},
+};
+
+int64_t BytesOf(const at::Tensor& tensor) {
+  return tensor.numel() * DtypeBytes(tensor.scalar_type());
+}
+
 std::string Header(const std::vector<NamedTensor>& tensors) {
-  nlohmann::ordered_json header;
+  ordered_json header;
   int64_t begin = 0;
   for (const NamedTensor& t : tensors) {
-    const int64_t end = begin + t.tensor.numel() * 4;
-    header[t.name] = {
-        {"dtype", "F32"}, {"shape", t.tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
+    const int64_t end = begin + BytesOf(t.tensor);
+    header[t.name] = {{"dtype", DtypeName(t.tensor.scalar_type())},
+                      {"shape", t.tensor.sizes().vec()},
+                      {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string text = tensors.empty() ? "{}" : header.dump();
@@ -34,44 +49,55 @@ std::string Header(const std::vector<NamedTensor>& tensors) {
 }
 
 // One header entry, with every number checked against the size of the data that follow the header.
-absl::StatusOr<SafetensorsEntry> ParseEntry(const std::string& where, const json& value,
+absl::StatusOr<SafetensorsEntry> ParseEntry(const std::string& where, const ordered_json& value,
                                             int64_t data_begin, int64_t data_bytes) {
-  if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") ||
-      !value.contains("data_offsets") || !value["shape"].is_array() ||
-      !value["data_offsets"].is_array() || value["data_offsets"].size() != 2 ||
-      !value["data_offsets"][0].is_number_unsigned() ||
-      !value["data_offsets"][1].is_number_unsigned()) {
-    return DataError(absl::StrCat(where, ": malformed header entry"));
-  }
-  if (value["dtype"] != "F32") {
-    return DataError(absl::StrCat(where, ": dtype is not F32"));
-  }
   SafetensorsEntry entry;
-  constexpr int64_t kLimit = std::numeric_limits<int64_t>::max() / 8;
-  int64_t elements = 1;
-  for (const json& size : value["shape"]) {
-    if (!size.is_number_unsigned()) return DataError(absl::StrCat(where, ": bad shape"));
-    const auto s = size.get<uint64_t>();
-    if (s > static_cast<uint64_t>(kLimit) ||
-        (s != 0 && elements > kLimit / static_cast<int64_t>(s))) {
-      return DataError(absl::StrCat(where, ": shape is too large"));
-    }
-    elements *= static_cast<int64_t>(s);
-    entry.shape.push_back(static_cast<int64_t>(s));
+  TORII_ASSIGN_OR_RETURN(const std::string dtype, TextMember(value, "dtype", where));
+  TORII_ASSIGN_OR_RETURN(entry.shape, IntegersMember(value, "shape", where));
+  TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> offsets,
+                         IntegersMember(value, "data_offsets", where));
+  const std::optional<at::ScalarType> known = DtypeOf(dtype);
+  if (!known.has_value()) return DataError(absl::StrCat(where, ": no dtype ", dtype));
+  entry.dtype = *known;
+  const std::optional<int64_t> bytes = TensorBytes(entry.dtype, entry.shape);
+  if (!bytes.has_value()) return DataError(absl::StrCat(where, ": the shape is too large"));
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_bytes ||
+      offsets[1] - offsets[0] != *bytes) {
+    return DataError(absl::StrCat(where, ": data offsets do not fit the shape or the file"));
   }
-  const auto begin = value["data_offsets"][0].get<uint64_t>();
-  const auto end = value["data_offsets"][1].get<uint64_t>();
-  if (begin > end || end > static_cast<uint64_t>(data_bytes) ||
-      end - begin != static_cast<uint64_t>(elements) * 4) {
-    return DataError(absl::StrCat(where, ": data offsets [", begin, ", ", end,
-                                  ") do not fit the shape or the file"));
-  }
-  entry.offset = data_begin + static_cast<int64_t>(begin);
-  entry.bytes = static_cast<int64_t>(end - begin);
+  entry.offset = data_begin + offsets[0];
+  entry.bytes = *bytes;
   return entry;
 }
 
 }  // namespace
+
+std::string_view DtypeName(at::ScalarType dtype) {
+  for (const auto& [type, name] : kDtypes) {
+    if (type == dtype) return name;
+  }
+  TORII_CHECK(false, "safetensors have no dtype ", at::toString(dtype));
+  return "";
+}
+
+std::optional<at::ScalarType> DtypeOf(std::string_view name) {
+  for (const auto& [type, known] : kDtypes) {
+    if (known == name) return type;
+  }
+  return std::nullopt;
+}
+
+int64_t DtypeBytes(at::ScalarType dtype) { return static_cast<int64_t>(at::elementSize(dtype)); }
+
+std::optional<int64_t> TensorBytes(at::ScalarType dtype, const std::vector<int64_t>& shape) {
+  constexpr int64_t kMost = int64_t{1} << 60;
+  int64_t bytes = DtypeBytes(dtype);
+  for (const int64_t size : shape) {
+    if (size < 0 || size > kMost || (size != 0 && bytes > kMost / size)) return std::nullopt;
+    bytes *= size;
+  }
+  return bytes;
+}
 
 absl::StatusOr<std::string> WriteSafetensors(FileSystem& files, const std::string& path,
                                              const std::vector<NamedTensor>& tensors) {
@@ -91,9 +117,9 @@ absl::StatusOr<std::string> WriteSafetensors(FileSystem& files, const std::strin
     const int64_t rows = whole ? 1 : t.tensor.size(0);
     for (int64_t row = 0; row < rows; row += kRowsAtATime) {
       const at::Tensor piece =
-          whole ? t.tensor
-                : t.tensor.narrow(0, row, std::min(kRowsAtATime, rows - row)).contiguous();
-      TORII_RETURN_IF_ERROR(append(piece.const_data_ptr<float>(), piece.numel() * 4));
+          whole ? t.tensor.cpu()
+                : t.tensor.narrow(0, row, std::min(kRowsAtATime, rows - row)).cpu().contiguous();
+      TORII_RETURN_IF_ERROR(append(piece.const_data_ptr(), BytesOf(piece)));
     }
   }
   TORII_RETURN_IF_ERROR(file->Sync());
@@ -114,10 +140,9 @@ absl::StatusOr<std::map<std::string, SafetensorsEntry>> ReadSafetensorsHeader(
   }
   std::string text(header_size, '\0');
   TORII_RETURN_IF_ERROR(file->ReadAt(8, static_cast<int64_t>(header_size), text.data()));
-  const json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (header.is_discarded() || !header.is_object()) {
-    return DataError(absl::StrCat(path, ": the header is not JSON"));
-  }
+  TORII_ASSIGN_OR_RETURN(const ordered_json header,
+                         ParseShallowJson(text, absl::StrCat(path, ": the header")));
+  if (!header.is_object()) return DataError(absl::StrCat(path, ": the header is not an object"));
   const int64_t data_begin = 8 + static_cast<int64_t>(header_size);
   std::map<std::string, SafetensorsEntry> entries;
   for (const auto& [name, value] : header.items()) {
@@ -131,8 +156,8 @@ absl::StatusOr<std::map<std::string, SafetensorsEntry>> ReadSafetensorsHeader(
 absl::StatusOr<at::Tensor> ReadSafetensor(FileSystem& files, const std::string& path,
                                           const SafetensorsEntry& entry) {
   TORII_ASSIGN_OR_RETURN(const auto file, files.OpenForReading(path));
-  at::Tensor tensor = at::empty(entry.shape, at::kFloat);
-  TORII_RETURN_IF_ERROR(file->ReadAt(entry.offset, entry.bytes, tensor.mutable_data_ptr<float>()));
+  at::Tensor tensor = at::empty(entry.shape, entry.dtype);
+  TORII_RETURN_IF_ERROR(file->ReadAt(entry.offset, entry.bytes, tensor.mutable_data_ptr()));
   return tensor;
 }
 

@@ -108,6 +108,23 @@ absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
   return out;
 }
 
+void TwoTower::RegisterState(StateRegistry& registry) {
+  for (sharding::TableState& state : tables_->State()) {
+    const bool weight = state.name.ends_with(".weight");
+    registry.Add({.name = state.name,
+                  .tensor = std::move(state.tensor),
+                  .partition = Partition::RowModWorld(state.rows, comm_.world_size()),
+                  .role = weight ? StateRole::kWeight : StateRole::kTraining});
+  }
+  model::DenseParameters& dense = net_->dense();
+  for (const model::ParameterInfo& info : dense.info()) {
+    registry.Add({.name = info.name,
+                  .tensor = dense.flat().narrow(0, info.begin, info.size).view(info.shape),
+                  .partition = std::nullopt,
+                  .role = StateRole::kWeight});
+  }
+}
+
 std::vector<std::string> TwoTower::Description() const {
   std::vector<std::string> lines;
   for (const model::TableShape& table : net_->plan().tables) {

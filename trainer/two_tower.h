@@ -10,6 +10,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "base/named_state.h"
 #include "comm/communicator.h"
 #include "data/batch.h"
 #include "data/dataset.h"
@@ -58,6 +59,8 @@ class TwoTower {
   // Collective.
   absl::StatusOr<at::Tensor> AllOwnedItems(int64_t batch);
 
+  // Tables with their optimizer state, and dense weights.
+  void RegisterState(StateRegistry& registry);
   model::Net& net() { return *net_; }
   ModelTables& tables() { return *tables_; }
   const data::Dataset& dataset() const { return dataset_; }

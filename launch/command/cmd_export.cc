@@ -41,7 +41,7 @@ class ExportCommand final : public Command {
                            OpenTrainedModel(files, comm, model_));
     TORII_ASSIGN_OR_RETURN(
         const std::vector<exports::ExportedFile> written,
-        exports::ExportModel(files, *model->towers, {model->path, model->info.progress.step},
+        exports::ExportModel(files, *model->towers, {model->path, model->info.step},
                              {out_, model->config.train().embed_batch()}));
     absl::Status printed;
     if (comm.rank() == 0) {

@@ -12,6 +12,7 @@
 #include "launch/run/trained_model.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_manifest.h"
+#include "trainer/safetensors.h"
 
 namespace torii::launch {
 namespace {
@@ -40,7 +41,7 @@ class InspectCommand final : public Command {
   void Declare(FlagSet& flags) final {
     flags.AddWords("PATH", &words_, 1, 1, "A checkpoint, a run folder or a prepared folder.");
     flags.AddSwitch("digest", &digest_, "Digests of the content and of each tensor.");
-    flags.AddSwitch("tensors", &tensors_, "Names and shapes of the tensors.");
+    flags.AddSwitch("tensors", &tensors_, "Names, types, shapes and partitions of the tensors.");
     flags.AddSwitch("verify", &verify_, "Check the content of every file.");
     flags.AddSwitch("json", &json_, "Print JSON.");
   }
@@ -90,11 +91,12 @@ class InspectCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(const trainer::Manifest manifest, trainer::ReadManifest(files, path));
     report->json["tensors"] = Json::array();
     for (const auto& [name, tensor] : manifest.tensors) {
-      absl::StrAppendFormat(&report->text, "tensor        %-32s [%s] %s\n", name,
-                            absl::StrJoin(tensor.shape, ", "),
-                            tensor.sharded ? "sharded" : "replicated");
+      const std::string_view dtype = trainer::DtypeName(tensor.dtype);
+      const std::string_view partition = NameOf(tensor.partition);
+      absl::StrAppendFormat(&report->text, "tensor        %-32s %s [%s] %s\n", name, dtype,
+                            absl::StrJoin(tensor.shape, ", "), partition);
       report->json["tensors"].push_back(
-          {{"name", name}, {"shape", tensor.shape}, {"sharded", tensor.sharded}});
+          {{"name", name}, {"dtype", dtype}, {"shape", tensor.shape}, {"partition", partition}});
     }
     return absl::OkStatus();
   }

@@ -104,7 +104,7 @@ class RecommendCommand final : public Command {
   }
   void Declare(FlagSet& flags) final {
     flags.AddTexts("user", &ids_, "ID", "A user id as in the raw files.");
-    flags.AddInteger("k", &k_, 1, "Items recommended to each user. Default: 10.");
+    flags.AddInteger("k", &k_, 1, "Items recommended to each user, at most all. Default: 10.");
     flags.AddInteger("last", &last_, 0, "Latest items shown of each user. Default: 5.");
     flags.AddSwitch("json", &json_, "Print JSON.");
     model_.Declare(flags);
@@ -125,7 +125,8 @@ class RecommendCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> users, FindUsers(dataset.users(), ids_));
     TORII_ASSIGN_OR_RETURN(
         const ItemLists lists,
-        trainer::Recommend(*model->towers, users, k_, model->config.train().embed_batch()));
+        trainer::Recommend(*model->towers, users, std::min(k_, model->dataset->items().rows()),
+                           model->config.train().embed_batch()));
     absl::Status printed;
     if (comm.rank() == 0) {
       const data::Bags last = data::LastItems(dataset, users, last_, /*with_valid=*/true);

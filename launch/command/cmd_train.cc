@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/exit_code.h"
+#include "base/field_changes.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
@@ -9,9 +10,12 @@
 #include "launch/command/describe.h"
 #include "launch/command/output.h"
 #include "launch/process/cores.h"
+#include "launch/process/version.h"
 #include "launch/run/dataset_on_ranks.h"
 #include "launch/run/run_folder.h"
 #include "launch/run/trained_model.h"
+#include "trainer/agree_on_run.h"
+#include "trainer/checkpoint_store.h"
 #include "trainer/evaluate_model.h"
 #include "trainer/train_loop.h"
 
@@ -29,14 +33,31 @@ struct TrainJob {
   Runtime* runtime = nullptr;
 };
 
+RunIdentity IdentityOf(const TrainJob& job, int world_size) {
+  return {.command_line = job.command_line,
+          .resolved_config = PrintConfig(job.config),
+          .world_size = world_size,
+          .launcher = job.launcher};
+}
+
+// The fields in which the configuration of a checkpoint differs.
+absl::StatusOr<std::vector<FieldChange>> ChangesSince(const std::string& theirs,
+                                                      const RunConfig& ours) {
+  RunConfig before;
+  TORII_RETURN_IF_ERROR(ParseConfigText(theirs, "its config", &before));
+  FillDefaults(&before);
+  return CompareFields(before, ours);
+}
+
 // Evaluates the best checkpoint and prints the table. Collective.
 absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data::Dataset& dataset,
                         const TrainJob& job, const trainer::TrainSummary& summary) {
   const RunConfig& config = job.config;
   nlohmann::ordered_json json = {{"checkpoint", summary.best_checkpoint},
-                                 {"step", summary.progress.step},
-                                 {"last_loss", summary.last_loss},
+                                 {"step", summary.position.step()},
+                                 {"last_loss", nullptr},
                                  {"train_seconds", summary.train_seconds}};
+  if (summary.last_loss.has_value()) json["last_loss"] = *summary.last_loss;
   std::string text = absl::StrCat("best checkpoint: ", summary.best_checkpoint, "\n");
   if (dataset.test().size() > 0 || dataset.valid().size() > 0) {
     TORII_ASSIGN_OR_RETURN(
@@ -67,6 +88,8 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
   TORII_RETURN_IF_ERROR(PrepareOnce(files, comm, config.data()));
   TORII_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
                          OpenDataset(files, comm, config.data().prepared_dir()));
+  TORII_RETURN_IF_ERROR(
+      trainer::AgreeOnText(comm, "the prepared dataset (its digest)", dataset->digest()));
 
   TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "train"));
   trainer::TrainRun run;
@@ -78,6 +101,12 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
   run.train = config.train();
   run.eval = config.eval();
   run.resolved_config = PrintConfig(config);
+  run.changes_since = [&config](const std::string& theirs) { return ChangesSince(theirs, config); };
+  if (folder != nullptr) {
+    run.before_training = [&] {
+      return folder->RecordIdentity(IdentityOf(job, comm.world_size()));
+    };
+  }
   run.resume = job.resume;
   run.profile = job.profile;
   run.stop = job.stop;
@@ -90,24 +119,29 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
 
 // Steps in the newest checkpoint, 0 if there is none.
 int64_t SavedStep(FileSystem& files, const std::string& run_dir) {
-  const auto newest = trainer::NewestCheckpoint(files, JoinPath(run_dir, "checkpoints"));
-  if (!newest.ok() || !newest->has_value()) return 0;
-  const auto info = trainer::ReadCheckpointInfo(files, **newest, /*verify_content=*/false);
-  return info.ok() ? info->progress.step : 0;
+  const auto steps = trainer::CheckpointSteps(files, JoinPath(run_dir, trainer::kCheckpointsName));
+  return steps.ok() && !steps->empty() ? steps->back() : 0;
+}
+
+// Before anything is written: what the ranks were started with. Collective.
+absl::Status AgreeOnJob(comm::Communicator& comm, const TrainJob& job) {
+  TORII_RETURN_IF_ERROR(trainer::AgreeOnText(comm, "the program", VersionText()));
+  const std::string options = absl::StrCat("--resume ", static_cast<int>(job.resume),
+                                           job.profile.path.empty() ? "" : " --profile FILE",
+                                           " --profile-steps ", job.profile.steps);
+  TORII_RETURN_IF_ERROR(trainer::AgreeOnText(comm, "the command line", options));
+  return trainer::AgreeOnConfig(comm, job.config);
 }
 
 // One rank's way through the job, with the run folder opened before and closed after.
 absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const TrainJob& job) {
   const std::string& run_dir = job.config.run_dir();
+  TORII_RETURN_IF_ERROR(AgreeOnJob(comm, job));
   std::unique_ptr<RunFolder> folder;
   absl::Status opened;
   if (comm.rank() == 0) {
     absl::StatusOr<std::unique_ptr<RunFolder>> made =
-        RunFolder::Open(files, run_dir,
-                        {.command_line = job.command_line,
-                         .resolved_config = PrintConfig(job.config),
-                         .world_size = comm.world_size(),
-                         .launcher = job.launcher});
+        RunFolder::Open(files, run_dir, IdentityOf(job, comm.world_size()));
     opened = made.status();
     if (made.ok()) folder = std::move(made).value();
   }
@@ -135,6 +169,24 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
   return trained;
 }
 
+absl::StatusOr<trainer::Resume> ResumeOf(const std::string& name) {
+  if (name == "auto") return trainer::Resume::kAuto;
+  if (name == "accept-config") return trainer::Resume::kAcceptConfig;
+  if (name == "never") return trainer::Resume::kNever;
+  return UsageError(
+      absl::StrCat("--resume: '", name, "' is none of auto, accept-config and never"));
+}
+
+// A profile is written after many steps: its folder is looked at before the first one.
+absl::Status CheckProfile(FileSystem& files, const trainer::ProfileOptions& profile) {
+  if (profile.path.empty()) return absl::OkStatus();
+  const std::string folder = ParentPath(profile.path);
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(folder));
+  if (info.exists && info.is_directory) return absl::OkStatus();
+  return CannotCreateError(absl::StrCat("--profile ", profile.path, ": ", folder,
+                                        info.exists ? " is not a folder" : " is not there"));
+}
+
 class TrainCommand final : public Command {
  public:
   CommandText text() const final {
@@ -152,9 +204,10 @@ class TrainCommand final : public Command {
   void Declare(FlagSet& flags) final {
     config_.Declare(flags);
     ranks_.Declare(flags);
-    flags.AddText("resume", &resume_, "auto|never",
-                  "auto (default): go on from the newest checkpoint of the run folder. never: "
-                  "remove its checkpoints and start afresh.");
+    flags.AddText("resume", &resume_, "auto|accept-config|never",
+                  "auto (default): go on from the newest checkpoint of the run folder, unless its "
+                  "configuration means another model. accept-config: go on all the same. never: "
+                  "move the checkpoints aside and start afresh.");
     flags.AddText("profile", &profile_.path, "FILE",
                   "Write what each rank and thread did in some steps, for chrome://tracing or "
                   "ui.perfetto.dev.");
@@ -163,12 +216,10 @@ class TrainCommand final : public Command {
     flags.AddSwitch("json", &json_, "Print the final metrics as JSON.");
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
-    if (resume_ != "auto" && resume_ != "never") {
-      return UsageError(absl::StrCat("--resume: '", resume_, "' is neither auto nor never"));
-    }
     TrainJob job;
+    TORII_RETURN_IF_ERROR(CheckProfile(context.files, profile_));
     TORII_ASSIGN_OR_RETURN(job.config, config_.Load(context.files));
-    job.resume = resume_ == "never" ? trainer::Resume::kNever : trainer::Resume::kAuto;
+    TORII_ASSIGN_OR_RETURN(job.resume, ResumeOf(resume_));
     job.profile = profile_;
     job.json = json_;
     job.command_line = context.command_line;

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "data/prepared_layout.h"
+#include "trainer/checkpoint_store.h"
 
 namespace torii::launch {
 namespace {
@@ -84,13 +85,16 @@ Json DatasetJson(const std::string& folder, const data::PreparedDataset& dataset
 }
 
 std::string DescribeCheckpoint(const trainer::CheckpointInfo& info) {
-  const trainer::Progress& progress = info.progress;
+  const trainer::RunPosition position = trainer::PositionOf(info).value_or(trainer::RunPosition());
+  const trainer::EarlyStoppingState evaluations =
+      trainer::EarlyStoppingOf(info).value_or(trainer::EarlyStoppingState());
   std::string out = absl::StrFormat("%-14s%s\n", "checkpoint", info.path);
   absl::StrAppendFormat(&out, "%-14s%d (epoch %d, step %d in it, %d rows seen)\n", "step",
-                        progress.step, progress.epoch, progress.step_in_epoch, progress.rows_seen);
-  if (progress.best_step >= 0) {
-    absl::StrAppendFormat(&out, "%-14s%.6f at step %d\n", "best metric", progress.best_metric,
-                          progress.best_step);
+                        info.step, position.epoch(), position.step_in_epoch(),
+                        position.rows_seen());
+  if (evaluations.best_step() >= 0) {
+    absl::StrAppendFormat(&out, "%-14s%.6f at step %d (%s)\n", "best metric",
+                          evaluations.best_value(), evaluations.best_step(), evaluations.measure());
   }
   absl::StrAppendFormat(&out, "%-14s%d\n%-14s%s\n", "written by", info.world_size, "data digest",
                         info.data_digest);
@@ -98,14 +102,18 @@ std::string DescribeCheckpoint(const trainer::CheckpointInfo& info) {
 }
 
 Json CheckpointJson(const trainer::CheckpointInfo& info) {
+  const trainer::RunPosition position = trainer::PositionOf(info).value_or(trainer::RunPosition());
+  const trainer::EarlyStoppingState evaluations =
+      trainer::EarlyStoppingOf(info).value_or(trainer::EarlyStoppingState());
   Json json;
   json["checkpoint"] = info.path;
-  json["step"] = info.progress.step;
-  json["epoch"] = info.progress.epoch;
-  json["step_in_epoch"] = info.progress.step_in_epoch;
-  json["rows_seen"] = info.progress.rows_seen;
-  json["best_metric"] = info.progress.best_step >= 0 ? Json(info.progress.best_metric) : nullptr;
-  json["best_step"] = info.progress.best_step;
+  json["step"] = info.step;
+  json["epoch"] = position.epoch();
+  json["step_in_epoch"] = position.step_in_epoch();
+  json["rows_seen"] = position.rows_seen();
+  json["best_metric"] =
+      evaluations.best_step() >= 0 ? Json(evaluations.best_value()) : Json(nullptr);
+  json["best_step"] = evaluations.best_step();
   json["world_size"] = info.world_size;
   json["data_digest"] = info.data_digest;
   return json;

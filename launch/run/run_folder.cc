@@ -23,6 +23,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr char kConfigName[] = "config.resolved.txtpb";
+
 std::string Now() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
@@ -89,14 +91,16 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(FileSystem& files,
   folder->started_ = Now();
   folder->world_size_ = identity.world_size;
   folder->restarts_ = CountRestart(files, JoinPath(path, "STATUS.json"));
-  TORII_RETURN_IF_ERROR(folder->WriteIdentity(identity));
+  // Of a run that goes on, the identity stays until it is known that it does.
+  TORII_ASSIGN_OR_RETURN(const FileInfo config, files.Info(JoinPath(path, kConfigName)));
+  if (!config.exists) TORII_RETURN_IF_ERROR(folder->RecordIdentity(identity));
   TORII_RETURN_IF_ERROR(folder->WriteStatus());
   return folder;
 }
 
-absl::Status RunFolder::WriteIdentity(const RunIdentity& identity) {
-  TORII_RETURN_IF_ERROR(WriteFileAtomically(files_, JoinPath(path_, "config.resolved.txtpb"),
-                                            identity.resolved_config));
+absl::Status RunFolder::RecordIdentity(const RunIdentity& identity) {
+  TORII_RETURN_IF_ERROR(
+      WriteFileAtomically(files_, JoinPath(path_, kConfigName), identity.resolved_config));
   TORII_RETURN_IF_ERROR(
       WriteFileAtomically(files_, JoinPath(path_, "command.txt"), identity.command_line + "\n"));
   Json environment;

@@ -31,6 +31,9 @@ class RunFolder {
   static absl::StatusOr<std::unique_ptr<RunFolder>> Open(FileSystem& files, const std::string& path,
                                                          const RunIdentity& identity);
 
+  // Writes down what is run now. Open does it in a new folder; a run that goes on does it once its
+  // configuration was accepted.
+  absl::Status RecordIdentity(const RunIdentity& identity);
   // Replaces STATUS.json: {"phase": "train", "step": 1200, "exit_code": null, "error": null,
   // "restarts": 1, ...}.
   absl::Status SetPhase(const std::string& phase);
@@ -40,7 +43,6 @@ class RunFolder {
 
  private:
   RunFolder(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
-  absl::Status WriteIdentity(const RunIdentity& identity);
   absl::Status WriteStatus();
 
   FileSystem& files_;

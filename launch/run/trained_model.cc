@@ -1,21 +1,18 @@
 #include "launch/run/trained_model.h"
 
-#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
 #include "launch/config/config_override.h"
 #include "launch/config/validate_config.h"
 #include "launch/run/dataset_on_ranks.h"
+#include "trainer/checkpoint_manifest.h"
+#include "trainer/checkpoint_store.h"
 
 namespace torii::launch {
 namespace {
-
-constexpr char kManifest[] = "manifest.json";
-constexpr char kCheckpoints[] = "checkpoints";
 
 absl::StatusOr<bool> Exists(FileSystem& files, const std::string& path) {
   TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(path));
@@ -64,41 +61,30 @@ void ModelFlags::Declare(FlagSet& flags) {
 }
 
 absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string& path) {
-  TORII_ASSIGN_OR_RETURN(const bool is_checkpoint, Exists(files, JoinPath(path, kManifest)));
+  TORII_ASSIGN_OR_RETURN(const bool is_checkpoint,
+                         Exists(files, JoinPath(path, trainer::kManifestName)));
   if (is_checkpoint) return path;
-  const std::string below = JoinPath(path, kCheckpoints);
+  const std::string below = JoinPath(path, trainer::kCheckpointsName);
   TORII_ASSIGN_OR_RETURN(const bool is_run, Exists(files, below));
-  const std::string directory = is_run ? below : path;
-  TORII_ASSIGN_OR_RETURN(const bool exists, Exists(files, directory));
-  std::optional<std::string> newest;
-  if (exists) {
-    TORII_ASSIGN_OR_RETURN(newest, trainer::NewestCheckpoint(files, directory));
+  TORII_ASSIGN_OR_RETURN(const auto best, trainer::BestCheckpoint(files, is_run ? below : path));
+  if (best.has_value()) return best->path;
+  TORII_ASSIGN_OR_RETURN(const auto steps, trainer::CheckpointSteps(files, is_run ? below : path));
+  if (!steps.empty()) {
+    return DataError(absl::StrCat(path, ": none of its ", steps.size(),
+                                  " checkpoints can be used; the reasons are above"));
   }
-  if (!newest.has_value()) {
-    return NoInputError(absl::StrCat(path, ": there is no checkpoint; `torii train` makes them"));
-  }
-  TORII_ASSIGN_OR_RETURN(const trainer::CheckpointInfo info,
-                         trainer::ReadCheckpointInfo(files, *newest, /*verify_content=*/false));
-  if (info.progress.best_step >= 0) {
-    const std::string best =
-        JoinPath(directory, absl::StrFormat("step-%08d", info.progress.best_step));
-    TORII_ASSIGN_OR_RETURN(const bool kept, Exists(files, JoinPath(best, kManifest)));
-    if (kept) return best;
-  }
-  return *newest;
+  return NoInputError(absl::StrCat(path, ": there is no checkpoint; `torii train` makes them"));
 }
 
 absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,
                                                     const std::string& path,
                                                     trainer::TwoTower& towers) {
-  std::vector<trainer::CheckpointTensor> tensors;
-  for (const sharding::TableState& state : towers.tables().State()) {
-    if (state.name.ends_with(".weight")) {
-      tensors.push_back({state.name, state.tensor, /*sharded=*/true, state.rows});
-    }
+  StateRegistry all, weights;
+  towers.RegisterState(all);
+  for (const StateTensor& tensor : all.tensors()) {
+    if (tensor.role == StateRole::kWeight) weights.Add(tensor);
   }
-  tensors.push_back({"dense", towers.net().dense().flat(), /*sharded=*/false, 0});
-  return trainer::LoadCheckpoint(files, comm, path, std::move(tensors));
+  return trainer::LoadCheckpoint(files, comm, path, weights);
 }
 
 absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files,

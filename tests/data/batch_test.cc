@@ -270,7 +270,7 @@ TEST(BatchPrefetcherTest, GivesTheBatchesOfTheMakerAcrossEpochs) {
   const CountedDataset dataset(101);
   const BatchMaker maker(dataset,
                          {.global_batch = 10, .rank = 1, .world_size = 3, .seed = 9, .history = 3});
-  for (const int ahead : {1, 2, 50}) {
+  for (const int ahead : {0, 1, 2, 50}) {
     const auto prefetcher = BatchPrefetcher::Start(maker, 0, 0, ahead);
     for (int64_t step = 0; step < 3 * maker.steps_per_epoch(); ++step) {
       ExpectSame(prefetcher->Next(),

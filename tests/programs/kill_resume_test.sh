@@ -124,4 +124,63 @@ end="$(status phase failed) $(status exit_code failed)"
 check "STATUS.json says: $end" test "$end" = "failed 74"
 check "STATUS.json names the cause" grep -q '"error": ".*pass 23: Input/output error' failed/STATUS.json
 finishes failed "$of_two" "${two_ranks[@]}"
+
+# Eight configurations: what each of them keeps (moments, momentum, schedule, patience, histories, dropout) is in the
+# checkpoint. Killed in a step, in an evaluation and before a checkpoint has its name, each ends with the digest of the
+# undisturbed run; started once more, it does nothing.
+newest() { find "$1/checkpoints" -name 'step-*' -not -name '*.partial' | sort | tail -n 1; }
+state_of() { "$torii" inspect "$(newest "$1")" --digest | grep '^digest'; }
+
+# survives NAME FAULTS OPTION...: with the options, one process.
+survives() {
+  local name=$1 faults=$2 fault want
+  shift 2
+  local command=(timeout 120 "$torii" train "${options[@]}" --threads 1 "$@")
+  must "${command[@]}" --run-dir whole
+  want=$(state_of whole)
+  for fault in $faults; do
+    run env TORII_FAIL="$fault=kill" "${command[@]}" --run-dir killed
+    check "$name: $fault ends it with $rc" test $rc -eq 137
+    run "${command[@]}" --run-dir killed
+    check "$name: exit code $rc after $fault: $(tail -n 3 "$err")" test $rc -eq 0
+    check "$name: the digest after $fault" test "$(state_of killed)" = "$want"
+    run "${command[@]}" --run-dir killed
+    check "$name: nothing to do after the end" grep -q 'nothing to do' "$err"
+    check "$name: the digest after nothing was done" test "$(state_of killed)" = "$want"
+    rm -r killed
+  done
+  rm -r whole
+}
+
+faults='trainer.step#17 trainer.evaluate#2 checkpoint.before_rename#3'
+survives patience "$faults checkpoint.before_rename#4" --set train.epochs=200 --set train.eval_every_steps=5 \
+  --set train.patience=2
+survives schedule "$faults" --set tables.optimizer=ADAM --set train.dense.kind=ADAMW \
+  --set train.schedule.kind=COSINE --set train.schedule.warmup_steps=5
+survives momentum "$faults" --set tables.optimizer=ADAGRAD --set train.dense.kind=SGD \
+  --set train.dense.momentum=0.9 --set train.clip_norm=0.5
+survives plain_sgd "$faults" --set tables.optimizer=SGD --set train.dense.kind=ADAGRAD --set train.log_every=7
+survives history "$faults" --set model.user.history.length=5 --set 'model.user.hidden=[8]' \
+  --set model.user.dropout=0.2 --set model.user.layer_norm=true
+survives negatives "$faults" --set sampler.uniform=7 --set sampler.popularity=5 --set sampler.pairing=B \
+  --set sampler.mask_known_positives=true
+survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefetch=0
+survives blocks "$faults" --set train.shuffle_block=4 --set train.user_balance=0.5 --set train.eval_every_epochs=2
+
+# Another number of ranks: the same losses to 1e-5.
+losses() { grep '"phase":"train"' "$1/metrics.jsonl" | sed -E 's/.*"step":([0-9]+),.*"loss":([0-9.e+-]+),.*/\1 \2/'; }
+same_losses() {
+  paste -d ' ' <(losses "$1") <(losses "$2") |
+    awk '{ off = $2 - $4; if (off < 0) off = -off; if ($1 != $3 || off > 1e-5 * $2) bad = 1 } END { exit bad || NR < 5 }'
+}
+every=(--set train.log_every=4)
+must "${alone[@]}" "${every[@]}" --run-dir one
+for first in 1 2 3; do
+  run env TORII_FAIL="trainer.step@0#23=kill" timeout 120 "$torii" train "${options[@]}" "${every[@]}" --threads 1 \
+    --ranks $first --run-dir other
+  check "killed on $first ranks" test $rc -eq 137
+  must timeout 120 "$torii" train "${options[@]}" "${every[@]}" --threads 1 --ranks $((4 - first)) --run-dir other
+  check "the losses of $first, then $((4 - first)) ranks" same_losses one other
+  rm -r other
+done
 finish

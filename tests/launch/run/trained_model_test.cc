@@ -74,7 +74,7 @@ class TrainedModelTest : public ::testing::Test {
       flags.checkpoint = Path("run");
       TORII_ASSIGN_OR_RETURN(const auto model, OpenTrainedModel(LocalFiles(), comm, flags));
       return exports::ExportModel(LocalFiles(), *model->towers,
-                                  {model->path, model->info.progress.step}, {.out = out})
+                                  {model->path, model->info.step}, {.out = out})
           .status();
     });
   }
@@ -93,7 +93,8 @@ TEST_F(TrainedModelTest, ARunFolderMeansItsBestCheckpoint) {
       trainer::ReadCheckpointInfo(LocalFiles(), Path("run/checkpoints/step-00000006"), true);
   ASSERT_TRUE(last.ok()) << last.status();
 
-  EXPECT_EQ(info->progress.step, last->progress.best_step);
+  const std::string& found = last->messages.at("early_stopping");
+  EXPECT_NE(found.find(absl::StrCat("best_step: ", info->step)), std::string::npos) << found;
   EXPECT_EQ(*FindCheckpoint(LocalFiles(), Path("run/checkpoints")), *newest);
   EXPECT_EQ(*FindCheckpoint(LocalFiles(), last->path), last->path);
 }

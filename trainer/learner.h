@@ -1,0 +1,48 @@
+// All that a step of training changes: towers and tables, the sampler of negatives, the dense
+// optimizer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/named_state.h"
+#include "comm/communicator.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "model/loss/loss.h"
+#include "sampler/negative_sampler.h"
+#include "trainer/dense_optimizer.h"
+#include "trainer/step_clock.h"
+#include "trainer/train_run.h"
+#include "trainer/train_step.h"
+#include "trainer/two_tower.h"
+
+namespace torii::trainer {
+
+class Learner {
+ public:
+  // Borrows comm and dataset. Not collective.
+  static absl::StatusOr<std::unique_ptr<Learner>> Create(comm::Communicator& comm,
+                                                         const data::Dataset& dataset,
+                                                         const TrainRun& run);
+  void RegisterState(StateRegistry& registry);
+  // Step number `step` (from 0) with learning rates times `learning_rate_factor`. Collective.
+  absl::StatusOr<StepResult> Step(data::Batch batch, int64_t step, double learning_rate_factor,
+                                  StepTime* time);
+  // Lines for the start of the log.
+  std::vector<std::string> Description() const;
+  TwoTower& towers() { return *towers_; }
+
+ private:
+  explicit Learner(const TrainRun& run);
+
+  const StepOptions options_;
+  std::unique_ptr<TwoTower> towers_;
+  std::unique_ptr<sampler::NegativeSampler> sampler_;
+  std::unique_ptr<model::Loss> loss_;
+  std::unique_ptr<DenseOptimizer> optimizer_;
+};
+
+}  // namespace torii::trainer
