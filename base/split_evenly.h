@@ -20,12 +20,4 @@ constexpr Range SplitEvenly(int64_t n, int parts, int part) {
   return {begin, begin + base + (part < extra ? 1 : 0)};
 }
 
-// Which rank owns a row of a sharded table, and where it keeps it: row mod W, row div W.
-constexpr int RowOwner(int64_t row, int world_size) { return static_cast<int>(row % world_size); }
-constexpr int64_t RowSlot(int64_t row, int world_size) { return row / world_size; }
-// How many of `rows` rows rank `rank` owns.
-constexpr int64_t OwnedRows(int64_t rows, int rank, int world_size) {
-  return (rows + world_size - 1 - rank) / world_size;
-}
-
 }  // namespace torii

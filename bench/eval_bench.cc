@@ -153,10 +153,11 @@ class EvalBench {
       if (u < queries) held_out.users.push_back(u);
       held_out.target_begin.push_back(u * targets);
     }
-    items_ = {problem_.x, problem_.x.size(0)};
+    items_.vectors = problem_.x;
+    items_.corpus = Partition::RowModWorld(problem_.x.size(0), 1);
     std::printf(
         "%ld queries x %ld items x %ld dimensions, %zu seen items, %ld targets a query, %s\n",
-        queries, items_.total_items, problem_.q.size(1), held_out.seen.size(), targets,
+        queries, items_.corpus.rows(), problem_.q.size(1), held_out.seen.size(), targets,
         kernels::cpu::BestInstructionSet());
   }
 
@@ -171,7 +172,7 @@ class EvalBench {
     }
     const double peak = std::max(before, FmaPeak(threads));
     const double limit = 2.0 * static_cast<double>(problem_.q.numel()) *
-                         static_cast<double>(items_.total_items) / peak;
+                         static_cast<double>(items_.corpus.rows()) / peak;
     std::printf("%d thread(s): peak %.1f GFLOP/s, limit %.1f ms\n", threads, peak / 1e9,
                 1e3 * limit);
     for (const auto& [name, timing] : timings) {
@@ -223,7 +224,7 @@ class EvalBench {
   comm::Communicator& comm_;
   const Options options_;
   Problem problem_;
-  eval::OwnedItems items_;
+  eval::OwnedItems items_{{}, Partition::RowModWorld(0, 1)};
   std::vector<std::vector<eval::ScoredItem>> lists_;
 };
 

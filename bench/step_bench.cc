@@ -23,6 +23,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/partition.h"
 #include "base/split_evenly.h"
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
@@ -33,6 +34,7 @@
 #include "launch/process/allocator.h"
 #include "model/loss/fused_softmax.h"
 #include "sampler/negative_sampler.h"
+#include "trainer/copy_rows.h"
 #include "trainer/train_step.h"
 
 namespace torii::bench {
@@ -144,13 +146,14 @@ trainer::TwoTowerConfig PeerModel(const Dump& dump) {
   return config;
 }
 
-void SetWeights(trainer::TwoTower& towers, const Dump& dump, int rank, int world) {
+void SetWeights(trainer::TwoTower& towers, const Dump& dump, int rank) {
   const at::NoGradGuard no_grad;
   for (const sharding::TableState& state : towers.tables().State()) {
     if (!state.name.ends_with(".weight")) continue;
     const at::Tensor& whole = dump.weights.at(state.name.starts_with("user") ? "user" : "item");
     at::Tensor live = state.tensor;
-    live.copy_(whole.slice(0, rank, whole.size(0), world));
+    trainer::CopyRows(whole, Partition::RowModWorld(whole.size(0), 1), 0, live, state.partition,
+                      rank);
   }
   // In order of registration: per tower hidden weight and bias, last weight and bias.
   const char* order[] = {"user_w1", "user_b1", "user_w2", "user_b2",
@@ -177,7 +180,7 @@ class StepRun {
 
   absl::Status Prepare(bool bf16) {
     TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_)));
-    SetWeights(*towers_, dump_, comm_.rank(), comm_.world_size());
+    SetWeights(*towers_, dump_, comm_.rank());
     TORII_ASSIGN_OR_RETURN(sampler_,
                            sampler::NegativeSampler::Create({}, dataset_.item_counts(), 1));
     loss_ = std::make_unique<PeerLoss>(bf16, dump_.log_q);

@@ -118,27 +118,34 @@ void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& set
   const auto comm = std::move(comm::CreateInProcessGroup(1)[0]);
   TableConfig config;
   config.set_optimizer(rule.optimizer);
-  const auto group = TableGroup::Create(*comm, {{"t", rows}}, kDim, config, 1).value();
+  const auto group =
+      TableGroup::Create(0, 1, {{"t", rows, config}}, kDim, Partition::Kind::kRowModWorld, 1)
+          .value();
   const at::Tensor gradient = at::randn({kKeys, kDim}).mul_(0.01);
 
-  const auto lookup = [&](size_t s) { return group->FindOwned(sets[s]).value(); };
+  const auto lookup = [&](const Keys& keys) {
+    return group->Fetch(*comm, group->PlanOwned(keys)).value();
+  };
   const double forward_limit = kKeys / limits.table.copy;
   const double update_limit =
       kKeys / limits.gradients.read + rule.table_rows * distinct / limits.table.update;
   int64_t step = 0;
+  UpdatePlan plan;
   const auto update = [&](Lookup& found, const at::Tensor& g) {
     found.rows.mutable_grad() = g;
-    std::vector<Lookup*> one = {&found};
-    TORII_CHECK(group->Update(one, 1.0, step++).ok(), "update");
+    const Route* route = &found.route;
+    const Lookup* one = &found;
+    TORII_CHECK(group->PlanUpdate(*comm, {&route, 1}, &plan).ok(), "plan");
+    TORII_CHECK(group->Update(*comm, plan, {&one, 1}, 1.0, step++).ok(), "update");
   };
-  Print(name + " lookup", Measure([&](size_t s) { (void)lookup(s); }), kKeys, forward_limit);
+  Print(name + " lookup", Measure([&](size_t s) { (void)lookup(sets[s]); }), kKeys, forward_limit);
   std::vector<Lookup> found;
-  for (size_t s = 0; s < kSets; ++s) found.push_back(lookup(s));
+  for (size_t s = 0; s < kSets; ++s) found.push_back(lookup(sets[s]));
   Print(name + " update", Measure([&](size_t s) { update(found[s], gradient); }), kKeys,
         update_limit);
   found.clear();
   Print(name + " lookup + update", Measure([&](size_t s) {
-          Lookup one = lookup(s);
+          Lookup one = lookup(sets[s]);
           update(one, gradient);
         }),
         kKeys, forward_limit + update_limit);
@@ -149,7 +156,7 @@ void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& set
   constexpr int kSteps = 100;
   Times small = Measure([&](size_t s) {
     for (int i = 0; i < kSteps; ++i) {
-      Lookup one = group->FindOwned(few[(s + static_cast<size_t>(i)) % kSets]).value();
+      Lookup one = lookup(few[(s + static_cast<size_t>(i)) % kSets]);
       update(one, few_gradients);
     }
   });
@@ -166,10 +173,9 @@ void BenchGrouping(int64_t rows, const std::vector<Keys>& sets) {
           Measure([&](size_t s) { finder.Find(sets[s], ranks, index); }), kKeys, 0);
   }
   TouchedRows touched;
-  const std::vector<float> gradients(1);
   Print("gradients grouped by row", Measure([&](size_t s) {
           touched.Clear();
-          touched.Add(sets[s], gradients.data(), 0);
+          touched.Add(sets[s]);
           touched.Group(rows);
         }),
         kKeys, 0);

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
+#include "kernels/host_tensors.h"
+#include "base/partition.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
@@ -127,7 +129,10 @@ absl::Status WriteItems(FileSystem& files, trainer::TwoTower& towers, int64_t ba
                  owned.size(1));
   return WriteSide(
       comm, items.rows(), comm.rank() == 0 ? &side : nullptr,
-      [&](int64_t begin, int64_t end) { return GatherRows(comm, owned, begin, end); }, written);
+      [&](int64_t begin, int64_t end) {
+        return GatherRows(comm, towers.corpus(), owned, begin, end);
+      },
+      written);
 }
 
 absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
@@ -225,25 +230,21 @@ absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelS
 
 }  // namespace
 
-absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const at::Tensor& local,
-                                      int64_t begin, int64_t end) {
-  const int world = comm.world_size();
-  const int64_t first = OwnedRows(begin, comm.rank(), world);  // of mine, how many lie before
-  const int64_t last = OwnedRows(end, comm.rank(), world);
+absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const Partition& rows,
+                                      const at::Tensor& local, int64_t begin, int64_t end) {
+  const int64_t first = rows.OwnedBefore(comm.rank(), begin);
+  const int64_t last = rows.OwnedBefore(comm.rank(), end);
   TORII_ASSIGN_OR_RETURN(const at::Tensor gathered,
                          ToRankZero(comm, local.slice(0, first, last).detach()));
   if (comm.rank() != 0) return gathered;
   at::Tensor ordered = at::empty({end - begin, local.size(1)}, local.options());
-  int64_t at_row = 0;
-  for (int rank = 0; rank < world; ++rank) {
-    const int64_t from = OwnedRows(begin, rank, world);
-    const int64_t n = OwnedRows(end, rank, world) - from;
-    if (n == 0) continue;
-    const int64_t offset = from * world + rank - begin;
-    ordered.slice(0, offset, end - begin, world).copy_(gathered.slice(0, at_row, at_row + n));
-    at_row += n;
+  std::vector<int64_t> place;  // of each gathered row
+  for (int rank = 0; rank < rows.world_size(); ++rank) {
+    for (int64_t slot = rows.OwnedBefore(rank, begin); slot < rows.OwnedBefore(rank, end); ++slot) {
+      place.push_back(rows.Row(rank, slot) - begin);
+    }
   }
-  return ordered;
+  return ordered.index_copy_(0, kernels::TensorOf(place), gathered);
 }
 
 absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
+#include "base/partition.h"
 #include "exports/export_files.h"
 #include "trainer/two_tower.h"
 
@@ -32,9 +33,9 @@ absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer
                                                       const ModelSource& source,
                                                       const ExportOptions& options);
 
-// The rows [begin, end) of a table of which rank r holds rows r, r + W, ... (local[i] is row rank +
-// i * W), in row order, on rank 0; an empty tensor elsewhere. Collective.
-absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const at::Tensor& local,
-                                      int64_t begin, int64_t end);
+// The rows [begin, end) of a partitioned table in row order on rank 0; an empty tensor elsewhere.
+// local[i] is row rows.Row(rank, i); each row has one owner. Collective.
+absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const Partition& rows,
+                                      const at::Tensor& local, int64_t begin, int64_t end);
 
 }  // namespace torii::exports

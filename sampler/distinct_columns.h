@@ -5,9 +5,11 @@
 #include <span>
 #include <vector>
 
+#include "base/partition.h"
+
 namespace torii::sampler {
 
-// The distinct items of all sources, ordered by (row mod W, row).
+// The distinct items of all sources, ordered by (owner, row).
 struct Columns {
   std::vector<int64_t> items;         // [U]
   std::vector<int64_t> owner_counts;  // [W] columns of each owner, contiguous in rank order
@@ -15,8 +17,8 @@ struct Columns {
   std::vector<int64_t> of_extra;      // [M]
 };
 
-// Linear time. num_items: C, at most 2^32 - W.
+// Linear time. corpus: of C items, at most 2^32 - W, each with one owner.
 Columns FindColumns(std::span<const int64_t> positives, std::span<const int64_t> extras,
-                    int64_t num_items, int world_size);
+                    const Partition& corpus);
 
 }  // namespace torii::sampler

@@ -26,28 +26,31 @@ NegativeSampler::NegativeSampler(const SamplerConfig& config, std::span<const in
                                                                : MakeUniformDraw(context);
 }
 
-absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, int64_t step,
-                                                 const StepRows& rows, const CandidateNeeds& needs,
+absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, const Partition& corpus,
+                                                 int64_t step, const StepRows& rows,
+                                                 const CandidateNeeds& needs,
                                                  const KnownPositives& known) const {
   CheckRows(rows);
+  TORII_CHECK(corpus.rows() == num_items_ && !corpus.is_replicated(), "a corpus of ", corpus.rows(),
+              " items (", NameOf(corpus.kind()), "), counts of ", num_items_);
   TORII_ASSIGN_OR_RETURN(const GatheredSums sums, GatherSums(comm, rows.weights));
   Candidates candidates;
   if (needs.all_columns) {
     TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> positives,
                            GatherPositives(comm, rows.positives, sums));
     const Range own{sums.begin, sums.begin + std::ssize(rows.positives)};
-    DrawColumns(comm, step, rows, {positives, own}, known, &candidates);
+    DrawColumns(corpus, step, rows, {positives, own}, known, &candidates);
   } else {
-    DrawOwn(comm, step, rows, needs, known, &candidates);
+    DrawOwn(corpus, step, rows, needs, known, &candidates);
   }
   candidates.weight_sum = sums.weight_sum;
   return candidates;
 }
 
-void NegativeSampler::DrawColumns(const comm::Communicator& comm, int64_t step,
-                                  const StepRows& rows, const StepPositives& positives,
-                                  const KnownPositives& known, Candidates* candidates) const {
-  SourceColumns columns = ColumnsOf(sources_, positives, step, num_items_, comm.world_size());
+void NegativeSampler::DrawColumns(const Partition& corpus, int64_t step, const StepRows& rows,
+                                  const StepPositives& positives, const KnownPositives& known,
+                                  Candidates* candidates) const {
+  SourceColumns columns = ColumnsOf(sources_, positives, step, corpus);
   candidates->facts = FactsOf(sources_, positives, columns, num_items_);
   candidates->positive = kernels::TensorOf(columns.positive);
   if (config_.mask_known_positives()) {
@@ -60,7 +63,7 @@ void NegativeSampler::DrawColumns(const comm::Communicator& comm, int64_t step,
   candidates->owner_columns = std::move(columns.owner_columns);
 }
 
-void NegativeSampler::DrawOwn(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+void NegativeSampler::DrawOwn(const Partition& corpus, int64_t step, const StepRows& rows,
                               const CandidateNeeds& needs, const KnownPositives& known,
                               Candidates* candidates) const {
   const RandomStream stream(seed_, "negatives:rows", static_cast<uint64_t>(step));
@@ -77,7 +80,7 @@ void NegativeSampler::DrawOwn(const comm::Communicator& comm, int64_t step, cons
   for (const int64_t item : lists) {
     if (item >= 0) drawn.push_back(item);
   }
-  Columns columns = FindColumns(rows.positives, drawn, num_items_, comm.world_size());
+  Columns columns = FindColumns(rows.positives, drawn, corpus);
   size_t next = 0;
   for (int64_t& item : lists) {
     if (item >= 0) item = columns.of_extra[next++];

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/partition.h"
 #include "base/row_groups.h"
 #include "comm/communicator.h"
 #include "sampler/candidates.h"
@@ -45,9 +46,10 @@ class NegativeSampler {
 
   // B may be 0 and differ over ranks. step: global, from 0: what is drawn is a pure function of
   // (seed, step, position of the row). Collective: one exchange of counts, and a gather of the
-  // positives if all columns are needed.
-  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, int64_t step, const StepRows& rows,
-                                  const CandidateNeeds& needs, const KnownPositives& known) const;
+  // positives if all columns are needed. corpus: which rank owns an item, the same on all ranks.
+  absl::StatusOr<Candidates> Draw(comm::Communicator& comm, const Partition& corpus, int64_t step,
+                                  const StepRows& rows, const CandidateNeeds& needs,
+                                  const KnownPositives& known) const;
   // One line for the log: "in batch (all ranks) + 1024 uniform, known positives masked".
   std::string Description() const;
 
@@ -55,11 +57,11 @@ class NegativeSampler {
   NegativeSampler(const SamplerConfig& config, std::span<const int64_t> item_counts, uint64_t seed);
   void CheckRows(const StepRows& rows) const;
   // The columns of all sources.
-  void DrawColumns(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+  void DrawColumns(const Partition& corpus, int64_t step, const StepRows& rows,
                    const StepPositives& positives, const KnownPositives& known,
                    Candidates* candidates) const;
   // The positives and negatives of this rank's own rows.
-  void DrawOwn(const comm::Communicator& comm, int64_t step, const StepRows& rows,
+  void DrawOwn(const Partition& corpus, int64_t step, const StepRows& rows,
                const CandidateNeeds& needs, const KnownPositives& known,
                Candidates* candidates) const;
 

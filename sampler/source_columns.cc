@@ -12,17 +12,18 @@ namespace {
 using From = Drawn::From;
 
 // Every item of the corpus, in the order of the columns.
-Columns CorpusColumns(const StepPositives& positives, int64_t num_items, int world_size) {
+Columns CorpusColumns(const StepPositives& positives, const Partition& corpus) {
   Columns columns;
   std::vector<int64_t> owner_begin;
-  for (int owner = 0; owner < world_size; ++owner) {
+  for (int owner = 0; owner < corpus.world_size(); ++owner) {
     owner_begin.push_back(static_cast<int64_t>(columns.items.size()));
-    for (int64_t item = owner; item < num_items; item += world_size) columns.items.push_back(item);
-    columns.owner_counts.push_back(OwnedRows(num_items, owner, world_size));
+    const int64_t owned = corpus.OwnedRows(owner);
+    for (int64_t slot = 0; slot < owned; ++slot) columns.items.push_back(corpus.Row(owner, slot));
+    columns.owner_counts.push_back(owned);
   }
   for (const int64_t item : positives.items) {
-    const auto owner = static_cast<size_t>(RowOwner(item, world_size));
-    columns.of_positive.push_back(owner_begin[owner] + RowSlot(item, world_size));
+    const auto owner = static_cast<size_t>(corpus.Owner(item));
+    columns.of_positive.push_back(owner_begin[owner] + corpus.Slot(item));
   }
   return columns;
 }
@@ -57,19 +58,18 @@ void KeepOwn(std::span<const int64_t> of_drawn, size_t num_sources, SourceColumn
 }  // namespace
 
 SourceColumns ColumnsOf(std::span<const std::unique_ptr<Source>> sources,
-                        const StepPositives& positives, int64_t step, int64_t num_items,
-                        int world_size) {
+                        const StepPositives& positives, int64_t step, const Partition& corpus) {
   std::vector<Drawn> drawn;
   std::vector<int64_t> extras;  // of all sources that draw items
-  bool own_rank = false, corpus = false;
+  bool own_rank = false, whole_corpus = false;
   for (const auto& source : sources) {
     drawn.push_back(source->Draw(step));
     extras.insert(extras.end(), drawn.back().items.begin(), drawn.back().items.end());
     own_rank |= drawn.back().from == From::kOwnPositives;
-    corpus |= drawn.back().from == From::kCorpus;
+    whole_corpus |= drawn.back().from == From::kCorpus;
   }
-  Columns found = corpus ? CorpusColumns(positives, num_items, world_size)
-                         : FindColumns(positives.items, extras, num_items, world_size);
+  Columns found = whole_corpus ? CorpusColumns(positives, corpus)
+                               : FindColumns(positives.items, extras, corpus);
 
   SourceColumns columns;
   const auto own_begin = found.of_positive.begin() + positives.own.begin;
@@ -89,7 +89,7 @@ SourceColumns ColumnsOf(std::span<const std::unique_ptr<Source>> sources,
   }
   columns.items = std::move(found.items);
   columns.owner_columns = std::move(found.owner_counts);
-  if (own_rank && world_size > 1) KeepOwn(found.of_extra, sources.size(), &columns);
+  if (own_rank && corpus.world_size() > 1) KeepOwn(found.of_extra, sources.size(), &columns);
   return columns;
 }
 

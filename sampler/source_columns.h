@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/column_facts.h"
+#include "base/partition.h"
 #include "sampler/source.h"
 
 namespace torii::sampler {
@@ -29,8 +30,7 @@ struct SourceColumns {
 };
 
 SourceColumns ColumnsOf(std::span<const std::unique_ptr<Source>> sources,
-                        const StepPositives& positives, int64_t step, int64_t num_items,
-                        int world_size);
+                        const StepPositives& positives, int64_t step, const Partition& corpus);
 
 // The facts about the seen columns.
 ColumnFacts FactsOf(std::span<const std::unique_ptr<Source>> sources,

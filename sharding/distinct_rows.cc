@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/split_evenly.h"
+#include "sharding/table_keys.h"
 
 namespace torii::sharding {
 namespace {
@@ -73,7 +73,7 @@ void DistinctFinder::GroupByOwner(int world_size, std::span<int64_t> index) {
   per_owner_.assign(static_cast<size_t>(world_size), 0);
   new_position_.resize(keys_.size());
   for (size_t k = 0; k < keys_.size(); ++k) {
-    const int owner = RowOwner(keys_[k], world_size);
+    const int owner = OwnerOfKey(keys_[k], world_size);
     new_position_[k] = owner;
     ++per_owner_[static_cast<size_t>(owner)];
   }

@@ -8,12 +8,12 @@
 namespace torii::sharding {
 
 struct DistinctKeys {
-  std::vector<int64_t> keys;       // distinct, ordered by (key mod W, first use)
+  std::vector<int64_t> keys;       // distinct, ordered by (owner, first use)
   std::vector<int64_t> per_owner;  // [W]
   std::vector<int64_t> index;      // [asked] position of each asked key in `keys`
 };
 
-// Linear time. Keys are >= 0.
+// Linear time. Keys are >= 0; table_keys.h says who owns one.
 DistinctKeys FindDistinct(std::span<const int64_t> keys, int world_size);
 
 // The same with its scratch memory kept between calls. Not thread-safe.

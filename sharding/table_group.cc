@@ -12,10 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
-#include "base/int64_tensor.h"
-#include "base/split_evenly.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "sharding/distinct_rows.h"
+#include "sharding/table_config.h"
 #include "sharding/table_shard.h"
 
 namespace torii::sharding {
@@ -23,11 +23,15 @@ namespace {
 
 constexpr int64_t kMaxSlots = int64_t{1} << 32;
 
-absl::Status Check(const std::vector<TableSpec>& specs, int64_t dim, const TableConfig& config) {
-  std::vector<std::string> errors = Validate(config);
+absl::Status Check(const std::vector<TableSpec>& specs, int64_t dim) {
+  std::vector<std::string> errors;
   if (dim < 1) errors.push_back(absl::StrCat("the width of the rows is ", dim, ": at least 1"));
+  if (specs.empty()) errors.emplace_back("there is no table");
   std::set<std::string> names;
   for (const TableSpec& spec : specs) {
+    for (const std::string& rule : Validate(spec.config)) {
+      errors.push_back(absl::StrCat("table '", spec.name, "': ", rule));
+    }
     if (spec.rows < 1) {
       errors.push_back(
           absl::StrCat("table '", spec.name, "' has ", spec.rows, " rows: at least 1"));
@@ -40,245 +44,274 @@ absl::Status Check(const std::vector<TableSpec>& specs, int64_t dim, const Table
   return ConfigError(absl::StrCat("embedding tables: ", absl::StrJoin(errors, "; ")));
 }
 
-// Int64 values as a tensor over the same memory.
-at::Tensor ViewOf(const std::vector<int64_t>& values) {
-  return at::from_blob(const_cast<int64_t*>(values.data()), {static_cast<int64_t>(values.size())},
-                       at::kLong);
+TableKeys KeysOf(const std::vector<TableSpec>& specs, Partition::Kind kind, int world_size) {
+  std::vector<TableKeys::Table> tables;
+  for (const TableSpec& spec : specs) tables.push_back({spec.name, spec.rows});
+  return TableKeys(std::move(tables), kind, world_size);
 }
 
-bool HasGradient(const Lookup& lookup) { return lookup.rows.grad().defined(); }
+// The gradients of a lookup's rows [rows, dim], contiguous.
+at::Tensor GradientOf(const Lookup& lookup) {
+  const at::Tensor& gradient = lookup.rows.grad();
+  return gradient.defined() ? gradient.contiguous() : at::zeros_like(lookup.rows.detach());
+}
 
 }  // namespace
 
-// The members of a TableGroup.
-struct TableGroup::Shard {
-  Shard(comm::Communicator& communicator, std::vector<TableSpec> table_specs,
-        std::vector<int64_t> first_keys, const TableConfig& config, int64_t dim)
-      : comm(communicator),
-        rank(communicator.rank()),
-        world_size(communicator.world_size()),
+struct TableGroup::Members {
+  // Tables side by side with the same optimizer, and the first slot of the first of them.
+  struct Shard {
+    int first_table;
+    int64_t first_slot;
+    TableShard rows;
+  };
+  Members(int my_rank, int size, std::vector<TableSpec> table_specs, int64_t width,
+          Partition::Kind kind, const kernels::Device& of)
+      : device(of),
+        rank(my_rank),
+        world_size(size),
+        dim(width),
         specs(std::move(table_specs)),
-        first_key(std::move(first_keys)),
-        rows(config, first_key.back() / world_size, dim) {}
+        keys(KeysOf(specs, kind, size)) {}
 
-  void CheckKeys(std::span<const int64_t> keys) const;
-  // Distinct keys of `keys`, grouped by owner, checked; fills lookup->index.
-  void FindKeys(std::span<const int64_t> keys, Lookup* lookup);
-  // Ranks whose lookup l has a gradient: [lookup][rank].
-  absl::StatusOr<std::vector<std::vector<bool>>> WhoSends(std::span<const Lookup* const> lookups);
-  absl::StatusOr<at::Tensor> SendHome(const Lookup& lookup, const std::vector<bool>& sends);
+  void MakeShards(uint64_t seed);
+  const Shard& ShardOf(int table) const;
+  bool shares_gradients() const {
+    return keys.kind() == Partition::Kind::kReplicated && world_size > 1;
+  }
+  at::Tensor Gather(std::span<const int64_t> slots);
+  absl::Status PlanReplicated(comm::Communicator& comm, std::span<const Route* const> routes,
+                              UpdatePlan* plan);
+  void PlanSharded(std::span<const Route* const> routes, UpdatePlan* plan) const;
+  // The gradients of all lookups at the owner, one tensor for each `lookup` of the plan's pieces.
+  absl::StatusOr<std::vector<at::Tensor>> SendHome(comm::Communicator& comm, const UpdatePlan& plan,
+                                                   std::span<const Lookup* const> lookups) const;
 
-  comm::Communicator& comm;
+  const kernels::Device device;
   const int rank, world_size;
+  const int64_t dim;
   const std::vector<TableSpec> specs;
-  // [tables + 1] key of row 0 of each table, a multiple of W, so that key mod W is the owner and
-  // key div W the slot.
-  const std::vector<int64_t> first_key;
-  TableShard rows;
+  const TableKeys keys;
+  std::vector<Shard> shards;
   DistinctFinder distinct;
-  TouchedRows touched;
+  RowBuffers buffers;
 };
 
-TableGroup::TableGroup(std::unique_ptr<Shard> shard) : shard_(std::move(shard)) {}
+void TableGroup::Members::MakeShards(uint64_t seed) {
+  for (size_t t = 0; t < specs.size();) {
+    const auto first = static_cast<int>(t);
+    std::vector<TableShard::Table> tables;
+    const TableConfig::Optimizer optimizer = specs[t].config.optimizer();
+    for (; t < specs.size() && specs[t].config.optimizer() == optimizer; ++t) {
+      const int64_t slots =
+          keys.first_slot(static_cast<int>(t) + 1) - keys.first_slot(static_cast<int>(t));
+      tables.push_back({specs[t].config, slots});
+    }
+    const auto count = static_cast<int>(tables.size());
+    Shard& shard = shards.emplace_back(
+        Shard{first, keys.first_slot(first), TableShard(std::move(tables), dim, device)});
+    for (int i = 0; i < count; ++i) {
+      shard.rows.Initialise(i, specs[static_cast<size_t>(first + i)].name, seed,
+                            keys.partition(first + i), rank);
+    }
+  }
+}
+
+const TableGroup::Members::Shard& TableGroup::Members::ShardOf(int table) const {
+  const auto behind =
+      std::upper_bound(shards.begin(), shards.end(), table,
+                       [](int wanted, const Shard& shard) { return wanted < shard.first_table; });
+  return *(behind - 1);
+}
+
+// [slots.size(), dim] copies of the rows of some slots of the group.
+at::Tensor TableGroup::Members::Gather(std::span<const int64_t> slots) {
+  if (shards.size() == 1) return shards[0].rows.Gather(slots);
+  const at::Tensor out = buffers.Take(std::ssize(slots), dim);
+  std::vector<int64_t> local, places;
+  for (Shard& shard : shards) {
+    local.clear();
+    places.clear();
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const int64_t slot = slots[i] - shard.first_slot;
+      if (slot < 0 || slot >= shard.rows.slots()) continue;
+      local.push_back(slot);
+      places.push_back(static_cast<int64_t>(i));
+    }
+    if (!local.empty()) out.index_copy_(0, kernels::ViewOf(places), shard.rows.Gather(local));
+  }
+  return out;
+}
+
+TableGroup::TableGroup(std::unique_ptr<Members> members) : members_(std::move(members)) {}
 TableGroup::~TableGroup() = default;
 
-absl::StatusOr<std::unique_ptr<TableGroup>> TableGroup::Create(comm::Communicator& comm,
+absl::StatusOr<std::unique_ptr<TableGroup>> TableGroup::Create(int rank, int world_size,
                                                                std::vector<TableSpec> specs,
-                                                               int64_t dim,
-                                                               const TableConfig& config,
-                                                               uint64_t seed) {
-  TORII_RETURN_IF_ERROR(Check(specs, dim, config));
-  const int64_t world_size = comm.world_size();
-  std::vector<int64_t> first_key = {0};
-  for (const TableSpec& spec : specs) {
-    first_key.push_back(first_key.back() + (spec.rows + world_size - 1) / world_size * world_size);
+                                                               int64_t dim, Partition::Kind kind,
+                                                               uint64_t seed,
+                                                               const kernels::Device& device) {
+  TORII_RETURN_IF_ERROR(Check(specs, dim));
+  auto members = std::make_unique<Members>(rank, world_size, std::move(specs), dim, kind, device);
+  if (members->keys.slots() > kMaxSlots) {
+    return ConfigError(absl::StrCat("embedding tables of width ", dim, " have ",
+                                    members->keys.slots(), " rows on each of ", world_size,
+                                    " ranks, more than 2^32: use more ranks"));
   }
-  if (first_key.back() / world_size > kMaxSlots) {
-    return ConfigError(absl::StrCat("embedding tables of width ", dim, " have ", first_key.back(),
-                                    " rows, more than 2^32 for each of ", world_size,
-                                    " ranks: use more ranks"));
-  }
-  auto shard = std::make_unique<Shard>(comm, std::move(specs), std::move(first_key), config, dim);
-  for (size_t t = 0; t < shard->specs.size(); ++t) {
-    shard->rows.Initialise(shard->specs[t].name, seed, shard->specs[t].rows, comm.rank(),
-                           world_size, shard->first_key[t] / world_size);
-  }
-  return std::unique_ptr<TableGroup>(new TableGroup(std::move(shard)));
+  members->MakeShards(seed);
+  return std::unique_ptr<TableGroup>(new TableGroup(std::move(members)));
 }
 
-int64_t TableGroup::dim() const { return shard_->rows.dim(); }
+int64_t TableGroup::dim() const { return members_->dim; }
+const TableKeys& TableGroup::keys() const { return members_->keys; }
 
-int64_t TableGroup::Key(int table, int64_t row) const {
-  const auto t = static_cast<size_t>(table);
-  TORII_CHECK(table >= 0 && t < shard_->specs.size(), "table ", table, " of ",
-              shard_->specs.size());
-  TORII_CHECK(row >= 0 && row < shard_->specs[t].rows, "row ", row, " of table '",
-              shard_->specs[t].name, "', which has ", shard_->specs[t].rows);
-  return shard_->first_key[t] + row;
-}
-
-// Every key is that of a row. The keys behind a table that fill up its last slot are not.
-void TableGroup::Shard::CheckKeys(std::span<const int64_t> keys) const {
-  for (const int64_t key : keys) {
-    TORII_CHECK(key >= 0 && key < first_key.back(), "key ", key, " of a key space of ",
-                first_key.back());
-    if (world_size == 1) continue;
-    const auto next = std::upper_bound(first_key.begin(), first_key.end(), key);
-    const auto table = static_cast<size_t>(next - first_key.begin()) - 1;
-    TORII_CHECK(key - first_key[table] < specs[table].rows, "key ", key, " is row ",
-                key - first_key[table], " of table '", specs[table].name, "', which has ",
-                specs[table].rows);
+absl::StatusOr<Route> TableGroup::PlanLookup(comm::Communicator& comm,
+                                             std::span<const int64_t> keys) {
+  Members& m = *members_;
+  const int owners = m.keys.owners();
+  Route route;
+  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  m.distinct.Find(keys, owners, index.values());
+  route.index = index.take();
+  m.keys.CheckKeys(m.distinct.keys());
+  route.served = m.distinct.keys();
+  if (owners == 1) {  // the keys are slots
+    route.is_local = true;
+    return route;
   }
-}
-
-void TableGroup::Shard::FindKeys(std::span<const int64_t> keys, Lookup* lookup) {
-  lookup->index = at::empty({std::ssize(keys)}, at::kLong);
-  distinct.Find(keys, world_size, {lookup->index.data_ptr<int64_t>(), keys.size()});
-  CheckKeys(distinct.keys());
-}
-
-absl::StatusOr<Lookup> TableGroup::Find(std::span<const int64_t> keys) {
-  Shard& shard = *shard_;
-  Lookup lookup;
-  Route& route = lookup.route;
-  shard.FindKeys(keys, &lookup);
-  if (shard.world_size == 1) {
-    route.owned_only = true;
-    route.served = shard.distinct.keys();
-    lookup.rows = shard.rows.Gather(route.served);
-    lookup.rows.requires_grad_(c10::GradMode::is_enabled());
-    return lookup;
-  }
-
-  // Ask each owner for its slots.
-  route.send_rows = shard.distinct.per_owner();
-  TORII_ASSIGN_OR_RETURN(route.recv_rows,
-                         comm::ExchangeCounts(shard.comm.control(), route.send_rows));
-  std::vector<int64_t> slots(shard.distinct.keys().size());
-  for (size_t k = 0; k < slots.size(); ++k) {
-    slots[k] = RowSlot(shard.distinct.keys()[k], shard.world_size);
-  }
+  for (int64_t& slot : route.served) slot = SlotOfKey(slot, owners);
+  route.send_rows = m.distinct.per_owner();
+  TORII_ASSIGN_OR_RETURN(route.recv_rows, comm::ExchangeCounts(comm.control(), route.send_rows));
   TORII_ASSIGN_OR_RETURN(const at::Tensor served,
-                         shard.comm.AllToAllV(ViewOf(slots), route.send_rows, route.recv_rows));
-  route.served = VectorOf(served);
+                         comm.AllToAllV(kernels::ViewOf(route.served), route.send_rows, route.recv_rows));
+  route.served = kernels::ListOf<int64_t>(served);
+  return route;
+}
 
-  // Answer with the rows.
-  const at::Tensor answer = shard.rows.Gather(route.served);
-  TORII_ASSIGN_OR_RETURN(lookup.rows,
-                         shard.comm.AllToAllV(answer, route.recv_rows, route.send_rows));
+Route TableGroup::PlanOwned(std::span<const int64_t> keys) {
+  const Members& m = *members_;
+  TORII_CHECK(!m.shares_gradients(), "each rank holds the rows of replicated tables");
+  m.keys.CheckKeys(keys);
+  Route route;
+  route.is_local = true;
+  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  std::iota(index.values().begin(), index.values().end(), 0);
+  route.index = index.take();
+  route.served.assign(keys.begin(), keys.end());
+  if (m.world_size == 1) return route;
+  for (int64_t& slot : route.served) {
+    const int owner = OwnerOfKey(slot, m.world_size);
+    TORII_CHECK(owner == m.rank, "key ", slot, " on rank ", m.rank, " belongs to rank ", owner);
+    slot = SlotOfKey(slot, m.world_size);
+  }
+  return route;
+}
+
+absl::StatusOr<Lookup> TableGroup::Fetch(comm::Communicator& comm, Route route) {
+  Lookup lookup{members_->Gather(route.served), std::move(route)};
+  const Route& way = lookup.route;
+  if (!way.is_local) {
+    TORII_ASSIGN_OR_RETURN(lookup.rows, comm.AllToAllV(lookup.rows, way.recv_rows, way.send_rows));
+  }
   lookup.rows.requires_grad_(c10::GradMode::is_enabled());
   return lookup;
 }
 
-absl::StatusOr<Lookup> TableGroup::FindOwned(std::span<const int64_t> keys) {
-  Shard& shard = *shard_;
-  shard.CheckKeys(keys);
-  Lookup lookup;
-  lookup.route.owned_only = true;
-  lookup.index = at::empty({std::ssize(keys)}, at::kLong);
-  std::iota(lookup.index.data_ptr<int64_t>(), lookup.index.data_ptr<int64_t>() + keys.size(), 0);
-  std::vector<int64_t>& slots = lookup.route.served;
-  slots.assign(keys.begin(), keys.end());
-  if (shard.world_size > 1) {
-    for (int64_t& slot : slots) {
-      TORII_CHECK(RowOwner(slot, shard.world_size) == shard.rank, "key ", slot, " on rank ",
-                  shard.rank, " belongs to rank ", RowOwner(slot, shard.world_size));
-      slot = RowSlot(slot, shard.world_size);
-    }
+absl::Status TableGroup::PlanUpdate(comm::Communicator& comm, std::span<const Route* const> routes,
+                                    UpdatePlan* plan) {
+  plan->touched.Clear();
+  plan->pieces.clear();
+  if (members_->shares_gradients()) {
+    TORII_RETURN_IF_ERROR(members_->PlanReplicated(comm, routes, plan));
+  } else {
+    members_->PlanSharded(routes, plan);
   }
-  lookup.rows = shard.rows.Gather(slots);
-  lookup.rows.requires_grad_(c10::GradMode::is_enabled());
-  return lookup;
+  plan->touched.Group(members_->keys.slots());
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::vector<bool>>> TableGroup::Shard::WhoSends(
-    std::span<const Lookup* const> lookups) {
-  std::vector<std::vector<bool>> sends(lookups.size());
-  std::vector<size_t> exchanged;
-  for (size_t l = 0; l < lookups.size(); ++l) {
-    sends[l].assign(static_cast<size_t>(world_size), false);
-    sends[l][static_cast<size_t>(rank)] = HasGradient(*lookups[l]);
-    if (!lookups[l]->route.owned_only) exchanged.push_back(l);
-  }
-  if (exchanged.empty()) return sends;
-
-  std::vector<uint8_t> mine;
-  for (const size_t l : exchanged) mine.push_back(HasGradient(*lookups[l]) ? 1 : 0);
-  TORII_ASSIGN_OR_RETURN(const std::vector<uint8_t> all,
-                         comm::AllGatherValues(comm.control(), std::span<const uint8_t>(mine)));
-  for (size_t r = 0; r < static_cast<size_t>(world_size); ++r) {
-    for (size_t e = 0; e < exchanged.size(); ++e) {
-      sends[exchanged[e]][r] = all[r * exchanged.size() + e] != 0;
-    }
-  }
-  return sends;
-}
-
-// The gradients of a lookup at the owners of the rows: those that the ranks in `sends` have for the
-// slots that this rank served them, in rank order.
-absl::StatusOr<at::Tensor> TableGroup::Shard::SendHome(const Lookup& lookup,
-                                                       const std::vector<bool>& sends) {
-  const Route& route = lookup.route;
-  const bool i_send = sends[static_cast<size_t>(rank)];
-  const std::vector<int64_t> nothing(route.send_rows.size(), 0);
-  std::vector<int64_t> recv_rows = route.recv_rows;
-  for (size_t r = 0; r < sends.size(); ++r) {
-    if (!sends[r]) recv_rows[r] = 0;
-  }
-  const at::Tensor mine =
-      i_send ? lookup.rows.grad().contiguous() : at::empty({0, rows.dim()}, at::kFloat);
-  return comm.AllToAllV(mine, i_send ? route.send_rows : nothing, recv_rows);
-}
-
-absl::Status TableGroup::Update(std::span<const Lookup* const> lookups, double learning_rate_factor,
-                                int64_t step) {
-  Shard& shard = *shard_;
-  TORII_ASSIGN_OR_RETURN(const auto sends, shard.WhoSends(lookups));
-  const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> gradients(lookups.size());  // at the owner
-  for (size_t l = 0; l < lookups.size(); ++l) {
-    const Lookup& lookup = *lookups[l];
-    if (lookup.route.owned_only) {
-      if (HasGradient(lookup)) gradients[l] = lookup.rows.grad().contiguous();
-    } else if (std::find(sends[l].begin(), sends[l].end(), true) != sends[l].end()) {
-      TORII_ASSIGN_OR_RETURN(gradients[l], shard.SendHome(lookup, sends[l]));
-    }
-  }
-
-  // All gradients of a row are summed in the order (rank, lookup, position).
-  shard.touched.Clear();
-  std::vector<int64_t> slot(lookups.size(), 0), row(lookups.size(), 0);  // read so far
-  for (int r = 0; r < shard.world_size; ++r) {
-    for (size_t l = 0; l < lookups.size(); ++l) {
-      const Route& route = lookups[l]->route;
-      if (route.owned_only && r != shard.rank) continue;
-      const auto from = static_cast<size_t>(r);
+// What every rank asked of this one, in the order (rank, lookup, position).
+void TableGroup::Members::PlanSharded(std::span<const Route* const> routes,
+                                      UpdatePlan* plan) const {
+  std::vector<int64_t> next(routes.size(), 0);  // row of each lookup's gradients
+  for (int r = 0; r < world_size; ++r) {
+    for (size_t l = 0; l < routes.size(); ++l) {
+      const Route& route = *routes[l];
+      if (route.is_local && r != rank) continue;
       const int64_t count =
-          route.owned_only ? static_cast<int64_t>(route.served.size()) : route.recv_rows[from];
-      if (sends[l][from]) {
-        const std::span<const int64_t> served(route.served);
-        shard.touched.Add(served.subspan(static_cast<size_t>(slot[l]), static_cast<size_t>(count)),
-                          gradients[l].data_ptr<float>() + row[l] * shard.rows.dim(),
-                          shard.rows.dim());
-        row[l] += count;
-      }
-      slot[l] += count;
+          route.is_local ? std::ssize(route.served) : route.recv_rows[static_cast<size_t>(r)];
+      if (count == 0) continue;
+      plan->pieces.push_back({l, next[l]});
+      plan->touched.Add(std::span(route.served)
+                            .subspan(static_cast<size_t>(next[l]), static_cast<size_t>(count)));
+      next[l] += count;
     }
   }
-  shard.touched.Group(shard.rows.slots());
-  shard.rows.Update(shard.touched, learning_rate_factor, step);
+}
+
+// What all ranks touch, in the same order on each. The gradients of a rank travel as one tensor,
+// its lookups one behind the other.
+absl::Status TableGroup::Members::PlanReplicated(comm::Communicator& comm,
+                                                 std::span<const Route* const> routes,
+                                                 UpdatePlan* plan) {
+  std::vector<int64_t> mine;
+  for (const Route* route : routes) {
+    mine.insert(mine.end(), route->served.begin(), route->served.end());
+  }
+  TORII_ASSIGN_OR_RETURN(plan->rank_rows,
+                         comm::AllGatherValue<int64_t>(comm.control(), std::ssize(mine)));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(kernels::ViewOf(mine), plan->rank_rows));
+  plan->slots = kernels::ListOf<int64_t>(all);
+  if (plan->slots.empty()) return absl::OkStatus();
+  plan->pieces.push_back({0, 0});
+  plan->touched.Add(plan->slots);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<at::Tensor>> TableGroup::Members::SendHome(
+    comm::Communicator& comm, const UpdatePlan& plan,
+    std::span<const Lookup* const> lookups) const {
+  std::vector<at::Tensor> home(lookups.size());
+  for (size_t l = 0; l < lookups.size(); ++l) {
+    const Route& route = lookups[l]->route;
+    home[l] = GradientOf(*lookups[l]);
+    if (route.is_local) continue;
+    TORII_ASSIGN_OR_RETURN(home[l], comm.AllToAllV(home[l], route.send_rows, route.recv_rows));
+  }
+  if (!shares_gradients()) return home;
+  home.push_back(at::empty({0, dim}, at::kFloat));  // where there is no lookup
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(at::cat(home), plan.rank_rows));
+  return std::vector<at::Tensor>{all};
+}
+
+absl::Status TableGroup::Update(comm::Communicator& comm, UpdatePlan& plan,
+                                std::span<const Lookup* const> lookups, double learning_rate_factor,
+                                int64_t step) {
+  Members& m = *members_;
+  const c10::NoGradGuard no_grad;
+  TORII_ASSIGN_OR_RETURN(const std::vector<at::Tensor> home, m.SendHome(comm, plan, lookups));
+  std::vector<kernels::TouchedRows::Gradients> pieces;
+  for (const UpdatePlan::Piece& piece : plan.pieces) {
+    pieces.push_back({home[piece.lookup], piece.first_row});
+  }
+  const kernels::RowGradients gradients = plan.touched.GradientsOf(m.device, pieces);
+  for (Members::Shard& shard : m.shards) {
+    shard.rows.Update(gradients, shard.first_slot, learning_rate_factor, step);
+  }
   return absl::OkStatus();
 }
 
 std::vector<TableState> TableGroup::State() {
-  const Shard& shard = *shard_;
+  const Members& m = *members_;
   std::vector<TableState> states;
-  for (size_t t = 0; t < shard.specs.size(); ++t) {
-    const TableSpec& spec = shard.specs[t];
+  for (size_t t = 0; t < m.specs.size(); ++t) {
+    const auto table = static_cast<int>(t);
+    const Members::Shard& shard = m.ShardOf(table);
+    const Partition& partition = m.keys.partition(table);
     for (const TableShard::Part& part : shard.rows.parts()) {
-      states.push_back({absl::StrCat(spec.name, ".", part.suffix), spec.rows,
-                        part.tensor.narrow(0, shard.first_key[t] / shard.world_size,
-                                           OwnedRows(spec.rows, shard.rank, shard.world_size))});
+      states.push_back({absl::StrCat(m.specs[t].name, ".", part.suffix), partition,
+                        part.tensor.narrow(0, m.keys.first_slot(table) - shard.first_slot,
+                                           partition.OwnedRows(m.rank))});
     }
   }
   return states;
@@ -286,8 +319,10 @@ std::vector<TableState> TableGroup::State() {
 
 int64_t TableGroup::bytes() const {
   int64_t bytes = 0;
-  for (const TableShard::Part& part : shard_->rows.parts()) {
-    bytes += static_cast<int64_t>(part.tensor.nbytes());
+  for (const Members::Shard& shard : members_->shards) {
+    for (const TableShard::Part& part : shard.rows.parts()) {
+      bytes += static_cast<int64_t>(part.tensor.nbytes());
+    }
   }
   return bytes;
 }

@@ -1,6 +1,9 @@
-// Embedding tables of one width, sharded by rows over the ranks: row r of a table lives on rank r
-// mod W, with its optimizer state beside it. Several tables share one key space, so that a step
-// needs one exchange for all.
+// Embedding tables of one width and one kind of partition, with their optimizer state beside the
+// rows. Several tables share one key space, so that a step needs one exchange for all.
+//
+// A lookup falls into a plan, which ids alone decide, and the fetch of the rows; an update
+// likewise. The plan of a step may be made while another step computes: it may use another
+// communicator.
 #pragma once
 
 #include <cstdint>
@@ -11,65 +14,85 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "base/partition.h"
 #include "comm/communicator.h"
+#include "kernels/device.h"
 #include "sharding/sharding.pb.h"
+#include "sharding/table_keys.h"
+#include "sharding/update_plan.h"
 
 namespace torii::sharding {
-
-std::vector<std::string> Validate(const TableConfig& config);
 
 struct TableSpec {
   std::string name;
   int64_t rows = 0;
+  TableConfig config;  // `placement` is the group's kind; nothing here reads it
 };
 
-// Where the distinct rows of a lookup came from, and the way back for their gradients.
+// The plan of a lookup: where its distinct rows come from, and the way back for their gradients.
 struct Route {
+  at::Tensor index;                // [keys] int64: the fetched row of each key
   std::vector<int64_t> send_rows;  // [W] distinct keys asked of each owner
   std::vector<int64_t> recv_rows;  // [W] keys each rank asked of me
   std::vector<int64_t> served;     // local slots of the keys asked of me, in rank order
-  bool owned_only = false;         // no exchange: all keys are mine
+  bool is_local = false;           // every row lies here: nothing is exchanged to fetch
 };
 
-// The result of a lookup: rows, and where each asked key stands among them.
 struct Lookup {
-  at::Tensor rows;   // [rows, dim] float32; a leaf that collects gradients
-  at::Tensor index;  // [keys] int64 into rows
+  at::Tensor rows;  // [rows, dim] float32; a leaf that collects gradients
   Route route;
 };
 
 // A piece of a table's state on this rank, for checkpoints: row i of `tensor` belongs to table row
-// rank + i * W.
+// partition.Row(rank, i).
 struct TableState {
-  std::string name;   // "item_id.weight", "item_id.adagrad", "item_id.adam.m", ...
-  int64_t rows = 0;   // of the whole table
-  at::Tensor tensor;  // [owned rows, width] float32, a view of the live state, not contiguous
+  std::string name;     // "item_id.weight", "item_id.adagrad", "item_id.adam.m", ...
+  Partition partition;  // of the whole table
+  at::Tensor tensor;    // [held rows, width] float32, a view of the live state, not contiguous
 };
 
 class TableGroup {
  public:
-  // Rows start as normal(0, init_stddev), a pure function of (seed, table name, row): not of W.
-  // `comm` is borrowed. Not collective.
-  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(comm::Communicator& comm,
+  // Rows start as normal(0, init_stddev), a pure function of (seed, table name, row): not of W, nor
+  // of the partition. Tables of one optimizer should stand side by side in `specs`. Every violated
+  // rule of `specs` is named (kConfig). Not collective.
+  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(int rank, int world_size,
                                                             std::vector<TableSpec> specs,
-                                                            int64_t dim, const TableConfig& config,
-                                                            uint64_t seed);
+                                                            int64_t dim, Partition::Kind kind,
+                                                            uint64_t seed,
+                                                            const kernels::Device& device =
+                                                                kernels::Device::Cpu());
   ~TableGroup();
 
   int64_t dim() const;
-  // Key of row `row` of table number `table`: keys of one table keep the rows' order and owner.
-  int64_t Key(int table, int64_t row) const;
-  // Fetches the distinct rows of `keys` (any order, repeats allowed, may be empty), ordered by
-  // (owner, first use). Collective: two all-to-alls, ids out and rows back.
-  absl::StatusOr<Lookup> Find(std::span<const int64_t> keys);
-  // The rows of keys that this rank owns, one for each key, in their order (index 0, 1, 2, ...):
-  // local, not collective. Repeats are allowed; each has its own gradient.
-  absl::StatusOr<Lookup> FindOwned(std::span<const int64_t> keys);
-  // Sends the gradients of all lookups of this step to the owners, sums them per row in a fixed
-  // order (rank, then lookup) and updates each touched row once. Lookups whose rows got no gradient
-  // are skipped. All ranks pass the same lookups in the same order. learning_rate_factor: the
-  // schedule's. step: global, from 0. Collective.
-  absl::Status Update(std::span<const Lookup* const> lookups, double learning_rate_factor,
+  // Which key asks which row; stays where it is as long as the group.
+  const TableKeys& keys() const;
+
+  // The plan of a lookup of `keys` (any order, repeats allowed, may be empty) that fetches each
+  // distinct row once, ordered by (owner, first use). Collective unless the tables are replicated:
+  // the counts and the ids are exchanged.
+  absl::StatusOr<Route> PlanLookup(comm::Communicator& comm, std::span<const int64_t> keys);
+  // The plan of a lookup of keys that this rank owns, one row for each key, in their order (index
+  // 0, 1, 2, ...). Repeats are allowed; each has its own gradient. Not for replicated tables.
+  // Local.
+  Route PlanOwned(std::span<const int64_t> keys);
+  // Fetches the rows of a plan. Collective unless the route is local.
+  absl::StatusOr<Lookup> Fetch(comm::Communicator& comm, Route route);
+
+  // Plans the update after a step in which the lookups of `routes` collect gradients: all ranks
+  // pass the same lookups in the same order. Local, but for replicated tables on several ranks:
+  // there each rank learns what all ranks touch.
+  absl::Status PlanUpdate(comm::Communicator& comm, std::span<const Route* const> routes,
+                          UpdatePlan* plan);
+  // Sums the gradients of each touched row in the order (rank, lookup, position in the lookup) and
+  // updates the row once: at its owner or, replicated, on every rank, with the same bits. lookups:
+  // those of the plan, in its order. A row of a planned lookup is touched even if its gradient is
+  // zero; a lookup that got no gradient at all counts as zeros (so that Adam's moments and the
+  // weight decay of a row do not depend on which rank asked it): a pass that is not trained does
+  // not belong into the plan. learning_rate_factor: the schedule's. step: global, from 0.
+  // Collective, but for routes that are all local in a group that is not replicated.
+  absl::Status Update(comm::Communicator& comm, UpdatePlan& plan,
+                      std::span<const Lookup* const> lookups, double learning_rate_factor,
                       int64_t step);
 
   // Live views of the state of all tables of the group.
@@ -78,9 +101,9 @@ class TableGroup {
   int64_t bytes() const;
 
  private:
-  struct Shard;
-  explicit TableGroup(std::unique_ptr<Shard> shard);
-  std::unique_ptr<Shard> shard_;
+  struct Members;
+  explicit TableGroup(std::unique_ptr<Members> members);
+  std::unique_ptr<Members> members_;
 };
 
 }  // namespace torii::sharding

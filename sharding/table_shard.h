@@ -1,4 +1,4 @@
-// This rank's rows of a table group with their optimizer state: local memory and arithmetic, no
+// The rows of some tables on this rank with their optimizer state: local memory and arithmetic, no
 // exchange.
 #pragma once
 
@@ -8,29 +8,36 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "kernels/cpu/rows_variant.h"
+#include "base/partition.h"
+#include "kernels/table_rows.h"
 #include "sharding/row_memory.h"
 #include "sharding/sharding.pb.h"
-#include "sharding/touched_rows.h"
 
 namespace torii::sharding {
 
+// Tables of one width and one optimizer, one behind the other in one piece of memory. Each may have
+// its own learning rate and other numbers.
 class TableShard {
  public:
+  struct Table {
+    TableConfig config;
+    int64_t slots = 0;
+  };
   // Weights are not initialised, optimizer state is. State as wide as the row lies behind it: one
   // place in memory to find for each row.
-  TableShard(const TableConfig& config, int64_t slots, int64_t dim);
+  TableShard(std::vector<Table> tables, int64_t dim, const kernels::Device& device);
 
-  int64_t slots() const { return slots_; }
+  int64_t slots() const { return first_slot_.back(); }
   int64_t dim() const { return dim_; }
-  // normal(0, init_stddev) rows: row i of a table, i = first_row, first_row + stride, ..., goes to
-  // slot first_slot, first_slot + 1, ... `name` and `seed` choose the numbers.
-  void Initialise(const std::string& name, uint64_t seed, int64_t rows, int64_t first_row,
-                  int64_t stride, int64_t first_slot);
+  // normal(0, init_stddev) rows of table number `table`: those that `rank` holds. `name` and `seed`
+  // choose the numbers.
+  void Initialise(int table, const std::string& name, uint64_t seed, const Partition& partition,
+                  int rank);
   // [slots.size(), dim] copies.
   at::Tensor Gather(std::span<const int64_t> slots);
-  // One step for the rows that were added and grouped.
-  void Update(const TouchedRows& touched, double learning_rate_factor, int64_t step);
+  // One step for the rows of `gradients`, whose slots count from `first_slot`. step: global, from 0.
+  void Update(const kernels::RowGradients& gradients, int64_t first_slot,
+              double learning_rate_factor, int64_t step);
 
   struct Part {
     std::string suffix;  // "weight", "adagrad", "adam.m", "adam.v"
@@ -39,10 +46,16 @@ class TableShard {
   const std::vector<Part>& parts() const { return parts_; }
 
  private:
-  kernels::RowStep StepOf(double learning_rate_factor, int64_t step) const;
-
-  TableConfig config_;
-  int64_t slots_, dim_;
+  // Neighbouring tables that are updated with the same numbers.
+  struct Run {
+    TableConfig config;
+    int64_t end_slot = 0;
+  };
+  kernels::Device device_;
+  std::vector<Table> tables_;
+  std::vector<int64_t> first_slot_;  // [tables + 1]
+  std::vector<Run> runs_;
+  int64_t dim_;
   std::vector<Part> parts_;  // the weights first
   RowBuffers buffers_;
 };

@@ -8,33 +8,15 @@
 #include "absl/strings/str_join.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 #include "trainer/agree_on_run.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_manifest.h"
+#include "trainer/copy_rows.h"
 #include "trainer/safetensors.h"
 
 namespace torii::trainer {
 namespace {
-
-// Where the rows of one file go: row i of the pair's lists is slot from[i] there and slot to[i]
-// here.
-struct RowMoves {
-  std::vector<int64_t> from, to;
-};
-
-// The rows of file `shard` of the writers that `rank` holds now.
-RowMoves MovesFrom(const Partition& writers, int shard, const Partition& readers, int rank) {
-  RowMoves moves;
-  for (int64_t slot = 0; slot < writers.OwnedRows(shard); ++slot) {
-    const int64_t row = writers.Row(shard, slot);
-    if (!readers.Holds(rank, row)) continue;
-    moves.from.push_back(slot);
-    moves.to.push_back(readers.Slot(row));
-  }
-  return moves;
-}
 
 class Loader {
  public:
@@ -129,11 +111,8 @@ class Loader {
     }
     const ManifestTensor& stored = Stored(t);
     const bool replicated = stored.is_replicated();
-    const RowMoves moves =
-        MovesFrom(stored.Rows(writers()), replicated ? 0 : file, Readers(t), rank_);
-    if (moves.from.empty()) return;
-    const at::Tensor rows = read.index_select(0, TensorOf(moves.from)).to(t.tensor.device());
-    t.tensor.index_copy_(0, TensorOf(moves.to).to(t.tensor.device()), rows);
+    at::Tensor live = t.tensor;
+    CopyRows(read, stored.Rows(writers()), replicated ? 0 : file, live, Readers(t), rank_);
   }
 
   FileSystem& files_;

@@ -43,7 +43,7 @@ size_t LookupOf(int group, bool owned, std::vector<PlannedLookup>* lookups) {
 }  // namespace
 
 PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
-                  bool owned_ids) {
+                  const Partition* owned) {
   PassPlan plan;
   for (const TowerSource& source : tower.sources) {
     if (source.feature >= 0) plan.features.push_back(source.feature);
@@ -53,9 +53,10 @@ PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> pla
       continue;
     }
     const TablePlace& place = places[static_cast<size_t>(source.table)];
-    const bool owned = owned_ids && source.kind == TowerSource::kId;
+    const bool is_owned =
+        owned != nullptr && source.kind == TowerSource::kId && place.partition() == *owned;
     plan.embedded.push_back(
-        {source.kind, feature, LookupOf(place.group, owned, &plan.lookups), place.first_key});
+        {source.kind, feature, LookupOf(place.group, is_owned, &plan.lookups), place});
   }
   return plan;
 }
@@ -68,8 +69,7 @@ void FillKeys(const PassPlan& plan, const PassRows& rows, const data::FeatureRow
     std::vector<int64_t>& of_lookup = (*keys)[source.lookup];
     const std::span<const int64_t> asked = RowsOf(source, rows, features).values;
     of_lookup.resize(of_lookup.size() + asked.size());
-    std::transform(asked.begin(), asked.end(), of_lookup.end() - std::ssize(asked),
-                   [&](int64_t row) { return source.first_key + row; });
+    source.place.keys->Fill(source.place.table, asked, std::span(of_lookup).last(asked.size()));
   }
 }
 
@@ -83,9 +83,10 @@ model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
     const sharding::Lookup& lookup = lookups[source.lookup];
     const AskedRows asked = RowsOf(source, rows, features);
     const auto count = static_cast<int64_t>(asked.values.size());
-    const bool is_whole = lookup.index.numel() == count;
+    const bool is_whole = lookup.route.index.numel() == count;
     input.embedded.push_back(
-        {lookup.rows, is_whole ? lookup.index : lookup.index.narrow(0, begin[source.lookup], count),
+        {lookup.rows,
+         is_whole ? lookup.route.index : lookup.route.index.narrow(0, begin[source.lookup], count),
          asked.offsets ? kernels::ViewOf(*asked.offsets) : at::Tensor()});
     begin[source.lookup] += count;
   }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/partition.h"
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "model/model_plan.h"
@@ -15,10 +16,13 @@
 
 namespace torii::trainer {
 
-// Where a table lies: its group and the key of its row 0 there.
+// Where a table lies: its group, its number there, and the keys of the group.
 struct TablePlace {
   int group = 0;
-  int64_t first_key = 0;
+  int table = 0;
+  const sharding::TableKeys* keys = nullptr;
+
+  const Partition& partition() const { return keys->partition(table); }
 };
 
 // One call to a table group. The ids of rows that live on this rank need no exchange and go into a
@@ -33,7 +37,7 @@ struct PlannedSource {
   model::TowerSource::Kind kind = model::TowerSource::kId;
   size_t feature = 0;  // of kSingle and kBag
   size_t lookup = 0;   // into PassPlan::lookups
-  int64_t first_key = 0;
+  TablePlace place;
 };
 
 struct PlannedFloats {
@@ -48,9 +52,11 @@ struct PassPlan {
   std::vector<PlannedLookup> lookups;
 };
 
-// places: of each table of the model plan. owned_ids: the pass's ids live on the rank that asks.
+// places: of each table of the model plan. owned: null, or the partition by which the rank that
+// asks owns the ids of the pass; a table of ids that lies by the same partition then needs no
+// exchange.
 PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
-                  bool owned_ids);
+                  const Partition* owned);
 
 // The users or items of a pass.
 struct PassRows {

@@ -19,8 +19,8 @@ absl::StatusOr<StepPlan> PlanStep(comm::Communicator& comm, const StepToPlan& wh
   };
   TORII_ASSIGN_OR_RETURN(
       plan.candidates,
-      what.sampler.Draw(comm, step, rows, {what.needs.all_columns, what.needs.negatives_per_row},
-                        known));
+      what.sampler.Draw(comm, what.corpus, step, rows,
+                        {what.needs.all_columns, what.needs.negatives_per_row}, known));
   TORII_ASSIGN_OR_RETURN(plan.columns, PlanColumns(comm, plan.candidates));
   return plan;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "base/partition.h"
 #include "comm/communicator.h"
 #include "data/batch.h"
 #include "model/loss/loss.h"
@@ -26,6 +27,7 @@ struct StepToPlan {
   const data::Dataset& dataset;
   const sampler::NegativeSampler& sampler;
   model::LossNeeds needs;
+  Partition corpus;                 // which rank owns an item
   bool share_user_vectors = false;  // a user's vector depends on the user alone
 };
 

@@ -27,6 +27,7 @@ struct TrainRun {
   uint64_t seed = 1;
   model::ModelConfig model;
   sharding::TableConfig tables;
+  std::vector<sharding::TableConfig> table;  // overrides of single tables
   sampler::SamplerConfig sampler;
   TrainConfig train;
   eval::EvalConfig eval;

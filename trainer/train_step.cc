@@ -49,10 +49,10 @@ absl::StatusOr<StepPlan> PlanStep(const StepParts& parts, data::Batch batch, int
   StepClock clock(time);
   clock.Begin(&StepTime::exchange, "plan");
   TwoTower& towers = parts.towers;
-  return PlanStep(
-      towers.comm(),
-      {towers.dataset(), parts.sampler, parts.loss.needs(), towers.net().users_have_one_vector()},
-      std::move(batch), step);
+  return PlanStep(towers.comm(),
+                  {towers.dataset(), parts.sampler, parts.loss.needs(), towers.corpus(),
+                   towers.net().users_have_one_vector()},
+                  std::move(batch), step);
 }
 
 absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& plan,
@@ -109,7 +109,8 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   // Every touched table row and every dense weight is updated once.
   clock.Begin(&StepTime::update, "update");
   const PassLookups* const passes[] = {&users.rows, &items.rows};
-  TORII_RETURN_IF_ERROR(towers.tables().Update(passes, learning_rate_factor, plan.step));
+  TORII_RETURN_IF_ERROR(
+      towers.tables().PlanAndUpdate(comm, passes, learning_rate_factor, plan.step));
   parts.dense_optimizer.Step(learning_rate_factor, plan.step);
   return result;
 }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "base/trace.h"
 
@@ -39,7 +38,10 @@ model::SideShape ShapeOf(const data::Features& features) {
 }
 
 TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset, uint64_t seed)
-    : comm_(comm), dataset_(dataset), seed_(seed) {}
+    : comm_(comm),
+      dataset_(dataset),
+      seed_(seed),
+      corpus_(Partition::RowModWorld(dataset.items().rows(), comm.world_size())) {}
 
 absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& comm,
                                                            const data::Dataset& dataset,
@@ -49,12 +51,20 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
                          model::Net::Create(config.model, ShapeOf(dataset.users()),
                                             ShapeOf(dataset.items()), config.seed, config.device));
   const model::ModelPlan& plan = towers->net_->plan();
-  TORII_ASSIGN_OR_RETURN(towers->tables_,
-                         ModelTables::Create(comm, plan.tables, config.tables, config.seed));
+  const int64_t world = comm.world_size();
+  TORII_ASSIGN_OR_RETURN(
+      std::vector<sharding::TableNeed> needs,
+      TableNeedsOf(plan, config.tables, config.table, (config.global_batch + world - 1) / world));
+  TORII_ASSIGN_OR_RETURN(towers->tables_, ModelTables::Create(comm.rank(), comm.world_size(),
+                                                              std::move(needs), config.seed, config.device));
   const std::span<const TablePlace> places = towers->tables_->places();
-  towers->user_ = {&towers->net_->user(), PlanPass(plan.user, places, /*owned_ids=*/false),
+  if (plan.item_id_table >= 0) {
+    const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();
+    if (!of_ids.is_replicated()) towers->corpus_ = of_ids;
+  }
+  towers->user_ = {&towers->net_->user(), PlanPass(plan.user, places, /*owned=*/nullptr),
                    "user lookup", "user tower"};
-  towers->item_ = {&towers->net_->item(), PlanPass(plan.item, places, /*owned_ids=*/true),
+  towers->item_ = {&towers->net_->item(), PlanPass(plan.item, places, &towers->corpus_),
                    "item lookup", "item tower"};
   return towers;
 }
@@ -79,7 +89,8 @@ absl::StatusOr<TowerPass> TwoTower::Pass(const Side& side, const PassRows& rows,
     const TraceSpan span(side.lookup_span);
     pass.features = rows.features.Gather(rows.rows, side.plan.features);
     FillKeys(side.plan, rows, pass.features, &keys_);
-    TORII_ASSIGN_OR_RETURN(pass.rows, tables_->LookUp(side.plan, keys_));
+    TORII_ASSIGN_OR_RETURN(PassRoutes routes, tables_->PlanLookups(comm_, side.plan, keys_));
+    TORII_ASSIGN_OR_RETURN(pass.rows, tables_->Fetch(comm_, std::move(routes)));
   }
   const TraceSpan span(side.tower_span);
   pass.vectors = side.tower->Forward(InputOf(side.plan, rows, pass.features, pass.rows.lookups),
@@ -88,17 +99,15 @@ absl::StatusOr<TowerPass> TwoTower::Pass(const Side& side, const PassRows& rows,
 }
 
 absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
-  const int rank = comm_.rank(), world = comm_.world_size();
-  const int64_t total = dataset_.items().rows();
-  const int64_t owned = OwnedRows(total, rank, world);
-  const int64_t most =
-      OwnedRows(total, 0, world);  // of any rank: all make the same number of calls
+  const int rank = comm_.rank();
+  const int64_t owned = corpus_.OwnedRows(rank);
+  const int64_t most = corpus_.MostOwnedRows();  // all ranks make the same number of calls
   at::Tensor out = at::empty({owned, net_->config().dim()}, at::kFloat);
   std::vector<int64_t> items;
   for (int64_t begin = 0; begin < most; begin += batch) {
     items.clear();
     for (int64_t i = begin; i < std::min(begin + batch, owned); ++i) {
-      items.push_back(rank + i * world);
+      items.push_back(corpus_.Row(rank, i));
     }
     TORII_ASSIGN_OR_RETURN(const TowerPass pass, OwnedItems(items, PassKind::kInference, 0));
     if (!items.empty()) {
@@ -113,7 +122,7 @@ void TwoTower::RegisterState(StateRegistry& registry) {
     const bool weight = state.name.ends_with(".weight");
     registry.Add({.name = state.name,
                   .tensor = std::move(state.tensor),
-                  .partition = Partition::RowModWorld(state.rows, comm_.world_size()),
+                  .partition = state.partition,
                   .role = weight ? StateRole::kWeight : StateRole::kTraining});
   }
   model::DenseParameters& dense = net_->dense();
@@ -126,10 +135,7 @@ void TwoTower::RegisterState(StateRegistry& registry) {
 }
 
 std::vector<std::string> TwoTower::Description() const {
-  std::vector<std::string> lines;
-  for (const model::TableShape& table : net_->plan().tables) {
-    lines.push_back(absl::StrCat("table ", table.name, ": ", table.rows, " rows x ", table.dim));
-  }
+  std::vector<std::string> lines = tables_->Description();
   lines.push_back(absl::StrCat("tables and optimizer state on this rank: ", tables_->bytes() >> 20,
                                " MiB, ", net_->dense().size(), " dense weights"));
   return lines;

@@ -11,6 +11,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "base/named_state.h"
+#include "base/partition.h"
 #include "comm/communicator.h"
 #include "data/batch.h"
 #include "data/dataset.h"
@@ -28,6 +29,8 @@ struct TwoTowerConfig {
   model::ModelConfig model;
   sharding::TableConfig tables;
   uint64_t seed = 1;
+  std::vector<sharding::TableConfig> table = {};  // overrides of single tables
+  int64_t global_batch = 4096;                    // G: placement counts lookups by it
   kernels::Device device = kernels::Device::Cpu();
 };
 
@@ -52,17 +55,20 @@ class TwoTower {
   absl::StatusOr<TowerPass> Users(std::span<const int64_t> users, const data::Bags& history,
                                   std::span<const int64_t> dropout_key, PassKind kind,
                                   int64_t step);
-  // Vectors of items. If `owned`, every item must live on this rank (row mod W) and the id rows
-  // need no exchange. Collective (item features may live elsewhere); n may be 0.
+  // Vectors of items that this rank owns by corpus(): their id rows need no exchange unless that
+  // table is replicated. Collective (item features may live elsewhere); n may be 0.
   absl::StatusOr<TowerPass> OwnedItems(std::span<const int64_t> items, PassKind kind, int64_t step);
-  // Vectors of all items of this rank, row i for item rank + i * W: [owned, D], without graph.
-  // Collective.
+  // Vectors of all items of this rank, row i for item corpus().Row(rank, i): [owned, D], without
+  // graph. Collective.
   absl::StatusOr<at::Tensor> AllOwnedItems(int64_t batch);
 
   // Tables with their optimizer state, and dense weights.
   void RegisterState(StateRegistry& registry);
   model::Net& net() { return *net_; }
   ModelTables& tables() { return *tables_; }
+  // Which rank computes the vector of an item: the one that holds its id row, where these are
+  // sharded, else item row mod W.
+  const Partition& corpus() const { return corpus_; }
   const data::Dataset& dataset() const { return dataset_; }
   comm::Communicator& comm() { return comm_; }
   // Lines for the start of the log: tables, rows, bytes, dense weights.
@@ -81,6 +87,7 @@ class TwoTower {
   comm::Communicator& comm_;
   const data::Dataset& dataset_;
   const uint64_t seed_;
+  Partition corpus_;
   std::unique_ptr<model::Net> net_;
   std::unique_ptr<ModelTables> tables_;
   Side user_, item_;

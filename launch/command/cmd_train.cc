@@ -60,9 +60,8 @@ absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data:
   if (summary.last_loss.has_value()) json["last_loss"] = *summary.last_loss;
   std::string text = absl::StrCat("best checkpoint: ", summary.best_checkpoint, "\n");
   if (dataset.test().size() > 0 || dataset.valid().size() > 0) {
-    TORII_ASSIGN_OR_RETURN(
-        const std::unique_ptr<trainer::TwoTower> towers,
-        trainer::TwoTower::Create(comm, dataset, {config.model(), config.tables(), config.seed()}));
+    TORII_ASSIGN_OR_RETURN(const std::unique_ptr<trainer::TwoTower> towers,
+                           trainer::TwoTower::Create(comm, dataset, TwoTowerConfigOf(config)));
     TORII_RETURN_IF_ERROR(LoadWeights(files, comm, summary.best_checkpoint, *towers).status());
     TORII_ASSIGN_OR_RETURN(
         const trainer::Evaluation evaluation,
@@ -97,6 +96,7 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
   run.seed = config.seed();
   run.model = config.model();
   run.tables = config.tables();
+  run.table = {config.table().begin(), config.table().end()};
   run.sampler = config.sampler();
   run.train = config.train();
   run.eval = config.eval();

@@ -9,6 +9,7 @@
 #include "google/protobuf/text_format.h"
 #include "launch/config/config_override.h"
 #include "launch/config/config_text.h"
+#include "sharding/table_config.h"
 
 namespace torii::launch {
 namespace {
@@ -112,6 +113,10 @@ void FillDefaults(RunConfig* config) {
     config->mutable_sampler()->set_in_batch(sampler::SamplerConfig::NONE);
   }
   config->mutable_sampler();
+  // Written out, the defaults of the message would override those of `tables`.
+  for (sharding::TableConfig& table : *config->mutable_table()) {
+    table = sharding::WithDefaults(table, config->tables());
+  }
   config->mutable_tables();
   config->mutable_train()->mutable_dense();
   config->mutable_train()->mutable_schedule();

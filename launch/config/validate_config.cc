@@ -11,7 +11,7 @@
 #include "eval/rank_targets.h"
 #include "model/model_plan.h"
 #include "sampler/negative_sampler.h"
-#include "sharding/table_group.h"
+#include "sharding/table_config.h"
 #include "trainer/train_loop.h"
 
 namespace torii::launch {
@@ -124,7 +124,8 @@ std::vector<std::string> BrokenRules(const RunConfig& config) {
   Add("data", data::Validate(config.data()), &broken);
   Add("model", model::Validate(config.model()), &broken);
   Add("sampler", sampler::Validate(config.sampler()), &broken);
-  Add("tables", sharding::Validate(config.tables()), &broken);
+  const std::vector<sharding::TableConfig> overrides(config.table().begin(), config.table().end());
+  Add("table", sharding::Validate(config.tables(), overrides), &broken);
   Add("train", trainer::Validate(config.train()), &broken);
   Add("eval", eval::Validate(config.eval()), &broken);
   CheckTower("model.user", config.model().user(), "data.users", config.data().users(), &broken);

@@ -76,6 +76,14 @@ absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string&
   return NoInputError(absl::StrCat(path, ": there is no checkpoint; `torii train` makes them"));
 }
 
+trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config) {
+  return {.model = config.model(),
+          .tables = config.tables(),
+          .seed = config.seed(),
+          .table = {config.table().begin(), config.table().end()},
+          .global_batch = config.train().global_batch()};
+}
+
 absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,
                                                     const std::string& path,
                                                     trainer::TwoTower& towers) {
@@ -110,10 +118,8 @@ absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files
         model->info.data_digest, ", now ", model->dataset->digest(),
         "): name the prepared folder with --set data.prepared_dir=DIR, or train again"));
   }
-  TORII_ASSIGN_OR_RETURN(
-      model->towers, trainer::TwoTower::Create(
-                         comm, *model->dataset,
-                         {model->config.model(), model->config.tables(), model->config.seed()}));
+  TORII_ASSIGN_OR_RETURN(model->towers, trainer::TwoTower::Create(comm, *model->dataset,
+                                                                  TwoTowerConfigOf(model->config)));
   TORII_ASSIGN_OR_RETURN(model->info, LoadWeights(files, comm, model->path, *model->towers));
   return model;
 }

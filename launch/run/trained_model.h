@@ -41,6 +41,9 @@ absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files
                                                                comm::Communicator& comm,
                                                                const ModelFlags& flags);
 
+// The model of a run.
+trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config);
+
 // The weights of a checkpoint into `towers`; optimizer state is left out. Collective.
 absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,
                                                     const std::string& path,

@@ -17,13 +17,14 @@ namespace {
 using testing::RunOnRanks;
 
 // The ranks of a problem on `world_size` ranks; checks that they are the same on all.
-std::vector<int64_t> RanksOn(int world_size, const RankingProblem& problem, int64_t batch_users) {
+std::vector<int64_t> RanksOn(int world_size, const RankingProblem& problem, int64_t batch_users,
+                             Partition::Kind kind = Partition::Kind::kRowModWorld) {
   std::mutex mutex;
   std::vector<std::vector<int64_t>> by_rank(static_cast<size_t>(world_size));
   RunOnRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
     TORII_ASSIGN_OR_RETURN(std::vector<int64_t> ranks,
                            RankTargets(
-                               comm, problem.Owned(comm.rank(), world_size), problem.held_out,
+                               comm, problem.Owned(comm.rank(), world_size, kind), problem.held_out,
                                [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
                                  return problem.UserVectors(users);
                                },
@@ -47,6 +48,33 @@ TEST(RankTargetsTest, EqualsBruteForceForAllSizesAndWorlds) {
       }
     }
   }
+}
+
+TEST(RankTargetsTest, BlocksOfItemsGiveTheSameRanks) {
+  for (const int64_t num_items : {1, 2, 3, 13, 50}) {
+    const RankingProblem problem = MakeRankingProblem(num_items, /*num_users=*/7, /*seed=*/1);
+    for (const int world_size : {1, 2, 3, 4}) {
+      EXPECT_EQ(RanksOn(world_size, problem, 3, Partition::Kind::kBlocks), BruteForceRanks(problem))
+          << num_items << " items, " << world_size << " ranks";
+    }
+  }
+}
+
+TEST(RankTargetsTest, RefusesItemsOfAnotherPartition) {
+  const RankingProblem problem = MakeRankingProblem(8, /*num_users=*/3, /*seed=*/1);
+  RunOnRanks(2, [&](comm::Communicator& comm) -> absl::Status {
+    for (const OwnedItems& items : {problem.Owned(comm.rank(), 3),
+                                    problem.Owned(comm.rank(), 2, Partition::Kind::kReplicated)}) {
+      const auto ranks = RankTargets(
+          comm, items, problem.held_out,
+          [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
+            return problem.UserVectors(users);
+          },
+          4);
+      TORII_EXPECT_OR_RETURN(ExitCodeOf(ranks.status()) == ExitCode::kInternal);
+    }
+    return absl::OkStatus();
+  });
 }
 
 TEST(RankTargetsTest, ManyUsersAndItemsEqualBruteForce) {

@@ -8,8 +8,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/partition.h"
 #include "base/random.h"
-#include "base/split_evenly.h"
 #include "eval/rank_targets.h"
 #include "eval/top_k.h"
 
@@ -27,9 +27,14 @@ struct RankingProblem {
         0, at::tensor(std::vector<int64_t>(rows.begin(), rows.end()), at::kLong));
   }
   // What rank `rank` of `world_size` owns.
-  OwnedItems Owned(int rank, int world_size) const {
-    const int64_t owned = OwnedRows(num_items(), rank, world_size);
-    return {items.index_select(0, at::arange(owned, at::kLong) * world_size + rank), num_items()};
+  OwnedItems Owned(int rank, int world_size,
+                   Partition::Kind kind = Partition::Kind::kRowModWorld) const {
+    const Partition corpus(kind, num_items(), world_size);
+    std::vector<int64_t> rows;
+    for (int64_t slot = 0; slot < corpus.OwnedRows(rank); ++slot) {
+      rows.push_back(corpus.Row(rank, slot));
+    }
+    return {items.index_select(0, at::tensor(rows, at::kLong)), corpus};
   }
 };
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/split_evenly.h"
+#include "base/partition.h"
 #include "base/status_macros.h"
 #include "exports/export_model.h"
 #include "gtest/gtest.h"
@@ -14,17 +14,20 @@ namespace {
 TEST(GatherRowsTest, PutsTheRowsOfAllRanksInOrderOnRankZero) {
   for (const int world : {1, 2, 3, 4}) {
     for (const int64_t rows : {0, 1, 2, 7, 13}) {
-      for (const int64_t block : {1, 3, 5, 100}) {
+      for (const int64_t block : {1, 2, 3, 4, 100, 101}) {
+        const auto kind = block % 2 == 0 ? Partition::Kind::kBlocks : Partition::Kind::kRowModWorld;
         testing::RunOnRanks(world, [&](comm::Communicator& comm) -> absl::Status {
-          const int64_t owned = OwnedRows(rows, comm.rank(), world);
+          const Partition partition(kind, rows, world);
+          const int64_t owned = partition.OwnedRows(comm.rank());
           at::Tensor local = at::empty({owned, 2});
           for (int64_t i = 0; i < owned; ++i) {
-            local[i][0] = static_cast<float>(comm.rank() + i * world);
+            local[i][0] = static_cast<float>(partition.Row(comm.rank(), i));
             local[i][1] = -1;
           }
           for (int64_t begin = 0; begin < rows; begin += block) {
             const int64_t end = std::min(begin + block, rows);
-            TORII_ASSIGN_OR_RETURN(const at::Tensor all, GatherRows(comm, local, begin, end));
+            TORII_ASSIGN_OR_RETURN(const at::Tensor all,
+                                   GatherRows(comm, partition, local, begin, end));
             if (comm.rank() != 0) continue;
             TORII_EXPECT_OR_RETURN(all.size(0) == end - begin);
             for (int64_t i = 0; i < end - begin; ++i) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ATen/ATen.h"
+#include "base/partition.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "sampler/negative_sampler.h"
@@ -31,10 +32,12 @@ inline GlobalBatch BatchOf(std::vector<int64_t> positives) {
 inline std::vector<Candidates> DrawOnRanks(int world_size, const SamplerConfig& config,
                                            const std::vector<int64_t>& item_counts,
                                            const GlobalBatch& batch, int64_t step = 0,
-                                           const CandidateNeeds& needs = {}) {
+                                           const CandidateNeeds& needs = {},
+                                           Partition::Kind kind = Partition::Kind::kRowModWorld) {
   std::vector<Candidates> all(static_cast<size_t>(world_size));
   torii::testing::RunOnRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
     TORII_ASSIGN_OR_RETURN(const auto sampler, NegativeSampler::Create(config, item_counts, 5));
+    const Partition corpus(kind, std::ssize(item_counts), world_size);
     const Range part =
         SplitEvenly(static_cast<int64_t>(batch.positives.size()), world_size, comm.rank());
     const auto begin = static_cast<size_t>(part.begin), size = static_cast<size_t>(part.size());
@@ -43,7 +46,7 @@ inline std::vector<Candidates> DrawOnRanks(int world_size, const SamplerConfig& 
                         std::span(batch.weights).subspan(begin, size), groups, part.begin};
     TORII_ASSIGN_OR_RETURN(
         all[static_cast<size_t>(comm.rank())],
-        sampler->Draw(comm, step, rows, needs, [&](int64_t row) {
+        sampler->Draw(comm, corpus, step, rows, needs, [&](int64_t row) {
           return std::span<const int32_t>(batch.known[begin + static_cast<size_t>(row)]);
         }));
     return absl::OkStatus();

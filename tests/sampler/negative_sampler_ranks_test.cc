@@ -129,6 +129,29 @@ TEST(NegativeSamplerRanksTest, EveryRowSeesTheSameOnAnyNumberOfRanks) {
   }
 }
 
+// The partition of the corpus only orders the columns: who owns an item changes nobody's list.
+TEST(NegativeSamplerRanksTest, EveryRowSeesTheSameUnderAnyPartition) {
+  const GlobalBatch batch = RandomBatch(31);
+  for (const SamplerConfig& config : Configs()) {
+    SCOPED_TRACE(config.ShortDebugString());
+    const std::vector<Candidates> one = DrawOnRanks(1, config, Counts(), batch, 3);
+    for (const int world_size : {1, 2, 3, 4}) {
+      const std::vector<Candidates> ranks =
+          DrawOnRanks(world_size, config, Counts(), batch, 3, {}, Partition::Kind::kBlocks);
+      const Partition blocks = Partition::Blocks(kItems, world_size);
+      int64_t column = 0;
+      for (int owner = 0; owner < world_size; ++owner) {
+        for (int64_t c = 0; c < ranks[0].owner_columns[static_cast<size_t>(owner)]; ++c) {
+          EXPECT_EQ(blocks.Owner(ranks[0].rows[column++].item<int64_t>()), owner);
+        }
+      }
+      EXPECT_EQ(column, ranks[0].rows.size(0));
+      EXPECT_TRUE(at::equal(std::get<0>(ranks[0].rows.sort()), one[0].rows));
+      EXPECT_TRUE(Rows(ranks) == Rows(one)) << world_size << " ranks";
+    }
+  }
+}
+
 // Each rank with local negatives is a world of its own with its part of the batch.
 TEST(NegativeSamplerRanksTest, LocalNegativesAreThoseOfTheOwnRank) {
   SamplerConfig local;

@@ -53,8 +53,9 @@ TEST(NegativeSamplerTest, ExpectedCopiesAreTheMeanOfTheCopies) {
     expected.push_back(30 / 7. + 50 * std::pow(static_cast<double>(n), .75) / mass);
   }
   const RowGroups none;
+  const Partition corpus = Partition::RowModWorld(std::ssize(counts), 1);
   for (int64_t step = 0; step < kSteps; ++step) {
-    const Candidates c = sampler->Draw(*comm, step, {{}, {}, none}, {}, {}).value();
+    const Candidates c = sampler->Draw(*comm, corpus, step, {{}, {}, none}, {}, {}).value();
     const auto items = SeenItems(c);
     const std::vector<double> now = Copies(c), stated = Expected(c);
     for (size_t j = 0; j < items.size(); ++j) {
@@ -173,7 +174,7 @@ TEST(NegativeSamplerTest, RowsThatShareAUserShareTheListOfKnownPositives) {
   const auto sampler = NegativeSampler::Create(config, std::vector<int64_t>(10, 1), 3).value();
   const Candidates c =
       sampler
-          ->Draw(*comm, 0, {positives, weights, groups}, {},
+          ->Draw(*comm, Partition::RowModWorld(10, 1), 0, {positives, weights, groups}, {},
                  [&](int64_t query) {
                    return std::span<const int32_t>(known[static_cast<size_t>(query)]);
                  })

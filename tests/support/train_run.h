@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/partition.h"
 #include "base/random.h"
-#include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "comm/communicator.h"
 #include "comm/in_process/rank_group.h"
@@ -87,10 +87,12 @@ class SmallTraining {
     for (auto& [name, tensor] : ReplicatedTensors()) state[name] = tensor.clone();
     for (const sharding::TableState& table : towers_->tables().State()) {
       std::vector<int64_t> shape = table.tensor.sizes().vec();
-      shape[0] = table.rows;
+      const Partition& partition = table.partition;
+      shape[0] = partition.rows();
       at::Tensor whole = at::zeros(shape, at::kFloat);
-      for (int64_t row = comm_.rank(); row < table.rows; row += comm_.world_size()) {
-        whole[row].copy_(table.tensor[RowSlot(row, comm_.world_size())]);
+      for (int64_t row = 0; row < partition.rows(); ++row) {
+        if (partition.Owner(row) != comm_.rank()) continue;
+        whole[row].copy_(table.tensor[partition.Slot(row)]);
       }
       TORII_RETURN_IF_ERROR(comm_.AllReduce(whole, comm::ReduceOp::kSum));
       state[table.name] = whole;
@@ -103,8 +105,8 @@ class SmallTraining {
     for (auto& [name, tensor] : ReplicatedTensors()) tensor.copy_(state.at(name));
     for (const sharding::TableState& table : towers_->tables().State()) {
       const at::Tensor& whole = state.at(table.name);
-      for (int64_t row = comm_.rank(); row < table.rows; row += comm_.world_size()) {
-        table.tensor[RowSlot(row, comm_.world_size())].copy_(whole[row]);
+      for (int64_t slot = 0; slot < table.tensor.size(0); ++slot) {
+        table.tensor[slot].copy_(whole[table.partition.Row(comm_.rank(), slot)]);
       }
     }
   }

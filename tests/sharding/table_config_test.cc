@@ -1,0 +1,66 @@
+#include "sharding/table_config.h"
+
+#include <string>
+#include <vector>
+
+#include "base/exit_code.h"
+#include "gtest/gtest.h"
+
+namespace torii::sharding {
+namespace {
+
+const std::vector<std::string> kNames = {"item_id", "user_id", "user.city"};
+
+TableConfig Entry(const std::string& name) {
+  TableConfig entry;
+  entry.set_name(name);
+  return entry;
+}
+
+TEST(ConfigsOfTest, AnEntryOverridesWhatItSets) {
+  TableConfig defaults, entry = Entry("user_id");
+  defaults.set_learning_rate(0.5);
+  defaults.set_optimizer(TableConfig::ADAM);
+  entry.set_learning_rate(0.25);
+  entry.set_placement(TableConfig::REPLICATED);
+
+  const auto configs = ConfigsOf(kNames, defaults, std::vector{entry});
+
+  ASSERT_TRUE(configs.ok()) << configs.status();
+  ASSERT_EQ(configs->size(), 3u);
+  for (const size_t t : {0u, 2u}) {
+    EXPECT_EQ((*configs)[t].SerializeAsString(), defaults.SerializeAsString());
+  }
+  EXPECT_EQ((*configs)[1].learning_rate(), 0.25);
+  EXPECT_EQ((*configs)[1].optimizer(), TableConfig::ADAM);
+  EXPECT_EQ((*configs)[1].placement(), TableConfig::REPLICATED);
+}
+
+TEST(ConfigsOfTest, AnEntryOfNoTableNamesThoseThereAre) {
+  const auto configs = ConfigsOf(kNames, {}, std::vector{Entry("item_ids")});
+  ASSERT_FALSE(configs.ok());
+  EXPECT_EQ(ExitCodeOf(configs.status()), ExitCode::kConfig);
+  EXPECT_EQ(configs.status().message(),
+            "table { name: 'item_ids' }: the model has no such table (did you mean 'item_id'?); it "
+            "has item_id, user_id, user.city");
+}
+
+TEST(ValidateTablesTest, SaysTheFieldOfEachBrokenRule) {
+  TableConfig defaults = Entry("item_id");
+  defaults.set_beta1(1);
+  std::vector<TableConfig> entries = {Entry("a"), Entry(""), Entry("a")};
+  entries[0].set_learning_rate(-2);
+  for (TableConfig& entry : entries) entry.set_beta1(0.5);
+  EXPECT_EQ(Validate(defaults, entries),
+            (std::vector<std::string>{
+                "tables.beta1 is 1: it must be in [0, 1)",
+                "tables.name is 'item_id': these are the defaults of all tables; write table { "
+                "name: 'item_id' ... } for one",
+                "table[0].learning_rate is -2: it must be above 0",
+                "table[1].name is missing: which table is this about?",
+                "table[2].name is 'a', as of an entry before"}));
+  EXPECT_TRUE(Validate(TableConfig(), std::vector{Entry("a"), Entry("b")}).empty());
+}
+
+}  // namespace
+}  // namespace torii::sharding
