@@ -23,11 +23,10 @@ absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const kernels::D
       tensor.scalar_type() == at::kFloat && tensor.device() == device.torch()) {
     return absl::OkStatus();
   }
-  return InternalError(absl::StrCat(what, ": expected ", rows, " rows of float32 vectors on ",
-                                    device.torch().str(), ", found ",
-                                    tensor.defined() ? tensor.toString() : "nothing",
-                                    ", first dimension ",
-                                    tensor.defined() && tensor.dim() > 0 ? tensor.size(0) : 0));
+  return InternalError(absl::StrCat(
+      what, ": expected ", rows, " rows of float32 vectors on ", device.torch().str(), ", found ",
+      tensor.defined() ? tensor.toString() : "nothing", ", first dimension ",
+      tensor.defined() && tensor.dim() > 0 ? tensor.size(0) : 0));
 }
 
 // [rows]
@@ -67,10 +66,9 @@ absl::Status CheckQueries(const ScoringItems& items, std::span<const int64_t> us
     // Half of the range leaves room for the roundings of the sum.
     if (magnitudes[i] * items.largest * dim >
         0.5 * static_cast<double>(std::numeric_limits<float>::max())) {
-      return DivergedError(absl::StrCat("user row ", users[i],
-                                        ": its scores do not fit into float32 (elements up to ",
-                                        magnitudes[i], ", those of items up to ", items.largest,
-                                        ")"));
+      return DivergedError(absl::StrCat(
+          "user row ", users[i], ": its scores do not fit into float32 (elements up to ",
+          magnitudes[i], ", those of items up to ", items.largest, ")"));
     }
   }
   return absl::OkStatus();
@@ -80,9 +78,10 @@ absl::Status CheckQueries(const ScoringItems& items, std::span<const int64_t> us
 
 absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedItems& items) {
   double largest = 0;
-  TORII_RETURN_IF_ERROR(
-      comm::AgreeOnStatus(comm.control(), CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
-  TORII_ASSIGN_OR_RETURN(largest, comm::AllReduceValue(comm.control(), largest, comm::ReduceOp::kMax));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
+      comm.control(), CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
+  TORII_ASSIGN_OR_RETURN(largest,
+                         comm::AllReduceValue(comm.control(), largest, comm::ReduceOp::kMax));
   return ScoringItems{items.device,
                       kernels::PrepareItems(items.device, items.vectors, items.scores), largest,
                       items.corpus};
@@ -98,9 +97,9 @@ absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const Scoring
   absl::Status status = part.status();
   if (status.ok()) status = CheckShape(*part, own.size(), items.device, "vectors of users");
   if (status.ok() && part->size(1) != items.items.vectors.size(1)) {
-    status = InternalError(absl::StrCat("vectors of users have ", part->size(1),
-                                        " dimensions, those of items ",
-                                        items.items.vectors.size(1)));
+    status =
+        InternalError(absl::StrCat("vectors of users have ", part->size(1),
+                                   " dimensions, those of items ", items.items.vectors.size(1)));
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), status));
   std::vector<int64_t> rows;

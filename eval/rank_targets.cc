@@ -84,8 +84,8 @@ absl::Status CheckScores(const HeldOut& held_out, const Batch& batch, const Batc
   const std::vector<float> list = kernels::ListOf<float>(scores);
   for (size_t t = 0; t < list.size(); ++t) {
     if (std::isfinite(list[t])) continue;
-    const auto after = std::upper_bound(targets.begin.begin(), targets.begin.end(),
-                                        static_cast<int64_t>(t));
+    const auto after =
+        std::upper_bound(targets.begin.begin(), targets.begin.end(), static_cast<int64_t>(t));
     const int64_t user = batch.users.begin + (after - targets.begin.begin()) - 1;
     return DivergedError(absl::StrCat(
         "user row ", held_out.users[static_cast<size_t>(user)], ": its score of item row ",
@@ -97,22 +97,20 @@ absl::Status CheckScores(const HeldOut& held_out, const Batch& batch, const Batc
 // The number of unseen items before each target of a batch, over all ranks. q: [users, D].
 // Collective.
 absl::StatusOr<std::vector<int64_t>> CountBefore(comm::Communicator& comm,
-                                                 const ScoringItems& items,
-                                                 const HeldOut& held_out, const Batch& batch,
-                                                 const at::Tensor& q) {
+                                                 const ScoringItems& items, const HeldOut& held_out,
+                                                 const Batch& batch, const at::Tensor& q) {
   const BatchTargets targets = TargetsOf(held_out, batch, items.corpus, comm.rank());
   at::Tensor scores =
       at::full({batch.targets.size()}, -std::numeric_limits<float>::infinity(), q.options());
-  scores.index_copy_(0, kernels::TensorOf<int64_t>(targets.own_place, items.device),
-                     kernels::ScorePairs(items.device, q, items.items, targets.own_user,
-                                         targets.own_slot));
+  scores.index_copy_(
+      0, kernels::TensorOf<int64_t>(targets.own_place, items.device),
+      kernels::ScorePairs(items.device, q, items.items, targets.own_user, targets.own_slot));
   TORII_RETURN_IF_ERROR(comm.AllReduce(scores, comm::ReduceOp::kMax));
   TORII_RETURN_IF_ERROR(CheckScores(held_out, batch, targets, scores));
   const SeenSlots seen({held_out.seen_begin, held_out.seen}, batch.users, items.corpus,
                        comm.rank());
-  at::Tensor counts =
-      kernels::CountAbove(items.device, q, items.items,
-                          {targets.begin, scores, targets.tie_before}, seen.hidden());
+  at::Tensor counts = kernels::CountAbove(
+      items.device, q, items.items, {targets.begin, scores, targets.tie_before}, seen.hidden());
   TORII_RETURN_IF_ERROR(comm.AllReduce(counts, comm::ReduceOp::kSum));
   return kernels::ListOf<int64_t>(counts);
 }

@@ -108,8 +108,8 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
                       query));
     TORII_ASSIGN_OR_RETURN(
         std::vector<std::vector<ScoredItem>> merged,
-        MergeLists(comm, scoring.corpus,
-                   OwnLists(scoring, request, users, q, width, comm.rank()), request.k));
+        MergeLists(comm, scoring.corpus, OwnLists(scoring, request, users, q, width, comm.rank()),
+                   request.k));
     for (std::vector<ScoredItem>& list : merged) lists.push_back(std::move(list));
   }
   return lists;

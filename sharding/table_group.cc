@@ -182,8 +182,8 @@ absl::StatusOr<Route> TableGroup::PlanLookup(comm::Communicator& comm,
   for (int64_t& slot : route.served) slot = SlotOfKey(slot, owners);
   route.send_rows = m.distinct.per_owner();
   TORII_ASSIGN_OR_RETURN(route.recv_rows, comm::ExchangeCounts(comm.control(), route.send_rows));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor served,
-                         comm.AllToAllV(kernels::ViewOf(route.served), route.send_rows, route.recv_rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor served, comm.AllToAllV(kernels::ViewOf(route.served),
+                                                                 route.send_rows, route.recv_rows));
   route.served = kernels::ListOf<int64_t>(served);
   return route;
 }
@@ -260,7 +260,8 @@ absl::Status TableGroup::Members::PlanReplicated(comm::Communicator& comm,
   }
   TORII_ASSIGN_OR_RETURN(plan->rank_rows,
                          comm::AllGatherValue<int64_t>(comm.control(), std::ssize(mine)));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(kernels::ViewOf(mine), plan->rank_rows));
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all,
+                         comm.AllGatherV(kernels::ViewOf(mine), plan->rank_rows));
   plan->slots = kernels::ListOf<int64_t>(all);
   if (plan->slots.empty()) return absl::OkStatus();
   plan->pieces.push_back({0, 0});

@@ -35,7 +35,8 @@ class TableShard {
                   int rank);
   // [slots.size(), dim] copies.
   at::Tensor Gather(std::span<const int64_t> slots);
-  // One step for the rows of `gradients`, whose slots count from `first_slot`. step: global, from 0.
+  // One step for the rows of `gradients`, whose slots count from `first_slot`. step: global, from
+  // 0.
   void Update(const kernels::RowGradients& gradients, int64_t first_slot,
               double learning_rate_factor, int64_t step);
 

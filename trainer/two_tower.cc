@@ -55,8 +55,9 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
   TORII_ASSIGN_OR_RETURN(
       std::vector<sharding::TableNeed> needs,
       TableNeedsOf(plan, config.tables, config.table, (config.global_batch + world - 1) / world));
-  TORII_ASSIGN_OR_RETURN(towers->tables_, ModelTables::Create(comm.rank(), comm.world_size(),
-                                                              std::move(needs), config.seed, config.device));
+  TORII_ASSIGN_OR_RETURN(towers->tables_,
+                         ModelTables::Create(comm.rank(), comm.world_size(), std::move(needs),
+                                             config.seed, config.device));
   const std::span<const TablePlace> places = towers->tables_->places();
   if (plan.item_id_table >= 0) {
     const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();

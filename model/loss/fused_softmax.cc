@@ -59,7 +59,8 @@ std::string ExplainRow(int64_t row, double loss, const SoftmaxProblem& p) {
   const double own = number(logits[positive] + p.positive_offset[row]);
   logits.add_(p.column_offset);
   if (p.excluded_begin.defined()) {
-    const int64_t begin = integer(p.excluded_begin[query]), end = integer(p.excluded_begin[query + 1]);
+    const int64_t begin = integer(p.excluded_begin[query]),
+                  end = integer(p.excluded_begin[query + 1]);
     logits.index_fill_(0, p.excluded.slice(0, begin, end), -std::numeric_limits<float>::infinity());
   }
   logits[positive] = own;

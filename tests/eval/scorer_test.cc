@@ -21,7 +21,8 @@ using testing::RunOnRanks;
 class PairScorer {
  public:
   explicit PairScorer(int64_t dim) {
-    for (const auto& [in, out] : {std::pair{3 * dim, int64_t{8}}, std::pair{int64_t{8}, int64_t{1}}}) {
+    for (const auto& [in, out] :
+         {std::pair{3 * dim, int64_t{8}}, std::pair{int64_t{8}, int64_t{1}}}) {
       layers_.push_back({at::arange(in * out, at::kFloat).sin_().view({out, in}),
                          at::arange(out, at::kFloat).cos_()});
     }
@@ -105,14 +106,13 @@ TEST(ScorerTest, AComposedDeviceRanksLikeTheKernels) {
   RunOnRanks(2, [&](comm::Communicator& comm) -> absl::Status {
     OwnedItems items = problem.Owned(comm.rank(), 2);
     items.device = kernels::Device::Composed();
-    TORII_ASSIGN_OR_RETURN(
-        const std::vector<int64_t> ranks,
-        RankTargets(
-            comm, items, problem.held_out,
-            [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
-              return problem.UserVectors(users);
-            },
-            /*batch_users=*/4));
+    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> ranks,
+                           RankTargets(
+                               comm, items, problem.held_out,
+                               [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
+                                 return problem.UserVectors(users);
+                               },
+                               /*batch_users=*/4));
     EXPECT_EQ(ranks, BruteForceRanks(problem));
     return absl::OkStatus();
   });
