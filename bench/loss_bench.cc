@@ -67,7 +67,7 @@ void Measure(const Size& size, kernels::SoftmaxPrecision precision, int threads,
     const Stopwatch watch;
     const auto result = loss.Compute(problem);
     ms.push_back(1e3 * watch.seconds());
-    value = result.loss;
+    value = result.value.item<double>();
   }
   std::sort(ms.begin(), ms.end());
   const auto cells = static_cast<double>(size.rows * size.columns);

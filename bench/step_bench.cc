@@ -109,8 +109,7 @@ class PeerLoss final : public model::Loss {
          .target_offset = own,
          .weight = input.weight,
          .temperature = input.temperature});
-    return model::LossResult{at::scalar_tensor(result.loss, at::kDouble), result.q_grad,
-                             result.v_grad};
+    return model::LossResult{result.value, result.q_grad, result.v_grad};
   }
   std::string Explain(const model::LossInput&) override { return ""; }
   std::string Description() const override { return "as the peers"; }

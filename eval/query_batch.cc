@@ -3,40 +3,35 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::eval {
 namespace {
 
-// The greatest magnitude of n numbers; infinity if one of them is not finite. Magnitudes are in the
-// order of their bits, with those that are not finite last.
-double LargestMagnitude(const float* x, int64_t n) {
-  uint32_t largest[4] = {};
-  for (int64_t i = 0; i < n; ++i) {
-    const uint32_t magnitude = std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFU;
-    largest[i % 4] = std::max(largest[i % 4], magnitude);
-  }
-  const auto all = std::bit_cast<float>(*std::max_element(largest, largest + 4));
-  return std::isfinite(all) ? static_cast<double>(all) : std::numeric_limits<double>::infinity();
-}
-
-absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const char* what) {
+absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const kernels::Device& device,
+                        const char* what) {
   if (tensor.defined() && tensor.dim() == 2 && tensor.size(0) == rows &&
-      tensor.scalar_type() == at::kFloat && tensor.device().is_cpu()) {
+      tensor.scalar_type() == at::kFloat && tensor.device() == device.torch()) {
     return absl::OkStatus();
   }
-  return InternalError(
-      absl::StrCat(what, ": expected ", rows, " rows of float32 vectors on the CPU, found ",
-                   tensor.defined() ? tensor.toString() : "nothing", ", first dimension ",
-                   tensor.defined() && tensor.dim() > 0 ? tensor.size(0) : 0));
+  return InternalError(absl::StrCat(
+      what, ": expected ", rows, " rows of float32 vectors on ", device.torch().str(), ", found ",
+      tensor.defined() ? tensor.toString() : "nothing", ", first dimension ",
+      tensor.defined() && tensor.dim() > 0 ? tensor.size(0) : 0));
+}
+
+// [rows]
+std::vector<double> LargestMagnitudes(const kernels::Device& device, const at::Tensor& vectors) {
+  return kernels::ListOf<double>(kernels::LargestMagnitudes(device, vectors.contiguous()));
 }
 
 // This rank's share of the checks; `largest` gets its greatest magnitude.
@@ -46,36 +41,34 @@ absl::Status CheckOwnItems(int rank, int world_size, const OwnedItems& items, do
                                       " ranks (", NameOf(items.corpus.kind()), ") on ",
                                       world_size));
   }
-  TORII_RETURN_IF_ERROR(
-      CheckShape(items.vectors, items.corpus.OwnedRows(rank), "item vectors of this rank"));
-  const at::Tensor vectors = items.vectors.contiguous();
-  const int64_t dim = vectors.size(1);
-  for (int64_t slot = 0; slot < vectors.size(0); ++slot) {
-    const double magnitude = LargestMagnitude(vectors.const_data_ptr<float>() + slot * dim, dim);
-    if (std::isinf(magnitude)) {
-      return DivergedError(absl::StrCat("item row ", items.corpus.Row(rank, slot),
+  TORII_RETURN_IF_ERROR(CheckShape(items.vectors, items.corpus.OwnedRows(rank), items.device,
+                                   "item vectors of this rank"));
+  const std::vector<double> magnitudes = LargestMagnitudes(items.device, items.vectors);
+  for (size_t slot = 0; slot < magnitudes.size(); ++slot) {
+    if (std::isinf(magnitudes[slot])) {
+      return DivergedError(absl::StrCat("item row ",
+                                        items.corpus.Row(rank, static_cast<int64_t>(slot)),
                                         ": its vector is not finite, so no user can be ranked"));
     }
-    *largest = std::max(*largest, magnitude);
+    *largest = std::max(*largest, magnitudes[slot]);
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckQueries(const ScoringItems& items, std::span<const int64_t> users,
                           const at::Tensor& q) {
-  const int64_t dim = q.size(1);
+  const auto dim = static_cast<double>(q.size(1));
+  const std::vector<double> magnitudes = LargestMagnitudes(items.device, q);
   for (size_t i = 0; i < users.size(); ++i) {
-    const double magnitude =
-        LargestMagnitude(q.const_data_ptr<float>() + static_cast<int64_t>(i) * dim, dim);
-    if (std::isinf(magnitude)) {
+    if (std::isinf(magnitudes[i])) {
       return DivergedError(absl::StrCat("user row ", users[i], ": its vector is not finite"));
     }
     // Half of the range leaves room for the roundings of the sum.
-    if (magnitude * items.largest * static_cast<double>(dim) >
+    if (magnitudes[i] * items.largest * dim >
         0.5 * static_cast<double>(std::numeric_limits<float>::max())) {
-      return DivergedError(absl::StrCat("user row ", users[i],
-                                        ": its scores do not fit into float32 (elements up to ",
-                                        magnitude, ", those of items up to ", items.largest, ")"));
+      return DivergedError(absl::StrCat(
+          "user row ", users[i], ": its scores do not fit into float32 (elements up to ",
+          magnitudes[i], ", those of items up to ", items.largest, ")"));
     }
   }
   return absl::OkStatus();
@@ -89,10 +82,9 @@ absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedI
       comm.control(), CheckOwnItems(comm.rank(), comm.world_size(), items, &largest)));
   TORII_ASSIGN_OR_RETURN(largest,
                          comm::AllReduceValue(comm.control(), largest, comm::ReduceOp::kMax));
-  at::Tensor vectors = items.vectors.contiguous();
-  kernels::cpu::PackedVectors packed(vectors.const_data_ptr<float>(), vectors.size(0),
-                                     vectors.size(1));
-  return ScoringItems{std::move(vectors), std::move(packed), largest, items.corpus};
+  return ScoringItems{items.device,
+                      kernels::PrepareItems(items.device, items.vectors, items.scores), largest,
+                      items.corpus};
 }
 
 absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const ScoringItems& items,
@@ -103,10 +95,11 @@ absl::StatusOr<at::Tensor> GatherQueries(comm::Communicator& comm, const Scoring
   absl::StatusOr<at::Tensor> part =
       query(users.subspan(static_cast<size_t>(own.begin), static_cast<size_t>(own.size())));
   absl::Status status = part.status();
-  if (status.ok()) status = CheckShape(*part, own.size(), "vectors of users");
-  if (status.ok() && part->size(1) != items.packed.dim()) {
-    status = InternalError(absl::StrCat("vectors of users have ", part->size(1),
-                                        " dimensions, those of items ", items.packed.dim()));
+  if (status.ok()) status = CheckShape(*part, own.size(), items.device, "vectors of users");
+  if (status.ok() && part->size(1) != items.items.vectors.size(1)) {
+    status =
+        InternalError(absl::StrCat("vectors of users have ", part->size(1),
+                                   " dimensions, those of items ", items.items.vectors.size(1)));
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), status));
   std::vector<int64_t> rows;

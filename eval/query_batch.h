@@ -10,24 +10,21 @@
 #include "base/partition.h"
 #include "comm/communicator.h"
 #include "eval/rank_targets.h"
-#include "kernels/cpu/ranking/score.h"
+#include "kernels/ranking.h"
 
 namespace torii::eval {
 
-// This rank's items: slot i holds item row corpus.Row(rank, i). Does not own the tensor's memory
-// beyond `vectors`.
+// This rank's items: slot i holds item row corpus.Row(rank, i).
 struct ScoringItems {
-  at::Tensor vectors;                  // [owned, D] float32, contiguous
-  kernels::cpu::PackedVectors packed;  // the same, for the kernels
-  double largest = 0;                  // greatest magnitude of any element on any rank
+  kernels::Device device;
+  kernels::RankedItems items;
+  double largest = 0;  // greatest magnitude of any element on any rank
   Partition corpus;
-
-  const float* slot(int64_t i) const { return vectors.const_data_ptr<float>() + i * packed.dim(); }
 };
 
-// Checks the items and packs them. A value that is not finite is kDiverged, naming the item row; a
-// partition or a count that does not fit the world is kInternal. Collective; an error on one rank
-// is an error on all.
+// Checks the items and makes them ready. A value that is not finite is kDiverged, naming the item
+// row; a partition or a count that does not fit the world is kInternal. Collective; an error on one
+// rank is an error on all.
 absl::StatusOr<ScoringItems> PrepareItems(comm::Communicator& comm, const OwnedItems& items);
 
 // The query vectors [users, D] of a batch, the same on all ranks: each rank computes an even part

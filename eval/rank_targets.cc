@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -10,11 +11,10 @@
 #include "base/exit_code.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
-#include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
 #include "eval/seen_slots.h"
-#include "kernels/cpu/ranking/score.h"
-#include "kernels/cpu/ranking/score_count.h"
+#include "kernels/host_tensors.h"
+#include "kernels/ranking.h"
 
 namespace torii::eval {
 namespace {
@@ -49,90 +49,71 @@ absl::Status CheckHeldOut(const HeldOut& held_out, int64_t total_items) {
   return absl::OkStatus();
 }
 
-// Counts, on one rank, how many of its items come before each target of a batch.
-class BatchRanker {
- public:
-  BatchRanker(comm::Communicator& comm, const ScoringItems& items, const HeldOut& held_out,
-              Batch batch, const at::Tensor& q)
-      : comm_(comm),
-        items_(items),
-        held_out_(held_out),
-        batch_(batch),
-        q_(q.const_data_ptr<float>()),
-        dim_(q.size(1)) {}
-
-  // ranks[t - batch.targets.begin] for the targets of the batch. Collective.
-  absl::Status Rank(int64_t* ranks) {
-    const int64_t n = batch_.targets.size();
-    at::Tensor scores = OwnTargetScores();
-    TORII_RETURN_IF_ERROR(comm_.AllReduce(scores, comm::ReduceOp::kMax));
-    at::Tensor counts = at::zeros({n}, at::kLong);
-    const float* score = scores.const_data_ptr<float>();
-    int64_t* count = counts.mutable_data_ptr<int64_t>();
-    ParallelBlocks(batch_.users, [&](Range users) { CountItems(users, score, count); });
-    TORII_RETURN_IF_ERROR(comm_.AllReduce(counts, comm::ReduceOp::kSum));
-    for (int64_t t = 0; t < n; ++t) ranks[t] = 1 + count[t];
-    return absl::OkStatus();
-  }
-
- private:
-  // The targets of user u, an index into held_out.users, counted from the batch's first target.
-  Range TargetsOf(int64_t u) const {
-    const auto i = static_cast<size_t>(u);
-    return {held_out_.target_begin[i] - batch_.targets.begin,
-            held_out_.target_begin[i + 1] - batch_.targets.begin};
-  }
-  int64_t Target(int64_t t) const {
-    return held_out_.targets[static_cast<size_t>(batch_.targets.begin + t)];
-  }
-  const float* Query(int64_t u) const { return q_ + (u - batch_.users.begin) * dim_; }
-
-  // [targets] float32: the scores of the targets that this rank owns, -infinity for the others.
-  at::Tensor OwnTargetScores() const {
-    at::Tensor scores =
-        at::full({batch_.targets.size()}, -std::numeric_limits<float>::infinity(), at::kFloat);
-    float* score = scores.mutable_data_ptr<float>();
-    ParallelBlocks(batch_.users, [&](Range users) {
-      for (int64_t u = users.begin; u < users.end; ++u) {
-        const Range targets = TargetsOf(u);
-        for (int64_t t = targets.begin; t < targets.end; ++t) {
-          if (!items_.corpus.Holds(comm_.rank(), Target(t))) continue;
-          score[t] =
-              kernels::cpu::Score(Query(u), items_.slot(items_.corpus.Slot(Target(t))), dim_);
-        }
-      }
-    });
-    return scores;
-  }
-
-  // Adds the number of own unseen items before each target of `users`.
-  void CountItems(Range users, const float* score, int64_t* count) const {
-    std::vector<int64_t> target_begin;
-    std::vector<int64_t> tie_before;
-    const int64_t first = TargetsOf(users.begin).begin;
-    for (int64_t u = users.begin; u < users.end; ++u) {
-      const Range targets = TargetsOf(u);
-      target_begin.push_back(targets.begin - first);
-      for (int64_t t = targets.begin; t < targets.end; ++t) {
-        // Slots of this rank whose item row is smaller than the target's.
-        tie_before.push_back(items_.corpus.OwnedBefore(comm_.rank(), Target(t)));
-      }
-    }
-    target_begin.push_back(static_cast<int64_t>(tie_before.size()));
-    const SeenSlots seen({held_out_.seen_begin, held_out_.seen}, users, items_.corpus,
-                         comm_.rank());
-    kernels::cpu::CountAbove(Query(users.begin), users.size(), items_.packed,
-                             {target_begin.data(), score + first, tie_before.data()}, seen.hidden(),
-                             count + first);
-  }
-
-  comm::Communicator& comm_;
-  const ScoringItems& items_;
-  const HeldOut& held_out_;
-  const Batch batch_;
-  const float* q_;  // [batch users, D]
-  const int64_t dim_;
+// The targets of a batch in the words of the kernels. Rows and thresholds count from the batch's
+// first.
+struct BatchTargets {
+  std::vector<int64_t> begin;       // [users + 1] thresholds of each user: its targets
+  std::vector<int64_t> tie_before;  // [targets] slots of this rank whose item is smaller
+  // The targets that this rank owns: user, slot, and place among the batch's targets.
+  std::vector<int64_t> own_user, own_slot, own_place;
 };
+
+BatchTargets TargetsOf(const HeldOut& held_out, const Batch& batch, const Partition& corpus,
+                       int rank) {
+  BatchTargets out;
+  for (int64_t u = batch.users.begin; u <= batch.users.end; ++u) {
+    out.begin.push_back(held_out.target_begin[static_cast<size_t>(u)] - batch.targets.begin);
+  }
+  for (int64_t user = 0; user < batch.users.size(); ++user) {
+    for (int64_t t = out.begin[static_cast<size_t>(user)];
+         t < out.begin[static_cast<size_t>(user) + 1]; ++t) {
+      const int64_t item = held_out.targets[static_cast<size_t>(batch.targets.begin + t)];
+      out.tie_before.push_back(corpus.OwnedBefore(rank, item));
+      if (!corpus.Holds(rank, item)) continue;
+      out.own_user.push_back(user);
+      out.own_slot.push_back(corpus.Slot(item));
+      out.own_place.push_back(t);
+    }
+  }
+  return out;
+}
+
+// A user whose score of a target is not a number: a function of scores may give such.
+absl::Status CheckScores(const HeldOut& held_out, const Batch& batch, const BatchTargets& targets,
+                         const at::Tensor& scores) {
+  const std::vector<float> list = kernels::ListOf<float>(scores);
+  for (size_t t = 0; t < list.size(); ++t) {
+    if (std::isfinite(list[t])) continue;
+    const auto after =
+        std::upper_bound(targets.begin.begin(), targets.begin.end(), static_cast<int64_t>(t));
+    const int64_t user = batch.users.begin + (after - targets.begin.begin()) - 1;
+    return DivergedError(absl::StrCat(
+        "user row ", held_out.users[static_cast<size_t>(user)], ": its score of item row ",
+        held_out.targets[static_cast<size_t>(batch.targets.begin) + t], " is ", list[t]));
+  }
+  return absl::OkStatus();
+}
+
+// The number of unseen items before each target of a batch, over all ranks. q: [users, D].
+// Collective.
+absl::StatusOr<std::vector<int64_t>> CountBefore(comm::Communicator& comm,
+                                                 const ScoringItems& items, const HeldOut& held_out,
+                                                 const Batch& batch, const at::Tensor& q) {
+  const BatchTargets targets = TargetsOf(held_out, batch, items.corpus, comm.rank());
+  at::Tensor scores =
+      at::full({batch.targets.size()}, -std::numeric_limits<float>::infinity(), q.options());
+  scores.index_copy_(
+      0, kernels::TensorOf<int64_t>(targets.own_place, items.device),
+      kernels::ScorePairs(items.device, q, items.items, targets.own_user, targets.own_slot));
+  TORII_RETURN_IF_ERROR(comm.AllReduce(scores, comm::ReduceOp::kMax));
+  TORII_RETURN_IF_ERROR(CheckScores(held_out, batch, targets, scores));
+  const SeenSlots seen({held_out.seen_begin, held_out.seen}, batch.users, items.corpus,
+                       comm.rank());
+  at::Tensor counts = kernels::CountAbove(
+      items.device, q, items.items, {targets.begin, scores, targets.tie_before}, seen.hidden());
+  TORII_RETURN_IF_ERROR(comm.AllReduce(counts, comm::ReduceOp::kSum));
+  return kernels::ListOf<int64_t>(counts);
+}
 
 }  // namespace
 
@@ -152,8 +133,10 @@ absl::StatusOr<std::vector<int64_t>> RankTargets(comm::Communicator& comm, const
                            .subspan(static_cast<size_t>(batch.users.begin),
                                     static_cast<size_t>(batch.users.size()));
     TORII_ASSIGN_OR_RETURN(const at::Tensor q, GatherQueries(comm, scoring, users, query));
-    TORII_RETURN_IF_ERROR(
-        BatchRanker(comm, scoring, held_out, batch, q).Rank(ranks.data() + batch.targets.begin));
+    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> before,
+                           CountBefore(comm, scoring, held_out, batch, q));
+    std::transform(before.begin(), before.end(), ranks.begin() + batch.targets.begin,
+                   [](int64_t count) { return 1 + count; });
   }
   return ranks;
 }

@@ -14,6 +14,7 @@
 #include "base/partition.h"
 #include "comm/communicator.h"
 #include "eval/eval.pb.h"
+#include "kernels/ranking.h"
 
 namespace torii::eval {
 
@@ -37,8 +38,11 @@ using QueryFunction = std::function<absl::StatusOr<at::Tensor>(std::span<const i
 
 // The item vectors that this rank owns: row i belongs to item row corpus.Row(rank, i).
 struct OwnedItems {
-  at::Tensor vectors;  // [owned, D] float32
+  at::Tensor vectors;  // [owned, D] float32, on the device
   Partition corpus;    // of all items over the ranks; each item has one owner
+  kernels::Device device = kernels::Device::Cpu();
+  // What a user thinks of an item; empty: the inner product of their vectors.
+  kernels::ScoreFunction scores = {};
 };
 
 // Rank (from 1) of every target: 1 + unseen items with a higher score, or an equal score and a

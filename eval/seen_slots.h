@@ -7,7 +7,7 @@
 
 #include "base/partition.h"
 #include "base/split_evenly.h"
-#include "kernels/cpu/ranking/score.h"
+#include "kernels/ranking.h"
 
 namespace torii::eval {
 
@@ -18,9 +18,9 @@ struct SeenItems {
 
 class SeenSlots {
  public:
-  // Of the users [users.begin, users.end); row i here is user users.begin + i.
+  // Of the users [users.begin, users.end); row i here is user users.begin + i. On all threads.
   SeenSlots(const SeenItems& items, Range users, const Partition& corpus, int rank);
-  kernels::HiddenItems hidden() const { return {begin_.data(), slots_.data()}; }
+  kernels::HiddenLists hidden() const { return {begin_, slots_}; }
 
  private:
   std::vector<int64_t> begin_, slots_;

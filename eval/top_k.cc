@@ -6,91 +6,46 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/parallel_for.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
-#include "eval/parallel_blocks.h"
 #include "eval/query_batch.h"
 #include "eval/seen_slots.h"
-#include "kernels/cpu/ranking/score_top_k.h"
+#include "kernels/host_tensors.h"
+#include "kernels/ranking.h"
 
 namespace torii::eval {
 namespace {
+
+// Users whose lists a thread should have to merge at least.
+constexpr int64_t kGrainUsers = 64;
 
 bool Better(const ScoredItem& a, const ScoredItem& b) {
   return a.score > b.score || (a.score == b.score && a.item < b.item);
 }
 
-// The lists of a batch of users as tensors [users, width]; item -1 where a list has ended.
-struct ListTensors {
-  at::Tensor items;   // int64
-  at::Tensor scores;  // float32
-};
-
-// This rank's lists for the users of one batch.
-class OwnLists {
- public:
-  OwnLists(comm::Communicator& comm, const ScoringItems& items, const TopKRequest& request,
-           Range users, const at::Tensor& q)
-      : rank_(comm.rank()),
-        items_(items),
-        request_(request),
-        users_(users),
-        q_(q.const_data_ptr<float>()) {}
-
-  // Lists of `width` places.
-  ListTensors Compute(int64_t width) const {
-    const ListTensors lists = {at::full({users_.size(), width}, -1, at::kLong),
-                               at::zeros({users_.size(), width}, at::kFloat)};
-    if (width == 0) return lists;
-    ParallelBlocks({0, users_.size()}, [&](Range users) {
-      ComputeUsers(users, width, lists.items.mutable_data_ptr<int64_t>() + users.begin * width,
-                   lists.scores.mutable_data_ptr<float>() + users.begin * width);
-    });
-    return lists;
-  }
-
- private:
-  void ComputeUsers(Range users, int64_t width, int64_t* items, float* scores) const {
-    const SeenSlots seen({request_.seen_begin, request_.seen},
-                         {users_.begin + users.begin, users_.begin + users.end}, items_.corpus,
-                         rank_);
-    std::vector<int64_t> length(static_cast<size_t>(users.size()));
-    kernels::cpu::TopKOfRows(q_ + users.begin * items_.packed.dim(), users.size(), items_.packed,
-                             seen.hidden(), {width, items, scores, length.data()});
-    for (int64_t i = 0; i < users.size(); ++i) {
-      for (int64_t j = 0; j < length[static_cast<size_t>(i)]; ++j) {
-        items[i * width + j] = items_.corpus.Row(rank_, items[i * width + j]);
-      }
-    }
-  }
-
-  const int rank_;
-  const ScoringItems& items_;
-  const TopKRequest& request_;
-  const Range users_;
-  const float* q_;  // [batch users, D]
-};
-
-// All ranks' lists of each user, merged and cut to k places. Collective.
+// All ranks' lists of each user, merged and cut to k places. own: slots of this rank. Collective.
 absl::StatusOr<std::vector<std::vector<ScoredItem>>> MergeLists(comm::Communicator& comm,
-                                                                const ListTensors& own, int64_t k) {
+                                                                const Partition& corpus,
+                                                                const kernels::BestItems& own,
+                                                                int64_t k) {
   const int64_t users = own.items.size(0);
   const int64_t width = own.items.size(1);
   const std::vector<int64_t> rows(static_cast<size_t>(comm.world_size()), users);
   TORII_ASSIGN_OR_RETURN(const at::Tensor all_items, comm.AllGatherV(own.items, rows));
   TORII_ASSIGN_OR_RETURN(const at::Tensor all_scores, comm.AllGatherV(own.scores, rows));
-  const int64_t* items = all_items.const_data_ptr<int64_t>();
-  const float* scores = all_scores.const_data_ptr<float>();
+  const std::vector<int64_t> slots = kernels::ListOf<int64_t>(all_items);
+  const std::vector<float> scores = kernels::ListOf<float>(all_scores);
   std::vector<std::vector<ScoredItem>> merged(static_cast<size_t>(users));
-  ParallelBlocks({0, users}, [&](Range block) {
-    for (int64_t u = block.begin; u < block.end; ++u) {
+  ParallelFor(0, users, kGrainUsers, [&](int64_t first_user, int64_t end_user) {
+    for (int64_t u = first_user; u < end_user; ++u) {
       std::vector<ScoredItem>& list = merged[static_cast<size_t>(u)];
       list.reserve(static_cast<size_t>(std::min(k + width, comm.world_size() * width)));
-      for (int64_t r = 0; r < comm.world_size(); ++r) {
+      for (int r = 0; r < comm.world_size(); ++r) {
         const auto middle = static_cast<std::ptrdiff_t>(list.size());
-        const int64_t begin = (r * users + u) * width;
-        for (int64_t i = begin; i < begin + width && items[i] >= 0; ++i) {
-          list.push_back({items[i], scores[i]});
+        const auto begin = static_cast<size_t>((r * users + u) * width);
+        for (size_t i = begin; i < begin + static_cast<size_t>(width) && slots[i] >= 0; ++i) {
+          list.push_back({corpus.Row(r, slots[i]), scores[i]});
         }
         std::inplace_merge(list.begin(), list.begin() + middle, list.end(), Better);
         list.resize(std::min(list.size(), static_cast<size_t>(k)));
@@ -98,6 +53,17 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> MergeLists(comm::Communicat
     }
   });
   return merged;
+}
+
+// This rank's lists of `width` places for the users of one batch.
+kernels::BestItems OwnLists(const ScoringItems& items, const TopKRequest& request, Range users,
+                            const at::Tensor& q, int64_t width, int rank) {
+  if (width == 0) {
+    return {at::empty({users.size(), 0}, q.options().dtype(at::kLong)),
+            at::empty({users.size(), 0}, q.options())};
+  }
+  const SeenSlots seen({request.seen_begin, request.seen}, users, items.corpus, rank);
+  return kernels::TopK(items.device, q, items.items, seen.hidden(), width);
 }
 
 absl::Status CheckRequest(const TopKRequest& request, int64_t total_items) {
@@ -142,7 +108,8 @@ absl::StatusOr<std::vector<std::vector<ScoredItem>>> TopK(comm::Communicator& co
                       query));
     TORII_ASSIGN_OR_RETURN(
         std::vector<std::vector<ScoredItem>> merged,
-        MergeLists(comm, OwnLists(comm, scoring, request, users, q).Compute(width), request.k));
+        MergeLists(comm, scoring.corpus, OwnLists(scoring, request, users, q, width, comm.rank()),
+                   request.k));
     for (std::vector<ScoredItem>& list : merged) lists.push_back(std::move(list));
   }
   return lists;

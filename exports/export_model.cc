@@ -9,11 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
-#include "base/int64_tensor.h"
 #include "base/partition.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
+#include "kernels/host_tensors.h"
 #include "nlohmann/json.hpp"
 #include "trainer/checkpoint.h"
 #include "trainer/evaluate_model.h"
@@ -244,7 +244,7 @@ absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const Partition&
       place.push_back(rows.Row(rank, slot) - begin);
     }
   }
-  return ordered.index_copy_(0, TensorOf(place), gathered);
+  return ordered.index_copy_(0, kernels::TensorOf(place), gathered);
 }
 
 absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,

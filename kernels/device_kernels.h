@@ -43,6 +43,7 @@ struct SoftmaxArgs {
   float* q_grad = nullptr;     // [b, dim]: gradient of sum_n weight_n l_n
   float* v_grad = nullptr;     // [u, dim]
   double* row_loss = nullptr;  // [rows]: l_n; not finite if the row diverged
+  double* loss = nullptr;      // [1]: sum_n weight_n l_n; null: not wanted
 };
 
 // The memory that a device keeps from one loss to the next. The device defines it.
@@ -100,10 +101,10 @@ struct RowLists {
   int64_t lists = 0, places = 0;
 };
 
-// `count` rows of `width` floats, `stride` floats apart.
+// Rows of `width` floats, `stride` floats apart.
 struct RowTable {
   const float* rows = nullptr;
-  int64_t count = 0, width = 0, stride = 0;
+  int64_t width = 0, stride = 0;
 };
 
 // ---- Rows of embedding tables
@@ -141,9 +142,10 @@ struct RowStep {
   OptimizerStep step;
   int64_t dim;
   int64_t stride;
-  float* weights;  // slot s at weights + s * stride
-  // Slot s at state + s * state_stride. Row-wise Adagrad: h, one float. Adagrad: h [dim]. Adam: m
-  // [dim], then v [dim].
+  int64_t first_slot = 0;  // of the table: what the slots of its rows count from
+  float* weights;          // slot s at weights + (s - first_slot) * stride
+  // Likewise, state_stride apart. Row-wise Adagrad: h, one float. Momentum: m [dim]. Adagrad: h
+  // [dim]. Adam: m [dim], then v [dim].
   float* state;
   int64_t state_stride;
 };

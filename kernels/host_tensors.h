@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,19 +11,28 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "kernels/device.h"
 
 namespace torii::kernels {
 
+// The name of a read in LibTorch's profiles: ListOf and NumberOf.
+inline constexpr char kHostRead[] = "torii::host_read";
+
 template <class T>
 constexpr at::ScalarType kTypeOf = c10::CppTypeToScalarType<T>::value;
 
+// A tensor of `shape` on the CPU with the values in row-major order.
+template <class T>
+at::Tensor TensorOf(std::span<const T> values, at::IntArrayRef shape) {
+  at::Tensor tensor = at::empty(shape, kTypeOf<T>);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<T>());
+  return tensor;
+}
 // [n] on the CPU.
 template <class T>
 at::Tensor TensorOf(std::span<const T> values) {
-  at::Tensor tensor = at::empty({std::ssize(values)}, kTypeOf<T>);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<T>());
-  return tensor;
+  return TensorOf<T>(values, {std::ssize(values)});
 }
 template <class T>
 at::Tensor TensorOf(const std::vector<T>& values) {
@@ -46,12 +56,30 @@ at::Tensor ViewOf(const std::vector<T>& values) {
   return ViewOf(std::span<const T>(values));
 }
 
+// [rows, width], likewise.
+template <class T>
+at::Tensor ViewOf(std::span<const T> values, int64_t rows, int64_t width) {
+  TORII_CHECK(std::ssize(values) == rows * width, values.size(), " values are not ", rows, " x ",
+              width);
+  return ViewOf(values).view({rows, width});
+}
+
 // The elements of a tensor of any device and shape, row by row.
 template <class T>
 std::vector<T> ListOf(const at::Tensor& tensor) {
+  RECORD_FUNCTION(kHostRead, std::vector<c10::IValue>());
   const at::Tensor host = tensor.is_cpu() ? tensor.contiguous() : tensor.cpu().contiguous();
   const T* data = host.const_data_ptr<T>();
   return {data, data + host.numel()};
+}
+
+// The one element of a tensor of any floating type and device.
+inline double NumberOf(const at::Tensor& tensor) {
+  if (tensor.is_cpu() && tensor.scalar_type() == at::kDouble) {
+    RECORD_FUNCTION(kHostRead, std::vector<c10::IValue>());
+    return *tensor.const_data_ptr<double>();
+  }
+  return ListOf<double>(tensor.detach().to(at::kDouble))[0];
 }
 
 // A tensor [n] on the CPU that code fills in as a list.

@@ -6,11 +6,11 @@
 
 #include <cmath>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include "base/check.h"
 #include "base/random.h"
+#include "kernels/random_rows.h"
 
 namespace torii::model {
 namespace {
@@ -24,18 +24,18 @@ int64_t Product(const std::vector<int64_t>& shape) {
 // Inputs of each output of a linear layer: all dimensions but the first.
 int64_t FanIn(const ParameterInfo& info) { return info.shape[0] ? info.size / info.shape[0] : 1; }
 
-// Fills the weight's part of the flat buffer, a float per element.
-void Fill(const ParameterInfo& info, uint64_t seed, std::span<float> out) {
+// Gives a new weight [size] its first values.
+void Fill(const kernels::Device& device, const ParameterInfo& info, uint64_t seed,
+          at::Tensor weight) {
   if (info.init == Init::kZero) return;
   if (info.init == Init::kOne || info.init == Init::kConstant) {
-    const double value = info.init == Init::kOne ? 1.0 : info.constant;
-    for (float& x : out) x = static_cast<float>(value);
+    weight.fill_(info.init == Init::kOne ? 1.0 : info.constant);
     return;
   }
   const double gain = info.init == Init::kHe ? 2.0 : 1.0;
   const auto stddev = static_cast<float>(std::sqrt(gain / static_cast<double>(FanIn(info))));
-  RandomStream(seed, "init:" + info.init_key).NormalRow(0, out);
-  for (float& x : out) x *= stddev;
+  kernels::FillNormalRows(device, RandomStream(seed, "init:" + info.init_key),
+                          /*first_row=*/0, /*row_step=*/1, stddev, weight.view({1, -1}));
 }
 
 // Where the weights enter a graph: one node for all of them, which runs once a backward has every
@@ -75,13 +75,13 @@ int DenseParameters::Add(ParameterInfo info) {
 
 void DenseParameters::Allocate(uint64_t seed) {
   TORII_CHECK(!flat_.defined(), "Allocate called twice");
-  flat_ = at::zeros({size_}, at::kFloat);
-  bucket_ = at::zeros({size_ + 1}, at::kFloat);
+  const at::TensorOptions floats = at::TensorOptions(device_.torch()).dtype(at::kFloat);
+  flat_ = at::zeros({size_}, floats);
+  bucket_ = at::zeros({size_ + 1}, floats);
   grad_ = bucket_.narrow(0, 0, size_);
-  decay_mask_ = at::zeros({size_}, at::kFloat);
+  decay_mask_ = at::zeros({size_}, floats);
   for (const ParameterInfo& info : info_) {
-    Fill(info, seed,
-         {flat_.mutable_data_ptr<float>() + info.begin, static_cast<size_t>(info.size)});
+    Fill(device_, info, seed, flat_.narrow(0, info.begin, info.size));
     if (info.decay) decay_mask_.narrow(0, info.begin, info.size).fill_(1.0);
     weights_.push_back(flat_.narrow(0, info.begin, info.size).view(info.shape).detach());
     gradients_.push_back(grad_.narrow(0, info.begin, info.size).view(info.shape));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "kernels/device.h"
 
 namespace torii::model {
 
@@ -33,6 +34,8 @@ struct ParameterInfo {
 
 class DenseParameters {
  public:
+  explicit DenseParameters(const kernels::Device& device = kernels::Device::Cpu())
+      : device_(device) {}
   // Before Allocate. Returns the index for Get. Names are unique, and so are init keys.
   int Add(ParameterInfo info);
   // Makes the buffers and fills them: each weight is a pure function of (seed, init key, index),
@@ -53,8 +56,11 @@ class DenseParameters {
   void ClampToBounds();
   const std::vector<ParameterInfo>& info() const { return info_; }
   int64_t size() const { return size_; }
+  // Where the weights live.
+  const kernels::Device& device() const { return device_; }
 
  private:
+  kernels::Device device_;
   std::vector<ParameterInfo> info_;
   std::vector<at::Tensor> weights_, gradients_;
   at::Tensor flat_, bucket_, grad_, decay_mask_;

@@ -5,12 +5,11 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "kernels/linear_stack.h"
 
 namespace torii::model {
 
-struct LinearWeights {
-  at::Tensor weight, bias;  // [out, in], [out] float32
-};
+using kernels::LinearWeights;
 
 // x [n, in] -> [n, out]: the layers with ReLU after all but the last; no layers: x. With
 // `normalize` each row is scaled to length 1; a row of zeros stays one and passes no gradient on:
@@ -19,9 +18,9 @@ struct LinearWeights {
 // weights, which may be used in several places. Uses the threads of at::parallel_for, and no
 // result depends on their number.
 at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& layers,
-                        bool normalize);
+                        bool normalize, const kernels::Device& device = kernels::Device::Cpu());
 
-// The same as a composition of LibTorch's operations, for any type and device: where this CPU has
+// The same as a composition of LibTorch's operations, for any type and device: where the device has
 // no kernels of its own.
 at::Tensor ComposedLinearLayers(at::Tensor x, const std::vector<LinearWeights>& layers,
                                 bool normalize);

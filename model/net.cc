@@ -13,7 +13,8 @@ bool IsHistory(const TowerSource& source) { return source.kind == TowerSource::k
 
 }  // namespace
 
-Net::Net(const ModelConfig& config, ModelPlan plan) : config_(config), plan_(std::move(plan)) {
+Net::Net(const ModelConfig& config, ModelPlan plan, const kernels::Device& device)
+    : config_(config), plan_(std::move(plan)), dense_(device) {
   const auto tower = [&](const TowerPlan& of_tower, const TowerConfig& tower_config) {
     return std::make_unique<Tower>(of_tower, tower_config, config.dim(), config.normalize(),
                                    dense_);
@@ -24,9 +25,10 @@ Net::Net(const ModelConfig& config, ModelPlan plan) : config_(config), plan_(std
 }
 
 absl::StatusOr<std::unique_ptr<Net>> Net::Create(const ModelConfig& config, const SideShape& users,
-                                                 const SideShape& items, uint64_t seed) {
+                                                 const SideShape& items, uint64_t seed,
+                                                 const kernels::Device& device) {
   TORII_ASSIGN_OR_RETURN(ModelPlan plan, MakePlan(config, users, items));
-  std::unique_ptr<Net> net(new Net(config, std::move(plan)));
+  std::unique_ptr<Net> net(new Net(config, std::move(plan), device));
   net->dense_.Allocate(seed);
   return net;
 }

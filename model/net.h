@@ -16,10 +16,10 @@ namespace torii::model {
 
 class Net {
  public:
-  // `seed` chooses the first weights. Errors: those of MakePlan.
+  // `seed` chooses the first weights, which live on `device`. Errors: those of MakePlan.
   static absl::StatusOr<std::unique_ptr<Net>> Create(const ModelConfig& config,
                                                      const SideShape& users, const SideShape& items,
-                                                     uint64_t seed);
+                                                     uint64_t seed, const kernels::Device& device);
 
   const ModelConfig& config() const { return config_; }
   const ModelPlan& plan() const { return plan_; }
@@ -35,7 +35,7 @@ class Net {
   bool users_have_one_vector() const;
 
  private:
-  Net(const ModelConfig& config, ModelPlan plan);
+  Net(const ModelConfig& config, ModelPlan plan, const kernels::Device& device);
 
   const ModelConfig config_;
   const ModelPlan plan_;

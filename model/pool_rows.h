@@ -4,26 +4,26 @@
 #pragma once
 
 #include "ATen/core/Tensor.h"
+#include "kernels/device.h"
 
 namespace torii::model {
 
 enum class BagPooling { kMean, kSum };
 
-// All of them: rows [distinct, E] float32 on the CPU, index int64 into rows; differentiable with
+// All of them: rows [distinct, E] float32, index int64 into rows; differentiable with
 // respect to rows (once).
 
-// index [n] -> [n, E]; `rows` itself where the index is 0, 1, ..., distinct - 1.
-at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index);
+// index [n] -> [n, E]; `rows` itself where the device sees that the index is 0, 1, ...,
+// distinct - 1.
+at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index,
+                    const kernels::Device& device = kernels::Device::Cpu());
 
 // index [nnz], offsets [n + 1] int64 with offsets[0] = 0 and offsets[n] = nnz -> [n, E].
 at::Tensor PoolRows(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                    BagPooling pooling);
+                    BagPooling pooling, const kernels::Device& device = kernels::Device::Cpu());
 
 // Mean with weights 0.5^(age / half_life), age 0 for the last of a list, 1 for the one before it.
 at::Tensor PoolRecent(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                      double half_life);
-
-// The weights of PoolRecent, [nnz] float32; they add up to 1 over each list.
-at::Tensor RecencyWeights(const at::Tensor& offsets, double half_life);
+                      double half_life, const kernels::Device& device = kernels::Device::Cpu());
 
 }  // namespace torii::model

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "model/dropout.h"
+#include "kernels/random_rows.h"
 #include "model/linear_layers.h"
 #include "model/pool_rows.h"
 
@@ -45,19 +45,21 @@ at::Tensor Activate(const at::Tensor& x, TowerConfig::Activation activation) {
 }
 
 // [n, E]: the rows of a source, picked or pooled.
-at::Tensor Embed(const TowerSource& source, const TowerConfig& config, const EmbeddedInput& input) {
+at::Tensor Embed(const kernels::Device& device, const TowerSource& source,
+                 const TowerConfig& config, const EmbeddedInput& input) {
   switch (source.kind) {
     case TowerSource::kId:
     case TowerSource::kSingle:
-      return PickRows(input.rows, input.index);
+      return PickRows(input.rows, input.index, device);
     case TowerSource::kBag:
       return PoolRows(
           input.rows, input.index, input.offsets,
-          config.pooling() == TowerConfig::SUM_ROWS ? BagPooling::kSum : BagPooling::kMean);
+          config.pooling() == TowerConfig::SUM_ROWS ? BagPooling::kSum : BagPooling::kMean, device);
     case TowerSource::kHistory:
       return config.history().pooling() == HistoryConfig::RECENCY
-                 ? PoolRecent(input.rows, input.index, input.offsets, config.history().half_life())
-                 : PoolRows(input.rows, input.index, input.offsets, BagPooling::kMean);
+                 ? PoolRecent(input.rows, input.index, input.offsets, config.history().half_life(),
+                              device)
+                 : PoolRows(input.rows, input.index, input.offsets, BagPooling::kMean, device);
     case TowerSource::kDense:
     case TowerSource::kVector:
       break;
@@ -115,13 +117,14 @@ at::Tensor Tower::Join(const TowerInput& input) const {
   for (const TowerSource& source : plan_.sources) {
     if (IsEmbedded(source)) {
       TORII_CHECK(embedded < input.embedded.size(), "no rows for ", source.name);
-      parts.push_back(Embed(source, config_, input.embedded[embedded++]));
+      parts.push_back(Embed(parameters_->device(), source, config_, input.embedded[embedded++]));
     } else {
       TORII_CHECK(dense < input.dense.size(), "no floats for ", source.name);
       parts.push_back(input.dense[dense++]);
     }
     if (HasLinear(source, config_)) {
-      parts.back() = LinearLayers(parts.back(), {Weights(inputs_[linear++])}, false);
+      parts.back() =
+          LinearLayers(parts.back(), {Weights(inputs_[linear++])}, false, parameters_->device());
     }
     TORII_CHECK(parts.back().size(0) == input.n, source.name, " has ", parts.back().size(0),
                 " rows, the input ", input.n);
@@ -148,7 +151,7 @@ at::Tensor Tower::Layers(at::Tensor x, const TowerInput& input, const DropoutSte
   for (size_t l = 0; l < hidden_.size(); ++l) {
     stack.push_back(Weights(hidden_[l].linear));
     if (is_plain) continue;  // the final layer follows
-    x = LinearLayers(x, stack, /*normalize=*/false);
+    x = LinearLayers(x, stack, /*normalize=*/false, parameters_->device());
     stack.clear();
     if (hidden_[l].norm_weight >= 0) {
       x = at::layer_norm(x, {x.size(1)}, parameters_->Get(hidden_[l].norm_weight),
@@ -158,11 +161,12 @@ at::Tensor Tower::Layers(at::Tensor x, const TowerInput& input, const DropoutSte
     if (drops) {
       const RandomStream stream(dropout.seed, absl::StrCat("dropout:", plan_.side, ".", l),
                                 static_cast<uint64_t>(dropout.step));
-      x = x * DropoutMask(stream, input.dropout_key, x.size(1), config_.dropout());
+      x = x * kernels::DropoutMask(parameters_->device(), stream, input.dropout_key, x.size(1),
+                                   config_.dropout());
     }
   }
   if (plan_.has_final_linear) stack.push_back(Weights(final_));
-  return LinearLayers(x, stack, normalize_);
+  return LinearLayers(x, stack, normalize_, parameters_->device());
 }
 
 at::Tensor Tower::Forward(const TowerInput& input, const DropoutStep& dropout) const {
@@ -173,7 +177,7 @@ at::Tensor Tower::Forward(const TowerInput& input, const DropoutStep& dropout) c
     const EmbeddedInput& only = input.embedded[0];
     TORII_CHECK(only.index.numel() == input.n, plan_.sources[0].name, " has ", only.index.numel(),
                 " rows, the input ", input.n);
-    return PickRows(Layers(only.rows, input, dropout), only.index);
+    return PickRows(Layers(only.rows, input, dropout), only.index, parameters_->device());
   }
   return Layers(Join(input), input, dropout);
 }

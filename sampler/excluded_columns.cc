@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/int64_tensor.h"
+#include "kernels/host_tensors.h"
 #include "sampler/distinct_items.h"
 
 namespace torii::sampler {
@@ -25,8 +25,8 @@ void FillExcluded(std::span<const int64_t> items, std::span<const int64_t> posit
     excluded.erase(std::unique(excluded.begin() + first, excluded.end()), excluded.end());
     begin.push_back(static_cast<int64_t>(excluded.size()));
   }
-  candidates->excluded_begin = TensorOf(begin);
-  candidates->excluded = TensorOf(excluded);
+  candidates->excluded_begin = kernels::TensorOf(begin);
+  candidates->excluded = kernels::TensorOf(excluded);
 }
 
 }  // namespace torii::sampler

@@ -1,8 +1,8 @@
 #include "sampler/gathered_positives.h"
 
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 #include "comm/control_plane.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::sampler {
 
@@ -28,8 +28,9 @@ absl::StatusOr<std::vector<int64_t>> GatherPositives(comm::Communicator& comm,
                                                      std::span<const int64_t> positives,
                                                      const GatheredSums& sums) {
   if (comm.world_size() == 1) return std::vector<int64_t>(positives.begin(), positives.end());
-  TORII_ASSIGN_OR_RETURN(const at::Tensor items, comm.AllGatherV(TensorOf(positives), sums.rows));
-  return VectorOf(items);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor items,
+                         comm.AllGatherV(kernels::TensorOf(positives), sums.rows));
+  return kernels::ListOf<int64_t>(items);
 }
 
 }  // namespace torii::sampler

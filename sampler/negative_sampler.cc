@@ -8,8 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "sampler/distinct_columns.h"
 #include "sampler/excluded_columns.h"
 #include "sampler/gathered_positives.h"
@@ -52,14 +52,14 @@ void NegativeSampler::DrawColumns(const Partition& corpus, int64_t step, const S
                                   Candidates* candidates) const {
   SourceColumns columns = ColumnsOf(sources_, positives, step, corpus);
   candidates->facts = FactsOf(sources_, positives, columns, num_items_);
-  candidates->positive = TensorOf(columns.positive);
+  candidates->positive = kernels::TensorOf(columns.positive);
   if (config_.mask_known_positives()) {
     std::vector<int64_t> seen(static_cast<size_t>(columns.num_seen()));
     for (size_t c = 0; c < seen.size(); ++c) seen[c] = columns.SeenItem(static_cast<int64_t>(c));
     FillExcluded(seen, columns.positive, rows, known, candidates);
   }
-  if (!columns.sees_all) candidates->seen_columns = TensorOf(columns.seen);
-  candidates->rows = TensorOf(columns.items);
+  if (!columns.sees_all) candidates->seen_columns = kernels::TensorOf(columns.seen);
+  candidates->rows = kernels::TensorOf(columns.items);
   candidates->owner_columns = std::move(columns.owner_columns);
 }
 
@@ -86,11 +86,11 @@ void NegativeSampler::DrawOwn(const Partition& corpus, int64_t step, const StepR
     if (item >= 0) item = columns.of_extra[next++];
   }
   candidates->same_on_all_ranks = false;
-  candidates->rows = TensorOf(columns.items);
+  candidates->rows = kernels::TensorOf(columns.items);
   candidates->owner_columns = std::move(columns.owner_counts);
-  candidates->positive = TensorOf(columns.of_positive);
+  candidates->positive = kernels::TensorOf(columns.of_positive);
   candidates->negatives =
-      TensorOf<int64_t>(lists, {std::ssize(rows.positives), needs.negatives_per_row});
+      kernels::TensorOf<int64_t>(lists, {std::ssize(rows.positives), needs.negatives_per_row});
 }
 
 void NegativeSampler::CheckRows(const StepRows& rows) const {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/int64_tensor.h"
+#include "kernels/host_tensors.h"
 #include "sampler/distinct_columns.h"
 
 namespace torii::sampler {
@@ -112,8 +112,8 @@ ColumnFacts FactsOf(std::span<const std::unique_ptr<Source>> sources,
     }
   }
   const int64_t shape[] = {std::ssize(sources), seen};
-  facts.multiplicity = TensorOf<int32_t>(columns.multiplicity, shape);
-  facts.expected = TensorOf<double>(expected, shape);
+  facts.multiplicity = kernels::TensorOf<int32_t>(columns.multiplicity, shape);
+  facts.expected = kernels::TensorOf<double>(expected, shape);
   return facts;
 }
 

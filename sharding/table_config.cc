@@ -22,7 +22,7 @@ std::vector<std::string> Validate(const TableConfig& config) {
   require(not_negative(config.epsilon()), "epsilon", config.epsilon(), "at least 0");
   require(config.beta1() >= 0 && config.beta1() < 1, "beta1", config.beta1(), "in [0, 1)");
   require(config.beta2() >= 0 && config.beta2() < 1, "beta2", config.beta2(), "in [0, 1)");
-  require(not_negative(config.weight_decay()), "weight_decay", config.weight_decay(), "at least 0");
+  require(not_negative(config.l2()), "l2", config.l2(), "at least 0");
   require(not_negative(config.initial_accumulator()), "initial_accumulator",
           config.initial_accumulator(), "at least 0");
   require(not_negative(config.init_stddev()), "init_stddev", config.init_stddev(), "at least 0");

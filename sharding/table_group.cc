@@ -12,8 +12,8 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/exit_code.h"
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "sharding/distinct_rows.h"
 #include "sharding/table_config.h"
 #include "sharding/table_shard.h"
@@ -50,12 +50,6 @@ TableKeys KeysOf(const std::vector<TableSpec>& specs, Partition::Kind kind, int 
   return TableKeys(std::move(tables), kind, world_size);
 }
 
-// Int64 values as a tensor over the same memory.
-at::Tensor ViewOf(const std::vector<int64_t>& values) {
-  return at::from_blob(const_cast<int64_t*>(values.data()), {static_cast<int64_t>(values.size())},
-                       at::kLong);
-}
-
 // The gradients of a lookup's rows [rows, dim], contiguous.
 at::Tensor GradientOf(const Lookup& lookup) {
   const at::Tensor& gradient = lookup.rows.grad();
@@ -72,8 +66,9 @@ struct TableGroup::Members {
     TableShard rows;
   };
   Members(int my_rank, int size, std::vector<TableSpec> table_specs, int64_t width,
-          Partition::Kind kind)
-      : rank(my_rank),
+          Partition::Kind kind, const kernels::Device& of)
+      : device(of),
+        rank(my_rank),
         world_size(size),
         dim(width),
         specs(std::move(table_specs)),
@@ -91,8 +86,8 @@ struct TableGroup::Members {
   // The gradients of all lookups at the owner, one tensor for each `lookup` of the plan's pieces.
   absl::StatusOr<std::vector<at::Tensor>> SendHome(comm::Communicator& comm, const UpdatePlan& plan,
                                                    std::span<const Lookup* const> lookups) const;
-  void UpdateShards(const kernels::TouchedRowList& touched, double factor, int64_t step);
 
+  const kernels::Device device;
   const int rank, world_size;
   const int64_t dim;
   const std::vector<TableSpec> specs;
@@ -100,8 +95,6 @@ struct TableGroup::Members {
   std::vector<Shard> shards;
   DistinctFinder distinct;
   RowBuffers buffers;
-  std::vector<const float*> gradients;  // of the pieces of an update; kept for their memory
-  std::vector<uint32_t> shard_slots;    // slots counted from the first one of a shard
 };
 
 void TableGroup::Members::MakeShards(uint64_t seed) {
@@ -116,7 +109,7 @@ void TableGroup::Members::MakeShards(uint64_t seed) {
     }
     const auto count = static_cast<int>(tables.size());
     Shard& shard = shards.emplace_back(
-        Shard{first, keys.first_slot(first), TableShard(std::move(tables), dim)});
+        Shard{first, keys.first_slot(first), TableShard(std::move(tables), dim, device)});
     for (int i = 0; i < count; ++i) {
       shard.rows.Initialise(i, specs[static_cast<size_t>(first + i)].name, seed,
                             keys.partition(first + i), rank);
@@ -145,7 +138,7 @@ at::Tensor TableGroup::Members::Gather(std::span<const int64_t> slots) {
       local.push_back(slot);
       places.push_back(static_cast<int64_t>(i));
     }
-    if (!local.empty()) out.index_copy_(0, ViewOf(places), shard.rows.Gather(local));
+    if (!local.empty()) out.index_copy_(0, kernels::ViewOf(places), shard.rows.Gather(local));
   }
   return out;
 }
@@ -156,9 +149,10 @@ TableGroup::~TableGroup() = default;
 absl::StatusOr<std::unique_ptr<TableGroup>> TableGroup::Create(int rank, int world_size,
                                                                std::vector<TableSpec> specs,
                                                                int64_t dim, Partition::Kind kind,
-                                                               uint64_t seed) {
+                                                               uint64_t seed,
+                                                               const kernels::Device& device) {
   TORII_RETURN_IF_ERROR(Check(specs, dim));
-  auto members = std::make_unique<Members>(rank, world_size, std::move(specs), dim, kind);
+  auto members = std::make_unique<Members>(rank, world_size, std::move(specs), dim, kind, device);
   if (members->keys.slots() > kMaxSlots) {
     return ConfigError(absl::StrCat("embedding tables of width ", dim, " have ",
                                     members->keys.slots(), " rows on each of ", world_size,
@@ -176,8 +170,9 @@ absl::StatusOr<Route> TableGroup::PlanLookup(comm::Communicator& comm,
   Members& m = *members_;
   const int owners = m.keys.owners();
   Route route;
-  route.index = at::empty({std::ssize(keys)}, at::kLong);
-  m.distinct.Find(keys, owners, {route.index.data_ptr<int64_t>(), keys.size()});
+  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  m.distinct.Find(keys, owners, index.values());
+  route.index = index.take();
   m.keys.CheckKeys(m.distinct.keys());
   route.served = m.distinct.keys();
   if (owners == 1) {  // the keys are slots
@@ -187,9 +182,9 @@ absl::StatusOr<Route> TableGroup::PlanLookup(comm::Communicator& comm,
   for (int64_t& slot : route.served) slot = SlotOfKey(slot, owners);
   route.send_rows = m.distinct.per_owner();
   TORII_ASSIGN_OR_RETURN(route.recv_rows, comm::ExchangeCounts(comm.control(), route.send_rows));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor served,
-                         comm.AllToAllV(ViewOf(route.served), route.send_rows, route.recv_rows));
-  route.served = VectorOf(served);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor served, comm.AllToAllV(kernels::ViewOf(route.served),
+                                                                 route.send_rows, route.recv_rows));
+  route.served = kernels::ListOf<int64_t>(served);
   return route;
 }
 
@@ -199,8 +194,9 @@ Route TableGroup::PlanOwned(std::span<const int64_t> keys) {
   m.keys.CheckKeys(keys);
   Route route;
   route.is_local = true;
-  route.index = at::empty({std::ssize(keys)}, at::kLong);
-  std::iota(route.index.data_ptr<int64_t>(), route.index.data_ptr<int64_t>() + keys.size(), 0);
+  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  std::iota(index.values().begin(), index.values().end(), 0);
+  route.index = index.take();
   route.served.assign(keys.begin(), keys.end());
   if (m.world_size == 1) return route;
   for (int64_t& slot : route.served) {
@@ -264,8 +260,9 @@ absl::Status TableGroup::Members::PlanReplicated(comm::Communicator& comm,
   }
   TORII_ASSIGN_OR_RETURN(plan->rank_rows,
                          comm::AllGatherValue<int64_t>(comm.control(), std::ssize(mine)));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(ViewOf(mine), plan->rank_rows));
-  plan->slots = VectorOf(all);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor all,
+                         comm.AllGatherV(kernels::ViewOf(mine), plan->rank_rows));
+  plan->slots = kernels::ListOf<int64_t>(all);
   if (plan->slots.empty()) return absl::OkStatus();
   plan->pieces.push_back({0, 0});
   plan->touched.Add(plan->slots);
@@ -294,26 +291,15 @@ absl::Status TableGroup::Update(comm::Communicator& comm, UpdatePlan& plan,
   Members& m = *members_;
   const c10::NoGradGuard no_grad;
   TORII_ASSIGN_OR_RETURN(const std::vector<at::Tensor> home, m.SendHome(comm, plan, lookups));
-  m.gradients.clear();
+  std::vector<kernels::TouchedRows::Gradients> pieces;
   for (const UpdatePlan::Piece& piece : plan.pieces) {
-    m.gradients.push_back(home[piece.lookup].const_data_ptr<float>() + piece.first_row * m.dim);
+    pieces.push_back({home[piece.lookup], piece.first_row});
   }
-  m.UpdateShards(plan.touched.List(m.gradients, m.dim), learning_rate_factor, step);
+  const kernels::RowGradients gradients = plan.touched.GradientsOf(m.device, pieces);
+  for (Members::Shard& shard : m.shards) {
+    shard.rows.Update(gradients, shard.first_slot, learning_rate_factor, step);
+  }
   return absl::OkStatus();
-}
-
-void TableGroup::Members::UpdateShards(const kernels::TouchedRowList& touched, double factor,
-                                       int64_t step) {
-  if (shards.size() == 1) return shards[0].rows.Update(touched, factor, step);
-  for (Shard& shard : shards) {
-    kernels::TouchedRowList rows =
-        RowsBetween(touched, shard.first_slot, shard.first_slot + shard.rows.slots());
-    shard_slots.resize(static_cast<size_t>(rows.rows));
-    std::transform(rows.slots, rows.slots + rows.rows, shard_slots.begin(),
-                   [&](uint32_t slot) { return static_cast<uint32_t>(slot - shard.first_slot); });
-    rows.slots = shard_slots.data();
-    shard.rows.Update(rows, factor, step);
-  }
 }
 
 std::vector<TableState> TableGroup::State() {

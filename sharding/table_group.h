@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "base/partition.h"
 #include "comm/communicator.h"
+#include "kernels/device.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/table_keys.h"
 #include "sharding/update_plan.h"
@@ -55,10 +56,9 @@ class TableGroup {
   // Rows start as normal(0, init_stddev), a pure function of (seed, table name, row): not of W, nor
   // of the partition. Tables of one optimizer should stand side by side in `specs`. Every violated
   // rule of `specs` is named (kConfig). Not collective.
-  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(int rank, int world_size,
-                                                            std::vector<TableSpec> specs,
-                                                            int64_t dim, Partition::Kind kind,
-                                                            uint64_t seed);
+  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(
+      int rank, int world_size, std::vector<TableSpec> specs, int64_t dim, Partition::Kind kind,
+      uint64_t seed, const kernels::Device& device = kernels::Device::Cpu());
   ~TableGroup();
 
   int64_t dim() const;

@@ -1,44 +1,21 @@
 #include "sharding/table_shard.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
-#include "base/parallel_for.h"
 #include "base/random.h"
-#include "kernels/cpu/rows.h"
 #include "kernels/optimizer_step.h"
+#include "kernels/random_rows.h"
 
 namespace torii::sharding {
 namespace {
 
-// Rows below which a second thread does not pay.
-constexpr int64_t kGrain = 128;
-// Results of this size leave the second-level cache before anybody reads them.
-constexpr int64_t kPastCacheBytes = int64_t{8} << 20;
-
-// What an update of one more distinct row costs, in gradient rows read.
-constexpr int64_t kRowCost = 3;
-
-// The first of `pieces` equally costly pieces of the rows to begin at or after `piece`.
-int64_t PieceBegin(const kernels::TouchedRowList& touched, int64_t pieces, int64_t piece) {
-  const auto cost = [&](int64_t row) {
-    return touched.begin[row] - touched.begin[0] + kRowCost * row;
-  };
-  const int64_t wanted = cost(touched.rows) * piece / pieces;
-  int64_t begin = 0, end = touched.rows;
-  while (begin < end) {
-    const int64_t middle = begin + (end - begin) / 2;
-    if (cost(middle) < wanted) {
-      begin = middle + 1;
-    } else {
-      end = middle;
-    }
-  }
-  return begin;
+bool UpdateAlike(const TableConfig& a, const TableConfig& b) {
+  return a.learning_rate() == b.learning_rate() && a.epsilon() == b.epsilon() &&
+         a.beta1() == b.beta1() && a.beta2() == b.beta2() && a.l2() == b.l2();
 }
 
 kernels::OptimizerRule RuleOf(TableConfig::Optimizer optimizer) {
@@ -55,15 +32,19 @@ kernels::OptimizerRule RuleOf(TableConfig::Optimizer optimizer) {
   return kernels::OptimizerRule::kSgd;
 }
 
-bool UpdateAlike(const TableConfig& a, const TableConfig& b) {
-  return a.learning_rate() == b.learning_rate() && a.epsilon() == b.epsilon() &&
-         a.beta1() == b.beta1() && a.beta2() == b.beta2() && a.weight_decay() == b.weight_decay();
+kernels::OptimizerSettings SettingsOf(const TableConfig& config) {
+  return {.rule = RuleOf(config.optimizer()),
+          .learning_rate = config.learning_rate(),
+          .epsilon = config.epsilon(),
+          .beta1 = config.beta1(),
+          .beta2 = config.beta2(),
+          .decay = config.l2()};
 }
 
 }  // namespace
 
-TableShard::TableShard(std::vector<Table> tables, int64_t dim)
-    : tables_(std::move(tables)), dim_(dim) {
+TableShard::TableShard(std::vector<Table> tables, int64_t dim, const kernels::Device& device)
+    : device_(device), tables_(std::move(tables)), dim_(dim) {
   TORII_CHECK(!tables_.empty(), "a shard without a table");
   const TableConfig::Optimizer optimizer = tables_.front().config.optimizer();
   first_slot_.push_back(0);
@@ -97,81 +78,35 @@ TableShard::TableShard(std::vector<Table> tables, int64_t dim)
 
 void TableShard::Initialise(int table, const std::string& name, uint64_t seed,
                             const Partition& partition, int rank) {
-  const RandomStream stream(seed, "init:" + name);
+  const int64_t count = partition.OwnedRows(rank);
+  if (count == 0) return;
   const auto t = static_cast<size_t>(table);
-  const auto stddev = static_cast<float>(tables_[t].config.init_stddev());
-  const int64_t row_stride = parts_[0].tensor.stride(0);
-  float* weights = parts_[0].tensor.data_ptr<float>() + first_slot_[t] * row_stride;
-  ParallelFor(0, partition.OwnedRows(rank), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t slot = begin; slot < end; ++slot) {
-      const std::span<float> row(weights + slot * row_stride, static_cast<size_t>(dim_));
-      stream.NormalRow(static_cast<uint64_t>(partition.Row(rank, slot)), row);
-      for (float& x : row) x *= stddev;
-    }
-  });
+  // The rows of a rank are equally far apart, whatever the partition.
+  const int64_t first = partition.Row(rank, 0);
+  const int64_t apart = count > 1 ? partition.Row(rank, 1) - first : 1;
+  kernels::FillNormalRows(device_, RandomStream(seed, "init:" + name), first, apart,
+                          static_cast<float>(tables_[t].config.init_stddev()),
+                          parts_[0].tensor.narrow(0, first_slot_[t], count));
 }
 
 at::Tensor TableShard::Gather(std::span<const int64_t> slots) {
-  const auto count = std::ssize(slots);
-  at::Tensor out = buffers_.Take(count, dim_);
-  float* rows = out.data_ptr<float>();
-  const float* weights = parts_[0].tensor.data_ptr<float>();
-  const int64_t stride = parts_[0].tensor.stride(0);
-  const bool past_cache = static_cast<int64_t>(out.nbytes()) >= kPastCacheBytes;
-  ParallelFor(0, count, kGrain, [&](int64_t begin, int64_t end) {
-    kernels::cpu::GatherRows(
-        weights, stride,
-        slots.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), dim_,
-        rows + begin * dim_, past_cache);
-  });
+  const at::Tensor out = buffers_.Take(std::ssize(slots), dim_);
+  kernels::GatherRows(device_, parts_[0].tensor, slots, out);
   return out;
 }
 
-kernels::RowStep TableShard::StepOf(const TableConfig& config, double learning_rate_factor,
-                                    int64_t step) const {
-  kernels::RowStep row_step{};
-  row_step.step = kernels::StepOf({.rule = RuleOf(config.optimizer()),
-                                   .learning_rate = config.learning_rate(),
-                                   .epsilon = config.epsilon(),
-                                   .beta1 = config.beta1(),
-                                   .beta2 = config.beta2(),
-                                   .decay = 2 * config.weight_decay()},
-                                  learning_rate_factor, step, kernels::BiasCorrection::kInMoments);
-  row_step.dim = dim_;
-  row_step.weights = parts_[0].tensor.data_ptr<float>();
-  row_step.stride = parts_[0].tensor.stride(0);
-  if (parts_.size() > 1) {
-    row_step.state = parts_[1].tensor.data_ptr<float>();
-    row_step.state_stride = parts_[1].tensor.stride(0);
-  }
-  return row_step;
-}
-
-kernels::TouchedRowList RowsBetween(const kernels::TouchedRowList& touched, int64_t begin_slot,
-                                    int64_t end_slot) {
-  const uint32_t* const slots_end = touched.slots + touched.rows;
-  const uint32_t* const begin = std::lower_bound(touched.slots, slots_end, begin_slot);
-  const uint32_t* const end = std::lower_bound(begin, slots_end, end_slot);
-  return {end - begin, begin, touched.begin + (begin - touched.slots), touched.gradients};
-}
-
-void TableShard::Update(const kernels::TouchedRowList& touched, double learning_rate_factor,
-                        int64_t step) {
-  int64_t begin_slot = 0;
+void TableShard::Update(const kernels::RowGradients& gradients, int64_t first_slot,
+                        double learning_rate_factor, int64_t step) {
+  kernels::TableRows rows{.weight = parts_[0].tensor, .state = {}};
+  for (size_t part = 1; part < parts_.size(); ++part) rows.state.push_back(parts_[part].tensor);
+  int64_t begin_slot = first_slot;
   for (const Run& run : runs_) {
-    const kernels::TouchedRowList rows =
-        runs_.size() == 1 ? touched : RowsBetween(touched, begin_slot, run.end_slot);
-    begin_slot = run.end_slot;
-    if (rows.rows == 0) continue;
-    const kernels::RowStep row_step = StepOf(run.config, learning_rate_factor, step);
-    const int64_t gradients = rows.begin[rows.rows] - rows.begin[0];
-    const int64_t pieces = std::clamp<int64_t>(gradients / kGrain, 1, at::get_num_threads());
-    ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t piece = begin; piece < end; ++piece) {
-        kernels::cpu::UpdateRows(row_step, rows, PieceBegin(rows, pieces, piece),
-                                 PieceBegin(rows, pieces, piece + 1));
-      }
-    });
+    const int64_t end_slot = first_slot + run.end_slot;
+    kernels::UpdateRows(device_,
+                        kernels::StepOf(SettingsOf(run.config), learning_rate_factor, step,
+                                        kernels::BiasCorrection::kInMoments),
+                        rows, gradients.Between(begin_slot, end_slot), first_slot);
+    begin_slot = end_slot;
   }
 }
 

@@ -9,7 +9,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "base/partition.h"
-#include "kernels/cpu/rows_variant.h"
+#include "kernels/table_rows.h"
 #include "sharding/row_memory.h"
 #include "sharding/sharding.pb.h"
 
@@ -25,7 +25,7 @@ class TableShard {
   };
   // Weights are not initialised, optimizer state is. State as wide as the row lies behind it: one
   // place in memory to find for each row.
-  TableShard(std::vector<Table> tables, int64_t dim);
+  TableShard(std::vector<Table> tables, int64_t dim, const kernels::Device& device);
 
   int64_t slots() const { return first_slot_.back(); }
   int64_t dim() const { return dim_; }
@@ -35,8 +35,10 @@ class TableShard {
                   int rank);
   // [slots.size(), dim] copies.
   at::Tensor Gather(std::span<const int64_t> slots);
-  // One step for the rows of the list. step: global, from 0.
-  void Update(const kernels::TouchedRowList& touched, double learning_rate_factor, int64_t step);
+  // One step for the rows of `gradients`, whose slots count from `first_slot`. step: global, from
+  // 0.
+  void Update(const kernels::RowGradients& gradients, int64_t first_slot,
+              double learning_rate_factor, int64_t step);
 
   struct Part {
     std::string suffix;  // "weight", "adagrad", "adam.m", "adam.v"
@@ -50,9 +52,7 @@ class TableShard {
     TableConfig config;
     int64_t end_slot = 0;
   };
-  kernels::RowStep StepOf(const TableConfig& config, double learning_rate_factor,
-                          int64_t step) const;
-
+  kernels::Device device_;
   std::vector<Table> tables_;
   std::vector<int64_t> first_slot_;  // [tables + 1]
   std::vector<Run> runs_;
@@ -60,9 +60,5 @@ class TableShard {
   std::vector<Part> parts_;  // the weights first
   RowBuffers buffers_;
 };
-
-// The rows of a list whose slots are in [begin_slot, end_slot).
-kernels::TouchedRowList RowsBetween(const kernels::TouchedRowList& touched, int64_t begin_slot,
-                                    int64_t end_slot);
 
 }  // namespace torii::sharding

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sharding/touched_rows.h"
+#include "kernels/touched_rows.h"
 
 namespace torii::sharding {
 
@@ -17,7 +17,7 @@ struct UpdatePlan {
     int64_t first_row = 0;  // of those
   };
 
-  TouchedRows touched;
+  kernels::TouchedRows touched;
   std::vector<Piece> pieces;
   // Replicated tables: the slots that the lookups of all ranks touch, and how many of each rank.
   std::vector<int64_t> slots;

@@ -1,6 +1,7 @@
 # Tests of the tree and of the whole program (tests/programs/*_test.sh get the binary and a scratch folder).
 add_test(NAME layers COMMAND ${CMAKE_SOURCE_DIR}/tools/check_layers.sh)
 add_test(NAME lengths COMMAND ${CMAKE_SOURCE_DIR}/tools/check_lengths.sh)
+add_test(NAME pointers COMMAND ${CMAKE_SOURCE_DIR}/tools/check_pointers.sh)
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/programs/*_test.sh)
 foreach(script ${scripts})
   get_filename_component(name ${script} NAME_WE)

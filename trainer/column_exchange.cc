@@ -3,11 +3,10 @@
 #include <numeric>
 #include <utility>
 
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "model/pool_rows.h"
 #include "sharding/distinct_rows.h"
-#include "trainer/tensor_view.h"
 
 namespace torii::trainer {
 
@@ -19,9 +18,7 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
   if (route.same_on_all_ranks) {
     const auto before = candidates.owner_columns.begin() + comm.rank();
     const int64_t begin = std::accumulate(candidates.owner_columns.begin(), before, int64_t{0});
-    const std::span<const int64_t> rows = SpanOf(candidates.rows);
-    const auto own = rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(*before));
-    route.owned.assign(own.begin(), own.end());
+    route.owned = kernels::ListOf<int64_t>(candidates.rows.narrow(0, begin, *before));
     return route;
   }
   TORII_ASSIGN_OR_RETURN(route.served_columns,
@@ -30,14 +27,15 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
       const at::Tensor asked,
       comm::AllToAllForReading(comm, candidates.rows, route.owner_columns, route.served_columns));
   // An item that several ranks ask for is computed once.
-  sharding::DistinctKeys distinct = sharding::FindDistinct(SpanOf(asked), /*world_size=*/1);
+  sharding::DistinctKeys distinct =
+      sharding::FindDistinct(kernels::ListOf<int64_t>(asked), /*world_size=*/1);
   route.owned = std::move(distinct.keys);
-  route.served = TensorOf(distinct.index);
+  route.served = kernels::TensorOf(distinct.index);
   return route;
 }
 
 absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRoute& route,
-                                        const at::Tensor& owned) {
+                                        const at::Tensor& owned, const kernels::Device& device) {
   SentColumns columns;
   if (route.same_on_all_ranks) {
     columns.sent = owned;
@@ -45,7 +43,7 @@ absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRo
                                                                 route.owner_columns));
     return columns;
   }
-  columns.sent = model::PickRows(owned, route.served);
+  columns.sent = model::PickRows(owned, route.served, device);
   TORII_ASSIGN_OR_RETURN(columns.v,
                          comm::AllToAllForReading(comm, columns.sent.detach().contiguous(),
                                                   route.served_columns, route.owner_columns));

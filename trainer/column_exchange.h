@@ -33,7 +33,7 @@ struct SentColumns {
 
 // owned: [U_r, D]. Collective: an all-gather, or an all-to-all of the asked columns.
 absl::StatusOr<SentColumns> SendColumns(comm::Communicator& comm, const ColumnRoute& route,
-                                        const at::Tensor& owned);
+                                        const at::Tensor& owned, const kernels::Device& device);
 // v_grad: [U, D], this rank's part of the gradient of `v` -> the gradient of `sent`. Collective: a
 // reduce-scatter, or an all-to-all.
 absl::StatusOr<at::Tensor> ReturnGradients(comm::Communicator& comm, const ColumnRoute& route,

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/int64_tensor.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::trainer {
 namespace {
@@ -33,8 +33,9 @@ void CopyRows(const at::Tensor& from, const Partition& of_from, int from_rank, a
       target.push_back(of_to.Slot(row));
     }
     if (source.empty()) continue;
-    to.index_copy_(0, TensorOf(target).to(to.device()),
-                   from.index_select(0, TensorOf(source).to(from.device())).to(to.device()));
+    to.index_copy_(
+        0, kernels::TensorOf(target).to(to.device()),
+        from.index_select(0, kernels::TensorOf(source).to(from.device())).to(to.device()));
   }
 }
 

@@ -1,4 +1,4 @@
-// The gradient of the dense weights between backward and update: its sum over the ranks, its norm.
+// The gradient of the dense weights between backward and update: its sum over the ranks.
 #pragma once
 
 #include "ATen/core/Tensor.h"
@@ -9,12 +9,8 @@
 namespace torii::trainer {
 
 // Sums the dense gradient and `loss` ([] float64) over the ranks, in one all-reduce. Returns the
-// loss of all ranks; that of several ranks is thereby rounded to float32. Collective.
-absl::StatusOr<double> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
-                                    model::DenseParameters& dense);
-
-// Scales the gradient down to the norm `clip_norm` if it is longer (0: never). Returns its norm
-// before.
-double ClipGradient(at::Tensor& gradient, double clip_norm);
+// loss of all ranks, one number; that of several ranks is thereby rounded to float32. Collective.
+absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
+                                        model::DenseParameters& dense);
 
 }  // namespace torii::trainer

@@ -7,39 +7,34 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
-#include "base/parallel_for.h"
+#include "kernels/dense_weights.h"
 
 namespace torii::trainer {
 namespace {
 
-// Weights below which a second thread does not pay.
-constexpr int64_t kGrain = int64_t{1} << 13;
-
-// One pass over all weights: weight decay, then w = rule(i, w, gradient).
-struct FlatWeights {
-  int64_t size;
-  float* weight;
-  const float* gradient;
-  const float* decays;  // 1 where decay applies
-  float coupled = 0;    // decay times w is added to the gradient
-  float decoupled = 0;  // decay times w is taken from w
-
-  // Copies, which no store to a weight can change, let the compiler make vectors of the loop.
-  template <typename Rule>
-  static void UpdateRange(const FlatWeights f, const Rule rule, int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) {
-      const float w = f.weight[i];
-      const float g = f.gradient[i] + f.coupled * f.decays[i] * w;
-      f.weight[i] = rule(i, w - f.decoupled * f.decays[i] * w, g);
-    }
+kernels::OptimizerSettings SettingsOf(const DenseOptimizerConfig& config) {
+  kernels::OptimizerSettings settings{.learning_rate = config.learning_rate(),
+                                      .epsilon = config.epsilon(),
+                                      .beta1 = config.beta1(),
+                                      .beta2 = config.beta2(),
+                                      .momentum = config.momentum(),
+                                      .decay = config.weight_decay(),
+                                      .decoupled = config.kind() == DenseOptimizerConfig::ADAMW};
+  switch (config.kind()) {
+    case DenseOptimizerConfig::ADAM:
+    case DenseOptimizerConfig::ADAMW:
+      settings.rule = kernels::OptimizerRule::kAdam;
+      break;
+    case DenseOptimizerConfig::ADAGRAD:
+      settings.rule = kernels::OptimizerRule::kAdagrad;
+      break;
+    case DenseOptimizerConfig::SGD:
+      settings.rule =
+          config.momentum() != 0 ? kernels::OptimizerRule::kMomentum : kernels::OptimizerRule::kSgd;
+      break;
   }
-  template <typename Rule>
-  void Update(const Rule& rule) const {
-    ParallelFor(0, size, kGrain,
-                [&](int64_t begin, int64_t end) { UpdateRange(*this, rule, begin, end); });
-  }
-};
+  return settings;
+}
 
 }  // namespace
 
@@ -85,53 +80,14 @@ DenseOptimizer::DenseOptimizer(const DenseOptimizerConfig& config,
 }
 
 void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
-  const double lr = config_.learning_rate() * learning_rate_factor;
-  const bool decoupled = config_.kind() == DenseOptimizerConfig::ADAMW;
-  const FlatWeights weights = {
-      .size = parameters_.flat().numel(),
-      .weight = parameters_.flat().data_ptr<float>(),
-      .gradient = parameters_.grad().const_data_ptr<float>(),
-      .decays = parameters_.decay_mask().const_data_ptr<float>(),
-      .coupled = decoupled ? 0.0F : static_cast<float>(config_.weight_decay()),
-      .decoupled = decoupled ? static_cast<float>(lr * config_.weight_decay()) : 0.0F};
-  float* const first = first_.defined() ? first_.data_ptr<float>() : nullptr;
-  float* const second = second_.defined() ? second_.data_ptr<float>() : nullptr;
-  const auto rate = static_cast<float>(lr), epsilon = static_cast<float>(config_.epsilon());
-  switch (config_.kind()) {
-    case DenseOptimizerConfig::ADAM:
-    case DenseOptimizerConfig::ADAMW: {
-      const auto t = static_cast<double>(step + 1);
-      const auto b1 = static_cast<float>(config_.beta1()), b2 = static_cast<float>(config_.beta2());
-      const auto rest1 = static_cast<float>(1 - config_.beta1());
-      const auto rest2 = static_cast<float>(1 - config_.beta2());
-      const auto scaled_rate = static_cast<float>(lr / (1 - std::pow(config_.beta1(), t)));
-      const auto root = static_cast<float>(1 / std::sqrt(1 - std::pow(config_.beta2(), t)));
-      weights.Update([=](int64_t i, float w, float g) {
-        first[i] = b1 * first[i] + rest1 * g;
-        second[i] = b2 * second[i] + rest2 * g * g;
-        return w - scaled_rate * first[i] / (std::sqrt(second[i]) * root + epsilon);
-      });
-      break;
-    }
-    case DenseOptimizerConfig::ADAGRAD:
-      weights.Update([=](int64_t i, float w, float g) {
-        second[i] += g * g;
-        return w - rate * g / (std::sqrt(second[i]) + epsilon);
-      });
-      break;
-    case DenseOptimizerConfig::SGD: {
-      if (first == nullptr) {
-        weights.Update([=](int64_t, float w, float g) { return w - rate * g; });
-        break;
-      }
-      const auto momentum = static_cast<float>(config_.momentum());
-      weights.Update([=](int64_t i, float w, float g) {
-        first[i] = momentum * first[i] + g;
-        return w - rate * first[i];
-      });
-      break;
-    }
-  }
+  kernels::UpdateWeights(parameters_.device(),
+                         kernels::StepOf(SettingsOf(config_), learning_rate_factor, step,
+                                         kernels::BiasCorrection::kInRate),
+                         {.weight = parameters_.flat(),
+                          .gradient = parameters_.grad(),
+                          .decays = parameters_.decay_mask(),
+                          .first = first_,
+                          .second = second_});
   parameters_.ClampToBounds();
 }
 

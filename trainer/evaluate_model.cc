@@ -86,6 +86,22 @@ absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t
   return pass.vectors;
 }
 
+absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_batch) {
+  eval::OwnedItems items{.vectors = {},
+                         .corpus = towers.corpus(),
+                         .device = towers.net().dense().device(),
+                         .scores = {}};
+  TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
+  const model::Scorer& scorer = towers.net().scorer();
+  if (!scorer.is_inner_product()) {  // a temperature changes no rank
+    items.scores = [&scorer](const at::Tensor& q, const at::Tensor& v) {
+      const at::NoGradGuard no_grad;
+      return scorer.Scores(q, v);
+    };
+  }
+  return items;
+}
+
 absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfig& config,
                                          int64_t embed_batch) {
   TORII_FAILPOINT("trainer.evaluate");
@@ -94,8 +110,7 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
   out.ks = CutOffs(config);
   TORII_ASSIGN_OR_RETURN(out.held_out, HeldOutOf(dataset, config, &out.part));
 
-  eval::OwnedItems items{.vectors = {}, .corpus = towers.corpus()};
-  TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
+  TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items, ItemsToRank(towers, embed_batch));
   const bool with_valid = out.part == "test";
   TORII_ASSIGN_OR_RETURN(out.ranks, eval::RankTargets(
                                         towers.comm(), items, out.held_out,
@@ -121,8 +136,7 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
     request.seen.insert(request.seen.end(), seen.begin(), seen.end());
     request.seen_begin.push_back(static_cast<int64_t>(request.seen.size()));
   }
-  eval::OwnedItems items{.vectors = {}, .corpus = towers.corpus()};
-  TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
+  TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items, ItemsToRank(towers, embed_batch));
   return eval::TopK(towers.comm(), items, request, [&](std::span<const int64_t> some) {
     return UserVectors(towers, some, /*with_valid_history=*/true);
   });

@@ -33,6 +33,8 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
 // Vectors of users by rows, as evaluation sees them (history = their last items). Collective.
 absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
                                        bool with_valid_history);
+// This rank's items with the scorer of the model, which they borrow. Collective.
+absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_batch);
 // The k best unseen items (training and validation items are left out) for each user. Collective.
 absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
     TwoTower& towers, const std::vector<int64_t>& users, int64_t k, int64_t embed_batch);

@@ -15,10 +15,9 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(comm::Communicator& com
                                                          const data::Dataset& dataset,
                                                          const TrainRun& run) {
   std::unique_ptr<Learner> learner(new Learner(run));
-  TORII_ASSIGN_OR_RETURN(learner->towers_,
-                         TwoTower::Create(comm, dataset,
-                                          {run.model, run.tables, run.seed, run.table,
-                                           run.train.global_batch()}));
+  TORII_ASSIGN_OR_RETURN(learner->towers_, TwoTower::Create(comm, dataset,
+                                                            {run.model, run.tables, run.seed,
+                                                             run.table, run.train.global_batch()}));
   TORII_ASSIGN_OR_RETURN(learner->sampler_, sampler::NegativeSampler::Create(
                                                 run.sampler, dataset.item_counts(), run.seed));
   learner->optimizer_ =

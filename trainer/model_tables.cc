@@ -72,7 +72,8 @@ absl::StatusOr<std::vector<sharding::TableNeed>> TableNeedsOf(
 }
 
 absl::StatusOr<std::unique_ptr<ModelTables>> ModelTables::Create(
-    int rank, int world_size, std::vector<sharding::TableNeed> needs, uint64_t seed) {
+    int rank, int world_size, std::vector<sharding::TableNeed> needs, uint64_t seed,
+    const kernels::Device& device) {
   std::unique_ptr<ModelTables> tables(new ModelTables);
   tables->needs_ = std::move(needs);
   tables->placed_ = sharding::PlanTables(tables->needs_, world_size);
@@ -84,8 +85,9 @@ absl::StatusOr<std::unique_ptr<ModelTables>> ModelTables::Create(
       const sharding::TableNeed& need = tables->needs_[t];
       specs.push_back({need.name, need.rows, need.config});
     }
-    TORII_ASSIGN_OR_RETURN(auto group, sharding::TableGroup::Create(
-                                           rank, world_size, std::move(specs), width, kind, seed));
+    TORII_ASSIGN_OR_RETURN(
+        auto group, sharding::TableGroup::Create(rank, world_size, std::move(specs), width, kind,
+                                                 seed, device));
     for (size_t i = 0; i < members.size(); ++i) {
       tables->places_[members[i]] = {static_cast<int>(tables->groups_.size()), static_cast<int>(i),
                                      &group->keys()};

@@ -43,7 +43,8 @@ class ModelTables {
   // group: one exchange serves them all. Not collective.
   static absl::StatusOr<std::unique_ptr<ModelTables>> Create(int rank, int world_size,
                                                              std::vector<sharding::TableNeed> needs,
-                                                             uint64_t seed);
+                                                             uint64_t seed,
+                                                             const kernels::Device& device);
 
   // Where each table lies, in the order given to Create.
   std::span<const TablePlace> places() const { return places_; }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "trainer/tensor_view.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::trainer {
 namespace {
@@ -87,13 +87,14 @@ model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
     input.embedded.push_back(
         {lookup.rows,
          is_whole ? lookup.route.index : lookup.route.index.narrow(0, begin[source.lookup], count),
-         asked.offsets ? ViewOf(*asked.offsets) : at::Tensor()});
+         asked.offsets ? kernels::ViewOf(*asked.offsets) : at::Tensor()});
     begin[source.lookup] += count;
   }
   for (const PlannedFloats& floats : plan.floats) {
-    input.dense.push_back(ViewOf(features.dense[floats.feature], input.n, floats.width));
+    input.dense.push_back(kernels::ViewOf(std::span<const float>(features.dense[floats.feature]),
+                                          input.n, floats.width));
   }
-  if (!rows.dropout_key.empty()) input.dropout_key = ViewOf(rows.dropout_key);
+  if (!rows.dropout_key.empty()) input.dropout_key = kernels::ViewOf(rows.dropout_key);
   return input;
 }
 

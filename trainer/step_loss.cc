@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::trainer {
 namespace {
 
 // [B]
 at::Tensor ScaledBy(double factor, const std::vector<float>& weights) {
-  at::Tensor scaled = at::empty({std::ssize(weights)}, at::kFloat);
-  std::transform(weights.begin(), weights.end(), scaled.mutable_data_ptr<float>(),
+  kernels::FilledTensor<float> scaled(std::ssize(weights));
+  std::transform(weights.begin(), weights.end(), scaled.values().begin(),
                  [scale = static_cast<float>(factor)](float weight) { return weight * scale; });
-  return scaled;
+  return scaled.take();
 }
 
 comm::ReduceOp OpOf(model::Reduction::Op op) {
@@ -25,7 +26,7 @@ comm::ReduceOp OpOf(model::Reduction::Op op) {
 }  // namespace
 
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
-                             double temperature) {
+                             double temperature, const kernels::Device& device) {
   const sampler::Candidates& candidates = plan.candidates;
   const at::Tensor& seen = candidates.seen_columns;
   const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
@@ -38,7 +39,8 @@ model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at
           .negatives = candidates.negatives,
           .facts = candidates.facts,
           .excluded = {candidates.excluded_begin, candidates.excluded},
-          .temperature = temperature};
+          .temperature = temperature,
+          .device = device};
 }
 
 absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model::Loss& loss,

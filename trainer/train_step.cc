@@ -11,6 +11,8 @@
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/status_macros.h"
+#include "kernels/dense_weights.h"
+#include "kernels/host_tensors.h"
 #include "trainer/dense_gradient.h"
 #include "trainer/step_loss.h"
 
@@ -59,6 +61,8 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   TORII_FAILPOINT("trainer.step");
   TwoTower& towers = parts.towers;
   comm::Communicator& comm = towers.comm();
+  model::DenseParameters& dense = towers.net().dense();
+  const kernels::Device& device = dense.device();
   StepClock clock(time);
 
   // The owner computes the vectors of its own columns, V_r [U_r, D]; they go to the ranks that
@@ -67,7 +71,8 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   TORII_ASSIGN_OR_RETURN(TowerPass items,
                          towers.OwnedItems(plan.columns.owned, PassKind::kTraining, plan.step));
   clock.Begin(&StepTime::exchange, "send columns");
-  TORII_ASSIGN_OR_RETURN(const SentColumns columns, SendColumns(comm, plan.columns, items.vectors));
+  TORII_ASSIGN_OR_RETURN(const SentColumns columns,
+                         SendColumns(comm, plan.columns, items.vectors, device));
 
   // The rows of this rank's users come from their owners: Q [R, D], R = B unless rows share a user.
   clock.Begin(&StepTime::towers, "user vectors");
@@ -78,7 +83,7 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   // Loss and its gradients, tile by tile; dV goes back to the owners.
   clock.Begin(&StepTime::loss, "loss");
   const model::LossInput input =
-      LossInputOf(plan, users.vectors.detach(), columns.v, options.temperature);
+      LossInputOf(plan, users.vectors.detach(), columns.v, options.temperature, device);
   TORII_ASSIGN_OR_RETURN(const model::LossResult loss,
                          LossOverRanks(comm, parts.loss, plan, input));
   clock.Begin(&StepTime::exchange, "return gradients");
@@ -86,15 +91,17 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
 
   // Backward through both towers: into the looked-up rows and the dense gradient.
   clock.Begin(&StepTime::towers, "backward");
-  towers.net().dense().ZeroGrad();
+  dense.ZeroGrad();
   Backward(users.vectors, loss.q_grad, columns.sent, v_grad);
 
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");
   StepResult result{.weight_sum = plan.candidates.weight_sum,
                     .columns = plan.candidates.rows.size(0)};
-  TORII_ASSIGN_OR_RETURN(result.loss, SumOverRanks(comm, loss.value, towers.net().dense()));
-  result.gradient_norm = ClipGradient(towers.net().dense().grad(), options.clip_norm);
+  TORII_ASSIGN_OR_RETURN(const at::Tensor value, SumOverRanks(comm, loss.value, dense));
+  const at::Tensor norm = kernels::ClipGradient(device, dense.grad(), options.clip_norm);
+  result.loss = kernels::NumberOf(value);
+  result.gradient_norm = kernels::NumberOf(norm);
   if (options.check_finite) {
     TORII_RETURN_IF_ERROR(CheckFinite(result, plan, parts.loss, input));
   }

@@ -47,15 +47,17 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
                                                            const data::Dataset& dataset,
                                                            const TwoTowerConfig& config) {
   std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config.seed));
-  TORII_ASSIGN_OR_RETURN(towers->net_, model::Net::Create(config.model, ShapeOf(dataset.users()),
-                                                          ShapeOf(dataset.items()), config.seed));
+  TORII_ASSIGN_OR_RETURN(towers->net_,
+                         model::Net::Create(config.model, ShapeOf(dataset.users()),
+                                            ShapeOf(dataset.items()), config.seed, config.device));
   const model::ModelPlan& plan = towers->net_->plan();
   const int64_t world = comm.world_size();
   TORII_ASSIGN_OR_RETURN(
       std::vector<sharding::TableNeed> needs,
       TableNeedsOf(plan, config.tables, config.table, (config.global_batch + world - 1) / world));
-  TORII_ASSIGN_OR_RETURN(towers->tables_, ModelTables::Create(comm.rank(), comm.world_size(),
-                                                              std::move(needs), config.seed));
+  TORII_ASSIGN_OR_RETURN(towers->tables_,
+                         ModelTables::Create(comm.rank(), comm.world_size(), std::move(needs),
+                                             config.seed, config.device));
   const std::span<const TablePlace> places = towers->tables_->places();
   if (plan.item_id_table >= 0) {
     const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();

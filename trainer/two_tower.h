@@ -31,6 +31,7 @@ struct TwoTowerConfig {
   uint64_t seed = 1;
   std::vector<sharding::TableConfig> table = {};  // overrides of single tables
   int64_t global_batch = 4096;                    // G: placement counts lookups by it
+  kernels::Device device = kernels::Device::Cpu();
 };
 
 // A tower's output and the lookups behind it, whose gradients ModelTables::Update sends home.

@@ -194,10 +194,11 @@ void UpdateBy(const RowStep step, const TouchedRowList touched, int64_t begin, i
   const int64_t last = static_cast<int64_t>(touched.begin[end]) - 1;
   const OptimizerStep rule = step.step;
   const bool decays = rule.l2 != 0;
+  const int64_t first_slot = step.first_slot;
   for (int64_t i = begin; i < end; ++i) {
-    PrefetchRow<kRule>(step, dim, touched.slots[Least(i + kUpdateAhead, end - 1)]);
+    PrefetchRow<kRule>(step, dim, touched.slots[Least(i + kUpdateAhead, end - 1)] - first_slot);
     const int64_t first = touched.begin[i], next = touched.begin[i + 1];
-    const int64_t slot = touched.slots[i];
+    const int64_t slot = touched.slots[i] - first_slot;
     float* weight = step.weights + slot * step.stride;
     float* state = step.state + slot * step.state_stride;
     if (next == first + 1 && !decays) {  // where it lies

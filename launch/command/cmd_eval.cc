@@ -28,9 +28,8 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> BestItems(
   request.seen = evaluation.held_out.seen;
   request.k = *std::max_element(evaluation.ks.begin(), evaluation.ks.end());
   request.batch_users = model.config.eval().batch_users();
-  eval::OwnedItems items{.vectors = {}, .corpus = model.towers->corpus()};
-  TORII_ASSIGN_OR_RETURN(items.vectors,
-                         model.towers->AllOwnedItems(model.config.train().embed_batch()));
+  TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items,
+                         trainer::ItemsToRank(*model.towers, model.config.train().embed_batch()));
   const bool with_valid = evaluation.part == "test";
   return eval::TopK(model.towers->comm(), items, request, [&](std::span<const int64_t> users) {
     return trainer::UserVectors(*model.towers, users, with_valid);

@@ -4,11 +4,10 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "base/row_groups.h"
-#include "kernels/cpu/softmax/softmax.h"
+#include "kernels/softmax.h"
 
 namespace torii::model {
 
@@ -20,7 +19,7 @@ namespace torii::model {
 // their consistent pairings: Yi et al. (RecSys 2019); a column of multiplicity m counts as m equal
 // columns.
 struct SoftmaxProblem {
-  at::Tensor q;                // [R, D] float32, on the CPU
+  at::Tensor q;                // [R, D] float32
   at::Tensor v;                // [U, D] same dtype
   at::Tensor column_offset;    // [U] same dtype
   RowGroups rows;              // B rows over R queries
@@ -35,7 +34,7 @@ struct SoftmaxProblem {
 };
 
 struct SoftmaxResult {
-  double loss = 0;    // sum_n weight_n * l_n; not finite if one of them is not
+  at::Tensor value;   // [] float64: sum_n weight_n * l_n; not finite if one of them is not
   at::Tensor q_grad;  // [R, D]
   at::Tensor v_grad;  // [U, D]
 };
@@ -44,7 +43,8 @@ struct SoftmaxResult {
 // floats for each intra-op thread. Not for two threads at once.
 class FusedSoftmax {
  public:
-  explicit FusedSoftmax(kernels::SoftmaxPrecision precision = kernels::SoftmaxPrecision::kFloat32);
+  explicit FusedSoftmax(kernels::SoftmaxPrecision precision = kernels::SoftmaxPrecision::kFloat32,
+                        const kernels::Device& device = kernels::Device::Cpu());
 
   // Rows are divided over the intra-op threads; the bits of the result do not depend on their
   // number. B or U may be 0 (then loss 0 and zero gradients). CHECK-fails if shapes do not fit.
@@ -58,8 +58,8 @@ class FusedSoftmax {
 
  private:
   kernels::SoftmaxPrecision precision_;
-  kernels::cpu::SoftmaxKernel kernel_;
-  std::vector<double> row_loss_;
+  kernels::Softmax softmax_;
+  at::Tensor row_loss_;         // [B] float64
   at::Tensor q_grad_, v_grad_;  // used again once nobody else holds them
 };
 

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/column_facts.h"
 #include "base/row_groups.h"
+#include "kernels/device.h"
 #include "model/loss/loss.pb.h"
 
 namespace torii::model {
@@ -47,7 +48,8 @@ struct LossInput {
       negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
-  double temperature = 1;  // scores are divided by it
+  double temperature = 1;                           // scores are divided by it
+  kernels::Device device = kernels::Device::Cpu();  // where all of it is
 };
 
 struct LossResult {
@@ -85,6 +87,8 @@ class Loss {
 
 // Every violated rule of `config`, one message each.
 std::vector<std::string> Validate(const LossConfig& config);
-std::unique_ptr<Loss> MakeLoss(const LossConfig& config);
+// `device`: where the inputs will be.
+std::unique_ptr<Loss> MakeLoss(const LossConfig& config,
+                               const kernels::Device& device = kernels::Device::Cpu());
 
 }  // namespace torii::model

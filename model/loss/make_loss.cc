@@ -23,19 +23,19 @@ std::vector<std::string> Validate(const LossConfig& config) {
   return problems;
 }
 
-std::unique_ptr<Loss> MakeLoss(const LossConfig& config) {
+std::unique_ptr<Loss> MakeLoss(const LossConfig& config, const kernels::Device& device) {
   switch (config.kind_case()) {
     case LossConfig::kSymmetric:
-      return std::make_unique<SymmetricLoss>(config.symmetric());
+      return std::make_unique<SymmetricLoss>(config.symmetric(), device);
     case LossConfig::kBpr:
       return std::make_unique<BprLoss>(config.bpr());
     case LossConfig::kBce:
       return std::make_unique<BceLoss>(config.bce());
     case LossConfig::kSoftmax:
     case LossConfig::KIND_NOT_SET:
-      return std::make_unique<SoftmaxLoss>(config.softmax());
+      return std::make_unique<SoftmaxLoss>(config.softmax(), device);
   }
-  return std::make_unique<SoftmaxLoss>(config.softmax());
+  return std::make_unique<SoftmaxLoss>(config.softmax(), device);
 }
 
 }  // namespace torii::model

@@ -2,12 +2,12 @@
 
 #include <ATen/ATen.h>
 
-#include "base/int64_tensor.h"
+#include "kernels/host_tensors.h"
 #include "model/pool_rows.h"
 
 namespace torii::model {
 
-at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q) {
+at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q, const kernels::Device& device) {
   if (rows.one_each()) return q;
   std::vector<int64_t> query(static_cast<size_t>(rows.rows()));
   for (int64_t i = 0; i < rows.queries(); ++i) {
@@ -15,20 +15,22 @@ at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q) {
       query[static_cast<size_t>(row)] = i;
     }
   }
-  return PickRows(q, TensorOf(query));
+  return PickRows(q, kernels::TensorOf(std::span<const int64_t>(query), device), device);
 }
 
-at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows) {
+at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows,
+                        const kernels::Device& device) {
   if (rows.one_each()) return of_rows;
   std::vector<int64_t> row(static_cast<size_t>(rows.rows()));
   for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<int64_t>(i);
-  return PoolRows(of_rows, TensorOf(row), TensorOf(rows.begins()), BagPooling::kSum);
+  return PoolRows(of_rows, kernels::TensorOf(std::span<const int64_t>(row), device),
+                  kernels::TensorOf(rows.begins(), device), BagPooling::kSum, device);
 }
 
 at::Tensor ExcludedOf(const LossInput& input, int64_t row) {
   const int64_t query = input.rows.QueryOf(row);
-  const int64_t begin = input.excluded.begin[query].item<int64_t>();
-  const int64_t end = input.excluded.begin[query + 1].item<int64_t>();
+  const int64_t begin = kernels::ListOf<int64_t>(input.excluded.begin[query])[0];
+  const int64_t end = kernels::ListOf<int64_t>(input.excluded.begin[query + 1])[0];
   return input.excluded.columns.slice(0, begin, end);
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "kernels/host_tensors.h"
 #include "model/loss/row_queries.h"
 #include "model/pool_rows.h"
 
@@ -14,11 +15,11 @@ namespace {
 
 RowScores ScoresOf(const LossInput& input, const at::Tensor& q, const at::Tensor& v) {
   const int64_t rows = input.rows.rows(), per_row = input.negatives.size(1);
-  const at::Tensor of_row = RowQueries(input.rows, q);
+  const at::Tensor of_row = RowQueries(input.rows, q, input.device);
   RowScores scores;
-  scores.positive = (of_row * PickRows(v, input.positive)).sum(1) / input.temperature;
+  scores.positive = (of_row * PickRows(v, input.positive, input.device)).sum(1) / input.temperature;
   const at::Tensor columns = input.negatives.clamp_min(0).flatten();
-  const at::Tensor negatives = PickRows(v, columns).view({rows, per_row, v.size(1)});
+  const at::Tensor negatives = PickRows(v, columns, input.device).view({rows, per_row, v.size(1)});
   scores.exists = (input.negatives >= 0).to(at::kFloat);
   scores.negatives =
       at::bmm(negatives, of_row.unsqueeze(2)).squeeze(2) / input.temperature * scores.exists;
@@ -56,11 +57,12 @@ std::string ExplainRows(const LossInput& input,
   const at::Tensor loss = row_loss(scores);
   const at::Tensor bad = at::isfinite(loss).logical_not_().nonzero();
   if (bad.size(0) == 0) return "";
-  const int64_t row = bad[0][0].item<int64_t>();
-  return absl::StrCat(
-      "the loss of row ", row, " of ", input.rows.rows(), " is ", loss[row].item<float>(),
-      " (score of its positive ", scores.positive[row].item<float>(), ", largest of its negatives ",
-      scores.negatives[row].max().item<float>(), ", temperature ", input.temperature, ")");
+  const int64_t row = kernels::ListOf<int64_t>(bad)[0];
+  const auto number = [row](const at::Tensor& of_rows) { return kernels::NumberOf(of_rows[row]); };
+  return absl::StrCat("the loss of row ", row, " of ", input.rows.rows(), " is ", number(loss),
+                      " (score of its positive ", number(scores.positive),
+                      ", largest of its negatives ", kernels::NumberOf(scores.negatives[row].max()),
+                      ", temperature ", input.temperature, ")");
 }
 
 }  // namespace torii::model

@@ -9,10 +9,11 @@
 
 namespace torii::model {
 
-SoftmaxLoss::SoftmaxLoss(const SoftmaxConfig& config)
+SoftmaxLoss::SoftmaxLoss(const SoftmaxConfig& config, const kernels::Device& device)
     : config_(config),
       fused_(config.precision() == SoftmaxConfig::BFLOAT16 ? kernels::SoftmaxPrecision::kBfloat16
-                                                           : kernels::SoftmaxPrecision::kFloat32) {}
+                                                           : kernels::SoftmaxPrecision::kFloat32,
+             device) {}
 
 SoftmaxProblem SoftmaxLoss::ProblemOf(const LossInput& input) const {
   LogQ log_q = LogQOf(config_, input.facts, input.positive);
@@ -36,8 +37,7 @@ absl::StatusOr<Reduction> SoftmaxLoss::Partial(const LossInput&, std::span<const
 absl::StatusOr<LossResult> SoftmaxLoss::Finish(const LossInput& input,
                                                std::span<const at::Tensor>) {
   SoftmaxResult result = fused_.Compute(ProblemOf(input));
-  return LossResult{at::scalar_tensor(result.loss, at::kDouble), std::move(result.q_grad),
-                    std::move(result.v_grad)};
+  return LossResult{std::move(result.value), std::move(result.q_grad), std::move(result.v_grad)};
 }
 
 std::string SoftmaxLoss::Explain(const LossInput& input) {

@@ -10,7 +10,8 @@ namespace torii::model {
 
 class SoftmaxLoss final : public Loss {
  public:
-  explicit SoftmaxLoss(const SoftmaxConfig& config);
+  explicit SoftmaxLoss(const SoftmaxConfig& config,
+                       const kernels::Device& device = kernels::Device::Cpu());
   LossNeeds needs() const final { return {.all_columns = true, .negatives_per_row = 0}; }
   int num_reductions() const final { return 0; }
   absl::StatusOr<Reduction> Partial(const LossInput& input,

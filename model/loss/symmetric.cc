@@ -25,7 +25,7 @@ at::Tensor Exponentials(const at::Tensor& scores, const at::Tensor& visible) {
 class OverRows {
  public:
   OverRows(const LossInput& input, bool hides_hits)
-      : input_(input), hides_hits_(hides_hits), q_(RowQueries(input.rows, input.q)) {}
+      : input_(input), hides_hits_(hides_hits), q_(RowQueries(input.rows, input.q, input.device)) {}
 
   int64_t columns() const { return input_.v.size(0); }
   // Calls visit(begin, end, scores [rows, U], visible [rows, U]) for tiles that cover the rows.
@@ -105,7 +105,7 @@ class OverRows {
           q_grad.slice(0, begin, end).copy_(at::matmul(grad, input_.v));
           result.v_grad.addmm_(grad.t(), q_.slice(0, begin, end));
         });
-    result.q_grad = SumOfQueries(input_.rows, q_grad);
+    result.q_grad = SumOfQueries(input_.rows, q_grad, input_.device);
     return result;
   }
 
@@ -130,8 +130,8 @@ at::Tensor Finite(const at::Tensor& greatest) {
 
 }  // namespace
 
-SymmetricLoss::SymmetricLoss(const SymmetricConfig& config)
-    : config_(config), over_columns_(config.softmax()) {}
+SymmetricLoss::SymmetricLoss(const SymmetricConfig& config, const kernels::Device& device)
+    : config_(config), over_columns_(config.softmax(), device) {}
 
 absl::StatusOr<Reduction> SymmetricLoss::Partial(const LossInput& input,
                                                  std::span<const at::Tensor> reduced) {

@@ -20,7 +20,8 @@ namespace torii::model {
 // its exponentials, the sum of its rows' weights over their denominators, each [U].
 class SymmetricLoss final : public Loss {
  public:
-  explicit SymmetricLoss(const SymmetricConfig& config);
+  explicit SymmetricLoss(const SymmetricConfig& config,
+                         const kernels::Device& device = kernels::Device::Cpu());
   LossNeeds needs() const final { return {.all_columns = true, .negatives_per_row = 0}; }
   int num_reductions() const final { return 3; }
   absl::StatusOr<Reduction> Partial(const LossInput& input,

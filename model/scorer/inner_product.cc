@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "kernels/host_tensors.h"
 
 namespace torii::model {
 namespace {
@@ -42,7 +43,7 @@ class LearnedTemperature final : public Scorer {
   }
   bool is_inner_product() const final { return true; }
   double inverse_temperature() const final {
-    return std::exp(static_cast<double>(*parameters_.Get(theta_).const_data_ptr<float>()));
+    return std::exp(kernels::NumberOf(parameters_.Get(theta_)));
   }
   at::Tensor Scores(const at::Tensor& q, const at::Tensor& v) const final {
     return at::mm(q, v.t()) * parameters_.Get(theta_).exp();

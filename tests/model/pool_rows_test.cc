@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/pooled_rows.h"
 
 namespace torii::model {
 namespace {
@@ -44,7 +45,8 @@ TEST(PoolRowsTest, GradientGoesToTheRowsThatWerePooled) {
 }
 
 TEST(PoolRowsTest, RecencyHalvesEveryHalfLifeAndAddsUpToOne) {
-  const at::Tensor weights = RecencyWeights(at::tensor({0, 3, 3, 4}, at::kLong), 2);
+  const at::Tensor weights =
+      kernels::RecencyWeights(kernels::Device::Cpu(), at::tensor({0, 3, 3, 4}, at::kLong), 4, 2);
   const double half = std::sqrt(0.5), total = 1 + half + 0.5;
   EXPECT_NEAR(weights[0].item<double>(), 0.5 / total, 1e-7);  // the oldest
   EXPECT_NEAR(weights[1].item<double>(), half / total, 1e-7);
@@ -56,7 +58,8 @@ TEST(PoolRowsTest, RecencyWithAVeryLongHalfLifeIsTheMean) {
   const at::Tensor rows = Rows();
   EXPECT_TRUE(at::allclose(PoolRecent(rows, kIndex, kOffsets, 1e12),
                            PoolRows(rows, kIndex, kOffsets, BagPooling::kMean), 1e-6));
-  const at::Tensor long_list = RecencyWeights(at::tensor({0, 5000}, at::kLong), 0.01);
+  const at::Tensor long_list =
+      kernels::RecencyWeights(kernels::Device::Cpu(), at::tensor({0, 5000}, at::kLong), 5000, 0.01);
   EXPECT_EQ(long_list[4999].item<float>(), 1);
   EXPECT_EQ(long_list[0].item<float>(), 0);
 }

@@ -84,7 +84,7 @@ TEST(RowOptimizerTest, FollowsTheFloat64Reference) {
     for (int o = TableConfig::Optimizer_MIN; o <= TableConfig::Optimizer_MAX; ++o) {
       TableConfig config;
       config.set_optimizer(static_cast<TableConfig::Optimizer>(o));
-      config.set_weight_decay(0.01);
+      config.set_l2(0.02);
       config.set_initial_accumulator(0.1);
       OneTable table = MakeTable(kRows, dim, config);
       RowReference reference(config, dim);
@@ -151,7 +151,7 @@ TEST(RowOptimizerTest, WeightDecayCountsOnceARowHoweverOftenItIsAsked) {
   TableConfig config;
   config.set_optimizer(TableConfig::SGD);
   config.set_learning_rate(0.1);
-  config.set_weight_decay(0.25);
+  config.set_l2(0.5);
   OneTable table = MakeTable(3, 2, config);
   const at::Tensor before = table.Part(0).clone();
   Lookup first = LookUpWith(table, {2, 2, 0, 2}, at::zeros({2, 2}));
@@ -170,7 +170,7 @@ TEST(RowOptimizerTest, ALookupWithoutGradientCountsAsZeros) {
   for (int o = TableConfig::Optimizer_MIN; o <= TableConfig::Optimizer_MAX; ++o) {
     TableConfig config;
     config.set_optimizer(static_cast<TableConfig::Optimizer>(o));
-    config.set_weight_decay(0.1);
+    config.set_l2(0.2);
     OneTable none = MakeTable(3, 2, config), zeros = MakeTable(3, 2, config);
     const at::Tensor before = none.Part(0).clone();
     for (int64_t step = 0; step < 2; ++step) {

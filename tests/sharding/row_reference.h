@@ -34,7 +34,7 @@ class RowReference {
       std::vector<double> g = sum;
       double mean_square = 0;
       for (size_t d = 0; d < g.size(); ++d) {
-        g[d] += 2 * config_.weight_decay() * row.v[d];
+        g[d] += config_.l2() * row.v[d];
         mean_square += g[d] * g[d] / static_cast<double>(g.size());
       }
       for (size_t d = 0; d < g.size(); ++d) {

@@ -163,7 +163,7 @@ TEST(TableGroupTest, RanksTrainTheTablesOfOneRank) {
   for (int o = TableConfig::Optimizer_MIN; o <= TableConfig::Optimizer_MAX; ++o) {
     TableConfig config;
     config.set_optimizer(static_cast<TableConfig::Optimizer>(o));
-    config.set_weight_decay(1e-3);
+    config.set_l2(2e-3);
     const Tables one = Train(1, config, kSteps);
     EXPECT_FALSE(at::equal(one.at("item.weight"), Train(1, config, 0).at("item.weight")));
     for (const int world_size : {2, 3, 4, 7}) {
@@ -255,7 +255,7 @@ TEST(TableGroupTest, NoGradientCountsAsZeros) {
       TableConfig config;
       config.set_optimizer(TableConfig::SGD);
       config.set_learning_rate(1);
-      config.set_weight_decay(0.1);
+      config.set_l2(0.2);
       TORII_ASSIGN_OR_RETURN(const auto group, MakeGroup(comm, {{"t", 6}}, 2, config, kSeed, kind));
       std::vector<int64_t> all;
       for (int64_t row = 0; row < 6; ++row) all.push_back(group->keys().Key(0, row));

@@ -55,7 +55,7 @@ inline SmallRun SumRun(sharding::TableConfig::Optimizer tables) {
   run.model.model.mutable_user()->mutable_history()->set_length(6);
   run.model.model.mutable_user()->mutable_history()->set_pooling(model::HistoryConfig::RECENCY);
   run.model.tables.set_optimizer(tables);
-  run.model.tables.set_weight_decay(1e-3);
+  run.model.tables.set_l2(2e-3);
   run.sampler.set_popularity(5);
   run.sampler.set_mask_known_positives(true);
   return run;

@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -37,6 +38,8 @@ struct SmallRun {
   bool share_user_vectors = true;  // where the model allows it
   int64_t steps = 50;
   uint64_t seed = 5;
+  // Called with true before the computation of a step, with false after it; empty: not called.
+  std::function<void(bool begins)> around_computation;
 };
 
 using TensorMap = std::map<std::string, at::Tensor>;
@@ -68,11 +71,15 @@ class SmallTraining {
       batch.user_runs = RowGroups::OneEach(batch.size());
     }
     trainer::StepTime time;
-    TORII_ASSIGN_OR_RETURN(
-        const trainer::StepResult result,
-        trainer::TrainStep({*towers_, *sampler_, *loss_, dense_}, std::move(batch), run_.step, step,
-                           /*learning_rate_factor=*/1.0, &time));
-    return result.loss;
+    const trainer::StepParts parts{*towers_, *sampler_, *loss_, dense_};
+    TORII_ASSIGN_OR_RETURN(const trainer::StepPlan plan,
+                           trainer::PlanStep(parts, std::move(batch), step, &time));
+    if (run_.around_computation) run_.around_computation(true);
+    const absl::StatusOr<trainer::StepResult> result =
+        trainer::ComputeStep(parts, plan, run_.step, /*learning_rate_factor=*/1.0, &time);
+    if (run_.around_computation) run_.around_computation(false);
+    TORII_RETURN_IF_ERROR(result.status());
+    return result->loss;
   }
 
   // Everything that training changes, on every rank.
@@ -113,7 +120,7 @@ class SmallTraining {
         run_(run),
         towers_(std::move(towers)),
         sampler_(std::move(sampler)),
-        loss_(model::MakeLoss(run.model.model.loss())),
+        loss_(model::MakeLoss(run.model.model.loss(), run.model.device)),
         dense_(run.dense, towers_->net().dense()),
         batches_(dataset, {.global_batch = run.global_batch,
                            .rank = comm.rank(),

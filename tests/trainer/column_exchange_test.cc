@@ -5,9 +5,9 @@
 
 #include <vector>
 
-#include "base/int64_tensor.h"
 #include "base/status_macros.h"
 #include "gtest/gtest.h"
+#include "kernels/host_tensors.h"
 #include "tests/support/run_on_ranks.h"
 
 namespace torii::trainer {
@@ -37,7 +37,7 @@ sampler::Candidates CandidatesOf(const std::vector<int64_t>& items, int world, b
     }
     candidates.owner_columns.push_back(static_cast<int64_t>(ordered.size() - before));
   }
-  candidates.rows = TensorOf(ordered);
+  candidates.rows = kernels::TensorOf(ordered);
   candidates.same_on_all_ranks = same;
   return candidates;
 }
@@ -54,8 +54,8 @@ void CheckExchange(comm::Communicator& comm, const sampler::Candidates& candidat
   const ColumnRoute route = *PlanColumns(comm, candidates);
   for (const int64_t item : route.owned) EXPECT_EQ(item % comm.world_size(), comm.rank());
   const at::Tensor owned = VectorsOf(route.owned).requires_grad_();
-  const SentColumns columns = *SendColumns(comm, route, owned);
-  const std::vector<int64_t> scored = VectorOf(candidates.rows);
+  const SentColumns columns = *SendColumns(comm, route, owned, kernels::Device::Cpu());
+  const std::vector<int64_t> scored = kernels::ListOf<int64_t>(candidates.rows);
   EXPECT_TRUE(at::equal(columns.v, VectorsOf(scored)));
   EXPECT_FALSE(columns.v.requires_grad());
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/check.h"
 #include "base/parallel_for.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/softmax/softmax.h"
@@ -38,7 +39,27 @@ SoftmaxMemory* NewSoftmax(SoftmaxPrecision precision) {
 
 void DeleteSoftmax(SoftmaxMemory* memory) { delete memory; }
 
+// Ends the program if an index points out of its array.
+void CheckIndices(const SoftmaxArgs& args, int64_t rows) {
+  if (args.row_begin != nullptr) {
+    TORII_CHECK(
+        args.row_begin[0] == 0 && std::is_sorted(args.row_begin, args.row_begin + args.b + 1),
+        "row_begin does not partition ", rows, " rows");
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    TORII_CHECK(args.positive[i] >= 0 && args.positive[i] < args.u, "row ", i, ": positive ",
+                args.positive[i], " of ", args.u, " columns");
+  }
+  if (args.excluded_begin == nullptr) return;
+  for (int64_t e = 0; e < args.excluded_begin[args.b]; ++e) {
+    TORII_CHECK(args.excluded[e] >= 0 && args.excluded[e] < args.u, "excluded column ",
+                args.excluded[e], " of ", args.u, " columns");
+  }
+}
+
 void Softmax(SoftmaxMemory* memory, const SoftmaxArgs& args) {
+  const int64_t rows = args.row_begin != nullptr ? args.row_begin[args.b] : args.b;
+  CheckIndices(args, rows);
   const int64_t useful = 1 + args.b * args.u * args.dim / kOperationsOfAThread;
   const int64_t threads =
       std::min<int64_t>(useful, at::in_parallel_region() ? 1 : at::get_num_threads());
@@ -47,6 +68,11 @@ void Softmax(SoftmaxMemory* memory, const SoftmaxArgs& args) {
   ParallelFor(0, threads, 1, [&kernel](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) kernel.Run(static_cast<int>(k));
   });
+  if (args.loss == nullptr) return;
+  *args.loss = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    *args.loss += static_cast<double>(args.weight[i]) * args.row_loss[i];
+  }
 }
 
 }  // namespace

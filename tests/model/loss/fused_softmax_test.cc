@@ -66,7 +66,7 @@ class Threads {
   int before_;
 };
 
-void ExpectNear(const SoftmaxProblem& p, const SoftmaxResult& actual, const SoftmaxResult& expected,
+void ExpectNear(const SoftmaxProblem& p, const SoftmaxAnswer& actual, const SoftmaxAnswer& expected,
                 double tolerance) {
   EXPECT_NEAR(actual.loss, expected.loss, tolerance * (1 + std::abs(expected.loss)));
   // The gradients of one row are at most weight / tau * |v|: measured on that scale.
@@ -89,7 +89,7 @@ TEST_P(FusedSoftmaxSizes, EqualsTheFullMatrixReference) {
     return;
   }
   const SoftmaxProblem problem = ToFloat(RandomProblem({rows, columns, temperature}, 7));
-  const SoftmaxResult expected = Reference(problem);
+  const SoftmaxAnswer expected = Reference(problem);
   for (const int threads : {1, 2, 3}) {
     const Threads use(threads);
     ExpectNear(problem, Solve(problem), expected, 2e-6);
@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(All, FusedSoftmaxSizes,
 TEST(FusedSoftmaxTest, StaysExactWithLogitsOfTenThousand) {
   for (uint64_t seed = 0; seed < 5; ++seed) {
     const SoftmaxProblem p = ToFloat(RandomProblem({33, 47, 0.05, 1e4}, seed));
-    const SoftmaxResult actual = Solve(p), expected = Reference(p);
+    const SoftmaxAnswer actual = Solve(p), expected = Reference(p);
     // A logit of 1e4 has an error of 1e-3 in float32.
     EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * std::abs(expected.loss) + 2e-3);
     EXPECT_TRUE(at::isfinite(actual.q_grad).all().item<bool>());
@@ -113,12 +113,12 @@ TEST(FusedSoftmaxTest, StaysExactWithLogitsOfTenThousand) {
 }
 
 TEST(FusedSoftmaxTest, GivesZerosWithoutRowsOrColumns) {
-  const SoftmaxResult no_rows =
+  const SoftmaxAnswer no_rows =
       Solve(PlainProblem(at::zeros({0, 3}, at::kDouble), at::ones({4, 3}, at::kDouble), {}, 1));
   EXPECT_EQ(no_rows.loss, 0);
   EXPECT_EQ(no_rows.q_grad.sizes(), at::IntArrayRef({0, 3}));
   EXPECT_TRUE(at::equal(no_rows.v_grad, at::zeros({4, 3})));
-  const SoftmaxResult no_columns =
+  const SoftmaxAnswer no_columns =
       Solve(PlainProblem(at::ones({0, 3}, at::kFloat), at::ones({0, 3}, at::kFloat), {}, 1));
   EXPECT_EQ(no_columns.loss, 0);
   EXPECT_EQ(no_columns.v_grad.sizes(), at::IntArrayRef({0, 3}));
@@ -130,7 +130,7 @@ TEST(FusedSoftmaxTest, RowThatSeesOnlyItsPositiveHasLossZeroAndNoGradient) {
       PlainProblem(RandomNormal(random, 3, 4), RandomNormal(random, 3, 4), {0, 1, 2}, 0.07);
   p.excluded_begin = Ints({0, 3, 6, 9});
   p.excluded = Ints({0, 1, 2, 0, 1, 2, 0, 1, 2});
-  SoftmaxResult result = Solve(p);
+  SoftmaxAnswer result = Solve(p);
   EXPECT_EQ(result.loss, 0);
   EXPECT_EQ(result.q_grad.abs().sum().item<double>(), 0);
   EXPECT_EQ(result.v_grad.abs().sum().item<double>(), 0);
@@ -145,7 +145,7 @@ TEST(FusedSoftmaxTest, KeepsTinyLossesAndGradientsOfRowsThatAreRight) {
   // The positive's logit is 40 above the other's: P = 1 - 4e-18, which no float can hold.
   SoftmaxProblem p =
       PlainProblem(at::ones({1, 1}, at::kFloat), at::tensor({40.0F, 0.0F}).view({2, 1}), {0}, 1);
-  const SoftmaxResult result = Solve(p);
+  const SoftmaxAnswer result = Solve(p);
   const double expected = std::exp(-40.0);
   EXPECT_NEAR(result.loss / expected, 1, 1e-5);
   EXPECT_NEAR(result.v_grad[0].item<double>() / -expected, 1, 1e-5);
@@ -173,10 +173,10 @@ TEST(FusedSoftmaxTest, IsTheSameBitForBitOnAnyNumberOfThreads) {
   for (const auto precision :
        {kernels::SoftmaxPrecision::kFloat32, kernels::SoftmaxPrecision::kBfloat16}) {
     FusedSoftmax loss(precision);
-    const SoftmaxResult first = loss.Compute(p);
+    const SoftmaxAnswer first = loss.Compute(p);
     for (const int threads : {1, 2, 3, 5}) {
       const Threads use(threads);
-      const SoftmaxResult again = loss.Compute(p);
+      const SoftmaxAnswer again = loss.Compute(p);
       EXPECT_EQ(first.loss, again.loss);
       EXPECT_TRUE(at::equal(first.q_grad, again.q_grad));
       EXPECT_TRUE(at::equal(first.v_grad, again.v_grad));
@@ -187,7 +187,7 @@ TEST(FusedSoftmaxTest, IsTheSameBitForBitOnAnyNumberOfThreads) {
 TEST(FusedSoftmaxTest, LeavesResultsAloneThatSomeoneHolds) {
   FusedSoftmax loss;
   const SoftmaxProblem p = ToFloat(RandomProblem({40, 30}, 5));
-  const SoftmaxResult held = loss.Compute(p);
+  const SoftmaxAnswer held = loss.Compute(p);
   const at::Tensor q_grad = held.q_grad.clone(), v_grad = held.v_grad.clone();
   const void* memory = loss.Compute(ToFloat(RandomProblem({40, 30}, 6))).q_grad.const_data_ptr();
   EXPECT_TRUE(at::equal(held.q_grad, q_grad));
@@ -219,8 +219,8 @@ TEST(FusedSoftmaxTest, SharedQueriesEqualCopies) {
   shared.rows = RowGroups::Of(row_begin);
   shared.excluded_begin = Ints(lists);
   shared.excluded = Ints(excluded);
-  const SoftmaxResult want = Reference(copies);
-  const SoftmaxResult got = FusedSoftmax().Compute(shared);
+  const SoftmaxAnswer want = Reference(copies);
+  const SoftmaxAnswer got = FusedSoftmax().Compute(shared);
   EXPECT_NEAR(got.loss, want.loss, 2e-6 * std::abs(want.loss));
   EXPECT_LT(RelativeError(got.q_grad, want.q_grad.view({20, 2, kDim}).sum(1)), 2e-6);
   EXPECT_LT(RelativeError(got.v_grad, want.v_grad), 2e-6);
@@ -248,8 +248,8 @@ TEST(FusedSoftmaxTest, IsNearTheExactOneInBfloat16) {
     SoftmaxProblem p = ToFloat(RandomProblem({300, 500, temperature}, 8));
     p.q = p.q / p.q.norm(2, {1}, true);
     p.v = p.v / p.v.norm(2, {1}, true);
-    const SoftmaxResult exact = Reference(p);
-    const SoftmaxResult rounded = FusedSoftmax(kernels::SoftmaxPrecision::kBfloat16).Compute(p);
+    const SoftmaxAnswer exact = Reference(p);
+    const SoftmaxAnswer rounded = FusedSoftmax(kernels::SoftmaxPrecision::kBfloat16).Compute(p);
     // Products of numbers with 8 significant bits; in the mean over the rows much cancels.
     EXPECT_NEAR(rounded.loss, exact.loss, 1e-3 * exact.loss);
     EXPECT_LT(RelativeError(rounded.q_grad, exact.q_grad), 2e-2);
@@ -266,7 +266,7 @@ TEST(FusedSoftmaxTest, TakesStridedInputsThatRequireGrad) {
   plain.q = strided.q.contiguous();
   plain.v = strided.v.contiguous();
   strided.q = strided.q.requires_grad_();
-  const SoftmaxResult a = FusedSoftmax().Compute(strided), b = FusedSoftmax().Compute(plain);
+  const SoftmaxAnswer a = FusedSoftmax().Compute(strided), b = FusedSoftmax().Compute(plain);
   EXPECT_EQ(a.loss, b.loss);
   EXPECT_TRUE(at::equal(a.v_grad, b.v_grad));
   EXPECT_FALSE(a.q_grad.requires_grad());

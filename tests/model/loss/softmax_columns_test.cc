@@ -79,7 +79,7 @@ SoftmaxProblem Distinct(const Columns& c, std::vector<int64_t>* items) {
 
 // What holds of the formula holds of the float64 matrix and, within float32, of the product.
 struct Solver {
-  SoftmaxResult (*solve)(const SoftmaxProblem& p);
+  SoftmaxAnswer (*solve)(const SoftmaxProblem& p);
   double tolerance;
 };
 constexpr Solver kSolvers[] = {{Reference, 1e-12}, {Solve, 2e-6}};
@@ -168,7 +168,7 @@ TEST(SoftmaxColumnsTest, DistinctFormEqualsRepeatedColumns) {
     std::vector<int64_t> items;
     const SoftmaxProblem one_by_one = Repeated(c), once = Distinct(c, &items);
     for (const auto& [solve, tolerance] : kSolvers) {
-      const SoftmaxResult repeated = solve(one_by_one), distinct = solve(once);
+      const SoftmaxAnswer repeated = solve(one_by_one), distinct = solve(once);
       EXPECT_NEAR(repeated.loss, distinct.loss, tolerance);
       EXPECT_LT(RelativeError(repeated.q_grad, distinct.q_grad), tolerance);
       const at::Tensor zeros = at::zeros({10, 6}, distinct.v_grad.options());
@@ -190,7 +190,7 @@ TEST(SoftmaxColumnsTest, PermutingColumnsChangesNothing) {
   moved.column_offset = p.column_offset.index_select(0, order);
   moved.positive = at::argsort(order).index_select(0, p.positive);
   for (const auto& [solve, tolerance] : kSolvers) {
-    const SoftmaxResult a = solve(p), b = solve(moved);
+    const SoftmaxAnswer a = solve(p), b = solve(moved);
     EXPECT_NEAR(a.loss, b.loss, tolerance);
     EXPECT_LT(RelativeError(b.q_grad, a.q_grad), tolerance);
     EXPECT_LT(RelativeError(b.v_grad, a.v_grad.index_select(0, order)), tolerance);
@@ -253,7 +253,7 @@ class ExpectedGradient : public ::testing::Test {
     at::Tensor mean = at::zeros({kItems}, at::kDouble);
     for (int d = 0; d < draws; ++d) {
       std::vector<int64_t> items;
-      const SoftmaxResult result = Solve(Distinct(Draw(random, p, n, pairing), &items));
+      const SoftmaxAnswer result = Solve(Distinct(Draw(random, p, n, pairing), &items));
       for (size_t k = 0; k < items.size(); ++k) {
         mean[items[k]] += result.v_grad[static_cast<int64_t>(k)][items[k]] / draws;
       }

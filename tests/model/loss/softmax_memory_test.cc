@@ -54,7 +54,7 @@ TEST(SoftmaxMemoryTest, StaysFarBelowTheFullMatrix) {
   const auto result = loss.Compute(p);
   const double outputs = (kRows + kColumns) * kDim * 4.0 / (1 << 20);
   EXPECT_LT(StatusMb("VmHWM") - before - outputs, 64);
-  EXPECT_NEAR(result.loss, 9.010913, 1e-4);  // log 8192
+  EXPECT_NEAR(result.value.item<double>(), 9.010913, 1e-4);  // log 8192
 }
 
 }  // namespace

@@ -18,6 +18,16 @@ namespace torii::model {
 
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
+// Value and gradients of a loss, on the host.
+struct SoftmaxAnswer {
+  SoftmaxAnswer(double value, at::Tensor of_q, at::Tensor of_v)
+      : loss(value), q_grad(std::move(of_q)), v_grad(std::move(of_v)) {}
+  SoftmaxAnswer(const SoftmaxResult& result)
+      : SoftmaxAnswer(result.value.item<double>(), result.q_grad, result.v_grad) {}
+  double loss;
+  at::Tensor q_grad, v_grad;
+};
+
 inline at::Tensor Doubles(const std::vector<double>& x) { return at::tensor(x, at::kDouble); }
 inline at::Tensor Ints(const std::vector<int64_t>& x) { return at::tensor(x, at::kLong); }
 
@@ -54,10 +64,10 @@ inline SoftmaxProblem ToFloat(SoftmaxProblem p) {
 }
 
 // The loss of the product, in float32.
-inline SoftmaxResult Solve(const SoftmaxProblem& p) { return FusedSoftmax().Compute(ToFloat(p)); }
+inline SoftmaxAnswer Solve(const SoftmaxProblem& p) { return FusedSoftmax().Compute(ToFloat(p)); }
 
 // The value and both gradients by autograd over the B x U matrix.
-inline SoftmaxResult Reference(const SoftmaxProblem& p) {
+inline SoftmaxAnswer Reference(const SoftmaxProblem& p) {
   const c10::AutoGradMode grad(true);
   const int64_t rows = p.q.size(0), columns = p.v.size(0);
   at::Tensor q = p.q.to(at::kDouble).detach().clone().requires_grad_();

@@ -1,4 +1,6 @@
-#include "sharding/touched_rows.h"
+#include "kernels/touched_rows.h"
+
+#include <ATen/ATen.h>
 
 #include <map>
 #include <vector>
@@ -6,7 +8,7 @@
 #include "base/random.h"
 #include "gtest/gtest.h"
 
-namespace torii::sharding {
+namespace torii::kernels {
 namespace {
 
 TEST(TouchedRowsTest, GroupsBySlotAndKeepsTheOrderOfAddition) {
@@ -16,20 +18,21 @@ TEST(TouchedRowsTest, GroupsBySlotAndKeepsTheOrderOfAddition) {
     for (const size_t count : {0, 1, 2, 3000}) {
       std::vector<int64_t> slots;
       for (size_t i = 0; i < count; ++i) slots.push_back(stream.Below(i, num_slots));
-      const std::vector<float> gradients(2 * count);
+      const at::Tensor gradients = at::zeros({static_cast<int64_t>(count), 2}, at::kFloat);
+      const float* const floats = gradients.const_data_ptr<float>();
       std::map<int64_t, std::vector<const float*>> expected;
-      for (size_t i = 0; i < count; ++i) expected[slots[i]].push_back(&gradients[2 * i]);
+      for (size_t i = 0; i < count; ++i) expected[slots[i]].push_back(floats + 2 * i);
 
       touched.Clear();
       const size_t half = count / 2;
       touched.Add(std::span(slots).first(half));
       touched.Add(std::span(slots).subspan(half));
       touched.Group(num_slots);
-      std::vector<const float*> pieces;  // of the halves that are not empty
-      if (half > 0) pieces.push_back(gradients.data());
-      if (count > half) pieces.push_back(gradients.data() + 2 * half);
+      std::vector<TouchedRows::Gradients> pieces;  // of the halves that are not empty
+      if (half > 0) pieces.push_back({gradients, 0});
+      if (count > half) pieces.push_back({gradients, static_cast<int64_t>(half)});
 
-      const kernels::TouchedRowList list = touched.List(pieces, 2);
+      const TouchedRowList list = touched.GradientsOf(Device::Cpu(), pieces).list;
       ASSERT_EQ(list.rows, static_cast<int64_t>(expected.size()));
       size_t i = 0;
       for (const auto& [slot, rows] : expected) {
@@ -44,4 +47,4 @@ TEST(TouchedRowsTest, GroupsBySlotAndKeepsTheOrderOfAddition) {
 }
 
 }  // namespace
-}  // namespace torii::sharding
+}  // namespace torii::kernels

@@ -5,9 +5,10 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/rows_variant.h"
+#include "ATen/core/Tensor.h"
+#include "kernels/table_rows.h"
 
-namespace torii::sharding {
+namespace torii::kernels {
 
 // Orders the gradient rows of a step by the slots that they belong to: a radix sort on all threads,
 // whose result does not depend on their number. The order follows from the slots alone; the
@@ -20,11 +21,16 @@ class TouchedRows {
   // Groups what was added. num_slots: bound of the slots, at most 2^32.
   void Group(int64_t num_slots);
 
-  // After Group(). pieces[p]: the gradient rows of piece p (of those that had slots) as they were
-  // added, `dim` floats each, one behind the other. The list holds the distinct slots in increasing
-  // order, each with its gradient rows in the order in which they were added; it is valid until the
-  // next call.
-  kernels::TouchedRowList List(std::span<const float* const> pieces, int64_t dim);
+  // Gradient rows of one piece: those of a tensor [n, dim] float32, contiguous, from first_row on.
+  struct Gradients {
+    at::Tensor rows;
+    int64_t first_row = 0;
+  };
+  // After Group(). pieces[p]: the gradients of piece p (of those that had slots), in the order in
+  // which they were added. The result holds the distinct slots in increasing order, each with its
+  // gradient rows in the order in which they were added; it is valid until the next call, as long
+  // as the tensors are.
+  RowGradients GradientsOf(const Device& device, std::span<const Gradients> pieces);
 
  private:
   struct Piece {
@@ -32,6 +38,7 @@ class TouchedRows {
     std::span<const int64_t> slots;
   };
   size_t PieceOf(int64_t position) const;
+  at::Tensor ComposedSums(std::span<const Gradients> pieces) const;
   template <class Visit>
   void VisitShare(bool sorted, int64_t share, const Visit& visit) const;
   void SortPass(bool first, int shift, int bits);
@@ -45,7 +52,7 @@ class TouchedRows {
   std::vector<uint32_t> next_;              // [share][digit]
   std::vector<int64_t> first_;              // [share] its first distinct slot
   std::vector<uint32_t> slots_, begin_;
-  std::vector<const float*> gradients_;
+  std::vector<const float*> from_, gradients_;  // of each piece, of each gradient row
 };
 
-}  // namespace torii::sharding
+}  // namespace torii::kernels

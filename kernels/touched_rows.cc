@@ -1,5 +1,6 @@
-#include "sharding/touched_rows.h"
+#include "kernels/touched_rows.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -9,8 +10,9 @@
 
 #include "base/check.h"
 #include "base/parallel_for.h"
+#include "kernels/host_tensors.h"
 
-namespace torii::sharding {
+namespace torii::kernels {
 namespace {
 
 // Digits of the radix sort: 2^11 counters of 4 bytes stay in the first-level cache; for few entries
@@ -60,19 +62,50 @@ size_t TouchedRows::PieceOf(int64_t position) const {
   return static_cast<size_t>(after - pieces_.begin()) - 1;
 }
 
-kernels::TouchedRowList TouchedRows::List(std::span<const float* const> pieces, int64_t dim) {
+RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Gradients> pieces) {
   TORII_CHECK(pieces.size() == pieces_.size(), "gradients of ", pieces.size(), " pieces for ",
               pieces_.size());
+  const auto rows = std::ssize(slots_);
+  if (device.kernels().update_rows == nullptr) {
+    return {{rows, slots_.data(), begin_.data(), nullptr}, ComposedSums(pieces)};
+  }
+  const int64_t dim = pieces.empty() ? 0 : pieces[0].rows.size(1);
+  from_.clear();
+  for (const Gradients& piece : pieces) {
+    TORII_CHECK(piece.rows.is_contiguous() && piece.rows.size(1) == dim, "gradients of ",
+                piece.rows.toString());
+    from_.push_back(piece.rows.const_data_ptr<float>() + piece.first_row * dim);
+  }
   gradients_.resize(static_cast<size_t>(size_));
   ForShares(shares_, [&](int64_t share) {
     const int64_t end = ShareBegin(size_, shares_, share + 1);
     for (int64_t i = ShareBegin(size_, shares_, share); i < end; ++i) {
       const auto position = static_cast<uint32_t>(entries_[static_cast<size_t>(i)]);
       const size_t piece = pieces_.size() == 1 ? 0 : PieceOf(position);
-      gradients_[static_cast<size_t>(i)] = pieces[piece] + (position - pieces_[piece].begin) * dim;
+      gradients_[static_cast<size_t>(i)] = from_[piece] + (position - pieces_[piece].begin) * dim;
     }
   });
-  return {static_cast<int64_t>(slots_.size()), slots_.data(), begin_.data(), gradients_.data()};
+  return {{rows, slots_.data(), begin_.data(), gradients_.data()}, at::Tensor()};
+}
+
+// [rows, dim]: the gradients of each touched row added up, by LibTorch's operations.
+at::Tensor TouchedRows::ComposedSums(std::span<const Gradients> pieces) const {
+  if (pieces.empty()) return at::Tensor();
+  std::vector<at::Tensor> parts;
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    parts.push_back(pieces[p].rows.narrow(0, pieces[p].first_row, std::ssize(pieces_[p].slots)));
+  }
+  std::vector<int64_t> position, row;  // of each gradient in the order of the sums
+  for (size_t r = 0; r < slots_.size(); ++r) {
+    for (uint32_t i = begin_[r]; i < begin_[r + 1]; ++i) {
+      position.push_back(static_cast<uint32_t>(entries_[i]));
+      row.push_back(static_cast<int64_t>(r));
+    }
+  }
+  const at::Tensor all = at::cat(parts);
+  return at::zeros({std::ssize(slots_), all.size(1)}, all.options())
+      .index_add_(0, TensorOf(row).to(all.device()),
+                  all.index_select(0, TensorOf(position).to(all.device())));
 }
 
 // The entries of a share in order: as they were added, or those of entries_.
@@ -164,4 +197,4 @@ void TouchedRows::Split() {
   });
 }
 
-}  // namespace torii::sharding
+}  // namespace torii::kernels

@@ -1,0 +1,85 @@
+#include "kernels/softmax.h"
+
+#include <ATen/ATen.h>
+
+#include "base/check.h"
+
+namespace torii::kernels {
+namespace {
+
+void CheckTensor(const at::Tensor& x, int64_t size, at::ScalarType type, const char* what) {
+  TORII_CHECK(x.numel() == size && x.scalar_type() == type && x.is_contiguous(), what, ": ",
+              x.toString(), " of ", x.numel(), " elements, expected ", size);
+}
+
+void CheckShapes(const SoftmaxTensors& t, const SoftmaxResults& results) {
+  const int64_t rows = t.positive.numel(), queries = t.q.size(0), columns = t.v.size(0);
+  TORII_CHECK(t.q.dim() == 2 && t.v.dim() == 2 && t.q.size(1) == t.v.size(1), "q is ", t.q.size(1),
+              " wide, v ", t.v.size(1));
+  CheckTensor(t.q, t.q.numel(), at::kFloat, "q");
+  CheckTensor(t.v, t.v.numel(), at::kFloat, "v");
+  CheckTensor(t.column_offset, columns, at::kFloat, "column offsets");
+  CheckTensor(t.positive_offset, rows, at::kFloat, "positive offsets");
+  CheckTensor(t.target_offset, rows, at::kFloat, "target offsets");
+  CheckTensor(t.weight, rows, at::kFloat, "row weights");
+  if (t.row_begin.defined()) {
+    CheckTensor(t.row_begin, queries + 1, at::kLong, "beginnings of rows");
+  } else {
+    TORII_CHECK(queries == rows, queries, " queries for ", rows, " rows");
+  }
+  if (t.excluded_begin.defined()) {
+    CheckTensor(t.excluded_begin, queries + 1, at::kLong, "beginnings of excluded columns");
+    CheckTensor(t.excluded, t.excluded.numel(), at::kLong, "excluded columns");
+  }
+  CheckTensor(t.positive, rows, at::kLong, "positives");
+  CheckTensor(results.loss, 1, at::kDouble, "loss");
+  CheckTensor(results.row_loss, rows, at::kDouble, "losses of the rows");
+  CheckTensor(results.q_grad, t.q.numel(), at::kFloat, "gradient of q");
+  CheckTensor(results.v_grad, t.v.numel(), at::kFloat, "gradient of v");
+}
+
+SoftmaxArgs PointersTo(const SoftmaxTensors& t, const SoftmaxResults& results) {
+  SoftmaxArgs args;
+  args.q = t.q.const_data_ptr<float>();
+  args.v = t.v.const_data_ptr<float>();
+  args.column_offset = t.column_offset.const_data_ptr<float>();
+  if (t.row_begin.defined()) args.row_begin = t.row_begin.const_data_ptr<int64_t>();
+  args.positive = t.positive.const_data_ptr<int64_t>();
+  args.positive_offset = t.positive_offset.const_data_ptr<float>();
+  args.target_offset = t.target_offset.const_data_ptr<float>();
+  args.weight = t.weight.const_data_ptr<float>();
+  if (t.excluded_begin.defined()) {
+    args.excluded_begin = t.excluded_begin.const_data_ptr<int64_t>();
+    args.excluded = t.excluded.const_data_ptr<int64_t>();
+  }
+  args.b = t.q.size(0);
+  args.u = t.v.size(0);
+  args.dim = t.q.size(1);
+  args.inverse_temperature = t.inverse_temperature;
+  args.q_grad = results.q_grad.mutable_data_ptr<float>();
+  args.v_grad = results.v_grad.mutable_data_ptr<float>();
+  args.row_loss = results.row_loss.mutable_data_ptr<double>();
+  args.loss = results.loss.mutable_data_ptr<double>();
+  return args;
+}
+
+bool HasKernel(const Device& device) { return device.kernels().softmax != nullptr; }
+
+}  // namespace
+
+Softmax::Softmax(const Device& device, SoftmaxPrecision precision)
+    : device_(device), precision_(precision), memory_(nullptr, device.kernels().delete_softmax) {
+  if (HasKernel(device)) memory_.reset(device.kernels().new_softmax(precision));
+}
+
+void Softmax::Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results) {
+  CheckShapes(tensors, results);
+  if (!HasKernel(device_)) return ComposedSoftmax(tensors, results);
+  device_.kernels().softmax(memory_.get(), PointersTo(tensors, results));
+}
+
+const char* Softmax::name() const {
+  return HasKernel(device_) ? device_.kernels().softmax_name(precision_) : "composed";
+}
+
+}  // namespace torii::kernels

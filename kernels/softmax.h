@@ -1,0 +1,55 @@
+// Softmax cross-entropy over distinct candidate columns on tensors: value and both gradients, never
+// B x U floats at once. The formula stands at SoftmaxArgs (device_kernels.h).
+#pragma once
+
+#include <memory>
+
+#include "ATen/core/Tensor.h"
+#include "kernels/device.h"
+
+namespace torii::kernels {
+
+// R queries, B rows, U columns; B = R where row_begin is undefined. All contiguous on the device.
+struct SoftmaxTensors {
+  at::Tensor q;                // [R, D] float32
+  at::Tensor v;                // [U, D] float32
+  at::Tensor column_offset;    // [U] float32; -inf removes a column
+  at::Tensor row_begin;        // [R + 1] int64: query i has rows row_begin[i] .. row_begin[i + 1];
+                               //   undefined: row i alone
+  at::Tensor positive;         // [B] int64 in [0, U)
+  at::Tensor positive_offset;  // [B] float32
+  at::Tensor target_offset;    // [B] float32
+  at::Tensor weight;           // [B] float32
+  at::Tensor excluded_begin;   // [R + 1] int64 or undefined: query i does not see the columns
+  at::Tensor excluded;         //   excluded[excluded_begin[i]] .. excluded[excluded_begin[i + 1]]
+  double inverse_temperature = 1;
+};
+
+// What a loss makes; the caller brings the memory.
+struct SoftmaxResults {
+  at::Tensor loss;      // [1] float64: sum_n weight_n l_n; not finite if a row diverged
+  at::Tensor row_loss;  // [B] float64: l_n
+  at::Tensor q_grad;    // [R, D] float32
+  at::Tensor v_grad;    // [U, D] float32
+};
+
+// Keeps the memory of the device's kernel from one problem to the next. Not for two threads at
+// once.
+class Softmax {
+ public:
+  Softmax(const Device& device, SoftmaxPrecision precision);
+  // Ends the program where shapes do not fit. B and U are at least 1.
+  void Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results);
+  // What computes it, for the log: "avx512", "composed".
+  const char* name() const;
+
+ private:
+  Device device_;
+  SoftmaxPrecision precision_;
+  std::unique_ptr<SoftmaxMemory, void (*)(SoftmaxMemory*)> memory_;
+};
+
+// The same composed of LibTorch's operations over blocks of rows, in float32.
+void ComposedSoftmax(const SoftmaxTensors& tensors, const SoftmaxResults& results);
+
+}  // namespace torii::kernels

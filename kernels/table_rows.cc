@@ -1,0 +1,101 @@
+#include "kernels/table_rows.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/composed_optimizer.h"
+#include "kernels/host_tensors.h"
+
+namespace torii::kernels {
+namespace {
+
+void CheckRows(const at::Tensor& rows) {
+  TORII_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kFloat &&
+                  (rows.stride(1) == 1 || rows.size(1) == 1),
+              "rows: ", rows.toString(), " of ", rows.dim(), " dimensions");
+}
+
+RowStep PointersTo(const OptimizerStep& step, const TableRows& table, int64_t first_slot) {
+  CheckRows(table.weight);
+  RowStep row_step{.step = step,
+                   .dim = table.weight.size(1),
+                   .stride = table.weight.stride(0),
+                   .first_slot = first_slot,
+                   .weights = table.weight.mutable_data_ptr<float>(),
+                   .state = nullptr,
+                   .state_stride = 0};
+  if (table.state.empty()) return row_step;
+  CheckRows(table.state[0]);
+  row_step.state = table.state[0].mutable_data_ptr<float>();
+  row_step.state_stride = table.state[0].stride(0);
+  TORII_CHECK(table.state.size() == 1 ||
+                  table.state[1].const_data_ptr<float>() == row_step.state + row_step.dim,
+              "Adam's second moments do not lie behind the first");
+  return row_step;
+}
+
+void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
+                    const RowGradients& gradients, int64_t first_slot) {
+  std::vector<int64_t> list(gradients.list.slots, gradients.list.slots + gradients.list.rows);
+  for (int64_t& slot : list) slot -= first_slot;
+  const at::Tensor slots = TensorOf(list).to(table.weight.device());
+  at::Tensor weight = table.weight.index_select(0, slots);
+  const at::Tensor sums = gradients.sums + weight * static_cast<double>(step.l2);
+  std::vector<at::Tensor> state;
+  for (const at::Tensor& part : table.state) state.push_back(part.index_select(0, slots));
+  // Adagrad has its one part where Adam has its second.
+  const bool is_second = step.rule == OptimizerRule::kAdagrad;
+  at::Tensor none;
+  at::Tensor& first = state.empty() || is_second ? none : state[0];
+  at::Tensor& second = is_second ? state[0] : state.size() > 1 ? state[1] : none;
+  ComposedRule(step, sums, weight, first, second);
+  at::Tensor to = table.weight;
+  to.index_copy_(0, slots, weight);
+  for (size_t part = 0; part < state.size(); ++part) {
+    to = table.state[part];
+    to.index_copy_(0, slots, state[part]);
+  }
+}
+
+}  // namespace
+
+void GatherRows(const Device& device, const at::Tensor& table, std::span<const int64_t> slots,
+                at::Tensor out) {
+  CheckRows(table);
+  TORII_CHECK(
+      out.is_contiguous() && out.size(0) == std::ssize(slots) && out.size(1) == table.size(1),
+      "room for ", out.numel(), " floats of ", slots.size(), " rows");
+  const ListOnDevice on_device(slots, device);
+  if (device.kernels().gather_rows == nullptr) {
+    at::index_select_out(out, table, 0, TensorOf(slots, device));
+    return;
+  }
+  device.kernels().gather_rows({.rows = table.const_data_ptr<float>(),
+                                .stride = table.stride(0),
+                                .dim = table.size(1),
+                                .slots = on_device.data(),
+                                .count = std::ssize(slots),
+                                .out = out.mutable_data_ptr<float>()});
+}
+
+RowGradients RowGradients::Between(int64_t begin_slot, int64_t end_slot) const {
+  const uint32_t* const slots_end = list.slots + list.rows;
+  const uint32_t* const begin = std::lower_bound(list.slots, slots_end, begin_slot);
+  const uint32_t* const end = std::lower_bound(begin, slots_end, end_slot);
+  const int64_t first = begin - list.slots;
+  return {{end - begin, begin, list.begin + first, list.gradients},
+          sums.defined() ? sums.narrow(0, first, end - begin) : at::Tensor()};
+}
+
+void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,
+                const RowGradients& gradients, int64_t first_slot) {
+  if (gradients.list.rows == 0) return;
+  if (device.kernels().update_rows == nullptr) {
+    return ComposedUpdate(step, table, gradients, first_slot);
+  }
+  device.kernels().update_rows(PointersTo(step, table, first_slot), gradients.list);
+}
+
+}  // namespace torii::kernels

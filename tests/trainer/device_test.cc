@@ -1,0 +1,86 @@
+// Where tensors live changes nothing: the device without kernels trains what the CPU's kernels
+// train, on any number of ranks, and the computation of a step reads nothing back.
+#include <ATen/record_function.h>
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "kernels/host_tensors.h"
+#include "tests/support/fake_dataset.h"
+#include "tests/support/small_runs.h"
+#include "tests/support/train_run.h"
+
+namespace torii {
+namespace {
+
+using testing::ExpectSameTraining;
+using testing::FakeDataset;
+using testing::SmallRun;
+using testing::TrainedState;
+using testing::TrainSmallOnThreads;
+
+// Float32 sums taken in another order, carried through the steps.
+constexpr double kRankTolerance = 1e-5, kDeviceTolerance = 1e-4;
+
+TEST(DeviceTest, RanksTrainWhatOneRankTrainsWithoutKernels) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 20;
+    const TrainedState by_kernels = TrainSmallOnThreads(1, dataset, run);
+    run.model.device = kernels::Device::Composed();
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    ExpectSameTraining(one, by_kernels, kDeviceTolerance, absl::StrCat(name, ", by the kernels"));
+    for (const int world : {2, 3, 4}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run), one, kRankTolerance,
+                         absl::StrCat(name, ", composed, ", world, " ranks"));
+    }
+  }
+}
+
+// What this thread does inside the computation of a step.
+thread_local std::multiset<std::string> g_seen;
+
+std::unique_ptr<at::ObserverContext> Note(const at::RecordFunction& function) {
+  g_seen.insert(function.name());
+  return nullptr;
+}
+
+// On a device each of these would wait for it. The loss and the norm of the gradient, which the log
+// and the check for numbers that are not finite want, are the two reads there are; a temperature
+// that is learned is a third: the fused loss takes it as a number. On one rank: on several, lookups
+// are planned between the passes of the towers.
+TEST(DeviceTest, TheComputationOfAStepReadsOnlyTheTwoNumbersOfTheLog) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 2;
+    run.model.device = kernels::Device::Composed();
+    run.around_computation = [what = name](bool begins) {
+      thread_local at::CallbackHandle handle = at::INVALID_CALLBACK_HANDLE;
+      if (begins) {
+        g_seen.clear();
+        handle = at::addThreadLocalCallback(at::RecordFunctionCallback(Note));
+        return;
+      }
+      at::removeCallback(handle);
+      EXPECT_GT(g_seen.count("aten::mm") + g_seen.count("aten::addmm") + g_seen.count("aten::bmm") +
+                    g_seen.count("aten::add"),
+                0)
+          << what;
+      const size_t reads = absl::StrContains(what, "temperature") ? 3 : 2;
+      EXPECT_EQ(g_seen.count(kernels::kHostRead), reads) << what;
+      for (const char* read :
+           {"aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero",
+            "aten::equal", "aten::masked_select", "aten::_unique2", "aten::cpu"}) {
+        EXPECT_EQ(g_seen.count(read), 0) << what << ": " << read;
+      }
+    };
+    TrainSmallOnThreads(1, dataset, run);
+  }
+}
+
+}  // namespace
+}  // namespace torii
