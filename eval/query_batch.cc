@@ -30,7 +30,7 @@ absl::Status CheckShape(const at::Tensor& tensor, int64_t rows, const kernels::D
 }
 
 // [rows]
-std::vector<double> LargestMagnitudes(const kernels::Device& device, const at::Tensor& vectors) {
+std::vector<double> MagnitudesOf(const kernels::Device& device, const at::Tensor& vectors) {
   return kernels::ListOf<double>(kernels::LargestMagnitudes(device, vectors.contiguous()));
 }
 
@@ -38,12 +38,12 @@ std::vector<double> LargestMagnitudes(const kernels::Device& device, const at::T
 absl::Status CheckOwnItems(int rank, int world_size, const OwnedItems& items, double* largest) {
   if (items.corpus.world_size() != world_size || items.corpus.is_replicated()) {
     return InternalError(absl::StrCat("items that are partitioned for ", items.corpus.world_size(),
-                                      " ranks (", NameOf(items.corpus.kind()), ") on ",
+                                      " ranks (", std::string(NameOf(items.corpus.kind())), ") on ",
                                       world_size));
   }
   TORII_RETURN_IF_ERROR(CheckShape(items.vectors, items.corpus.OwnedRows(rank), items.device,
                                    "item vectors of this rank"));
-  const std::vector<double> magnitudes = LargestMagnitudes(items.device, items.vectors);
+  const std::vector<double> magnitudes = MagnitudesOf(items.device, items.vectors);
   for (size_t slot = 0; slot < magnitudes.size(); ++slot) {
     if (std::isinf(magnitudes[slot])) {
       return DivergedError(absl::StrCat("item row ",
@@ -58,7 +58,7 @@ absl::Status CheckOwnItems(int rank, int world_size, const OwnedItems& items, do
 absl::Status CheckQueries(const ScoringItems& items, std::span<const int64_t> users,
                           const at::Tensor& q) {
   const auto dim = static_cast<double>(q.size(1));
-  const std::vector<double> magnitudes = LargestMagnitudes(items.device, q);
+  const std::vector<double> magnitudes = MagnitudesOf(items.device, q);
   for (size_t i = 0; i < users.size(); ++i) {
     if (std::isinf(magnitudes[i])) {
       return DivergedError(absl::StrCat("user row ", users[i], ": its vector is not finite"));

@@ -32,7 +32,7 @@ absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, const
                                                  const KnownPositives& known) const {
   CheckRows(rows);
   TORII_CHECK(corpus.rows() == num_items_ && !corpus.is_replicated(), "a corpus of ", corpus.rows(),
-              " items (", NameOf(corpus.kind()), "), counts of ", num_items_);
+              " items (", std::string(NameOf(corpus.kind())), "), counts of ", num_items_);
   TORII_ASSIGN_OR_RETURN(const GatheredSums sums, GatherSums(comm, rows.weights));
   Candidates candidates;
   if (needs.all_columns) {

@@ -8,6 +8,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
+#include "kernels/device.h"
 #include "sampler/candidates.h"
 
 namespace torii::trainer {

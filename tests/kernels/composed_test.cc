@@ -97,7 +97,7 @@ TEST(ComposedTest, SoftmaxEqualsTheKernel) {
 
 TEST(ComposedTest, SoftmaxOfOneRowPerQueryEqualsTheKernel) {
   SoftmaxCase c = MakeSoftmaxCase(std::vector<int64_t>(523, 1), 67, /*excludes=*/true);
-  c.tensors.row_begin = {};
+  c.tensors.row_begin = at::Tensor();
   const SoftmaxResults want = c.Compute(kCpu), got = c.Compute(kComposed);
   ExpectNear(got.loss, want.loss, "loss");
   ExpectNear(got.q_grad, want.q_grad, "gradient of q", 1e-4);
@@ -192,7 +192,9 @@ TEST(ComposedTest, ClippingEqualsTheKernel) {
     const at::Tensor want = ClipGradient(kCpu, a, most), got = ClipGradient(kComposed, b, most);
     ExpectNear(got, want, "norm", 1e-6);
     ExpectNear(b, a, "gradient", 1e-6);
-    if (most == 1.0) EXPECT_NEAR(a.norm().item<double>(), 1.0, 1e-5);
+    if (most == 1.0) {
+      EXPECT_NEAR(a.norm().item<double>(), 1.0, 1e-5);
+    }
   }
 }
 

@@ -162,7 +162,7 @@ TEST(FusedSoftmaxTest, NamesTheFirstRowWhoseLossIsNotFinite) {
       p.q[17][0] = bad;
       p.weight[13] = 0.0;
       FusedSoftmax loss;
-      EXPECT_FALSE(std::isfinite(loss.Compute(p).loss));
+      EXPECT_FALSE(std::isfinite(loss.Compute(p).value.item<double>()));
       EXPECT_THAT(loss.Explain(p), HasSubstr("row 13 of 20"));
     }
   }
