@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "kernels/softmax.h"
 
@@ -15,7 +16,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // [places]: the list of each place, of lists that begin at begin [n + 1].
 at::Tensor ListOfPlace(const at::Tensor& begin, int64_t places) {
   const int64_t n = begin.numel() - 1;
-  return at::repeat_interleave(begin.slice(0, 1, n + 1) - begin.slice(0, 0, n), places);
+  return at::repeat_interleave(begin.slice(0, 1, n + 1) - begin.slice(0, 0, n),
+                               std::optional<int64_t>(places));
 }
 
 // Which query each row has and which (query, column) are excluded, one entry for each.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <optional>
 
 #include "base/check.h"
 
@@ -37,7 +38,7 @@ at::Tensor LengthsOf(const at::Tensor& offsets) {
 
 // [places]: the list of each place.
 at::Tensor ListOfPlace(const at::Tensor& offsets, int64_t places) {
-  return at::repeat_interleave(LengthsOf(offsets), places);
+  return at::repeat_interleave(LengthsOf(offsets), std::optional<int64_t>(places));
 }
 
 at::Tensor ComposedPool(const at::Tensor& rows, const RowListTensors& lists) {
