@@ -104,9 +104,8 @@ absl::Status MpiControlPlane::AllToAll(std::span<const int64_t> values,
   const auto self = static_cast<size_t>(rank());
   std::memcpy(pending->received.data() + self * stride, pending->sent.data() + self * stride,
               stride);
-  TORII_RETURN_IF_ERROR(channel.Run(pending, [&](PendingCall& posted) {
-    return PostToAll(channel, stride, posted);
-  }));
+  TORII_RETURN_IF_ERROR(channel.Run(
+      pending, [&](PendingCall& posted) { return PostToAll(channel, stride, posted); }));
   for (size_t r = 0; r < world; ++r) {
     const std::byte* from = pending->received.data() + r * stride;
     int64_t asked = 0;
