@@ -123,8 +123,9 @@ absl::Status AgreeOnStatus(ControlPlane& control, const absl::Status& mine) {
     return mine;
   }
   TORII_RETURN_IF_ERROR(message.status());
-  return FromPeer(failed, ErrorWithCode(static_cast<ExitCode>((*codes)[static_cast<size_t>(failed)]),
-                                        *message));
+  return FromPeer(
+      failed,
+      ErrorWithCode(static_cast<ExitCode>((*codes)[static_cast<size_t>(failed)]), *message));
 }
 
 absl::Status Barrier(ControlPlane& control) {

@@ -128,8 +128,8 @@ std::string FormatTable(const Metrics& model, const Metrics& baseline, std::span
     }
     text += "\n";
   }
-  absl::StrAppendFormat(&text, "%-10s   %8.4f  %8.4f   (first hit anywhere in the ranking)\n",
-                        kMrr, ValueOf(model, kMrr), ValueOf(baseline, kMrr));
+  absl::StrAppendFormat(&text, "%-10s   %8.4f  %8.4f   (first hit anywhere in the ranking)\n", kMrr,
+                        ValueOf(model, kMrr), ValueOf(baseline, kMrr));
   absl::StrAppend(&text, model.users, " users, ", model.targets, " held-out items\n");
   return text;
 }

@@ -111,7 +111,7 @@ void Validate(const RunConfig& config, const ConfigRules& rules) {
   Add("model", model::Validate(config.model()), rules);
   sampler::Validate(config.sampler(), rules.In("sampler"));
   const std::vector<sharding::TableConfig> overrides(config.table().begin(), config.table().end());
-  Add("table", sharding::Validate(config.tables(), overrides), rules);
+  sharding::Validate(config.tables(), overrides, rules);
   trainer::Validate(config.train(), rules.In("train"));
   eval::Validate(config.eval(), rules.In("eval"));
   CheckTower(config.model().user(), "data.users", config.data().users(),
