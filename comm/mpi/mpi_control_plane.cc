@@ -15,6 +15,24 @@ void Copy(void* to, const void* from, size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
+// `bytes` to and from each peer, at its place in `call.sent` and `call.received`.
+absl::Status PostToAll(const MpiChannel& channel, size_t bytes, PendingCall& call) {
+  const auto size = static_cast<int>(bytes);
+  for (int step = 1; step < channel.world_size(); ++step) {
+    const int from = (channel.rank() + channel.world_size() - step) % channel.world_size();
+    TORII_MPI_RETURN_IF_ERROR(MPI_Irecv(call.received.data() + static_cast<size_t>(from) * bytes,
+                                        size, MPI_BYTE, from, channel.Tag(), channel.comm(),
+                                        call.AddRequest()));
+  }
+  for (int step = 1; step < channel.world_size(); ++step) {
+    const int to = (channel.rank() + step) % channel.world_size();
+    TORII_MPI_RETURN_IF_ERROR(MPI_Isend(call.sent.data() + static_cast<size_t>(to) * bytes, size,
+                                        MPI_BYTE, to, channel.Tag(), channel.comm(),
+                                        call.AddRequest()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 // In front of the bytes of each rank travels one that says whether it asks for a stop. More than
@@ -83,12 +101,11 @@ absl::Status MpiControlPlane::AllToAll(std::span<const int64_t> values,
     Copy(to, &stop, sizeof(stop));
     Copy(to + sizeof(stop), values.data() + r * each, each * sizeof(int64_t));
   }
-  TORII_RETURN_IF_ERROR(channel.Run(pending, [&](PendingCall& posted) {
-    const auto bytes = static_cast<int>(stride);
-    return TORII_MPI_STATUS(MPI_Ialltoall(posted.sent.data(), bytes, MPI_BYTE,
-                                          posted.received.data(), bytes, MPI_BYTE, channel.comm(),
-                                          posted.AddRequest()));
-  }));
+  const auto self = static_cast<size_t>(rank());
+  std::memcpy(pending->received.data() + self * stride, pending->sent.data() + self * stride,
+              stride);
+  TORII_RETURN_IF_ERROR(channel.Run(
+      pending, [&](PendingCall& posted) { return PostToAll(channel, stride, posted); }));
   for (size_t r = 0; r < world; ++r) {
     const std::byte* from = pending->received.data() + r * stride;
     int64_t asked = 0;

@@ -4,8 +4,9 @@
 . "$(dirname "$0")/support.bash"
 
 must "$torii" synthesize --out raw --users 60 --items 30 --interactions 12
-options=(--config raw/run.txtpb --set train.global_batch=64 --threads 1)
+options=(--config raw/run.txtpb --set train.global_batch=64)
 must "$torii" prepare "${options[@]}"
+options+=(--threads 1)
 train() { run timeout 120 "$torii" train "${options[@]}" --run-dir run "$@"; }
 refused() { expect_error 78 "$1"; }
 

@@ -72,8 +72,12 @@ TEST(NewWorldTest, ARunGoesOnInAnotherWorldOfTheSameProcess) {
     EXPECT_FALSE(Train(first, dataset, run).ok());
     ASSERT_TRUE(ArmFailpoints("").ok());
 
+    CountFailpoints(true);
     ASSERT_TRUE(Train(second, dataset, run).ok());
+    const int64_t steps = FailpointHits()["trainer.step"] / second;
+    CountFailpoints(false);
 
+    EXPECT_EQ(steps, 12 - 5) << "it started again";
     const absl::StatusOr<Tensors> want = LastState(undisturbed);
     const absl::StatusOr<Tensors> got = LastState(run);
     ASSERT_TRUE(want.ok() && got.ok()) << want.status() << got.status();

@@ -290,8 +290,8 @@ TEST(PrepareErrorsTest, ReportsEveryViolatedRuleOfTheConfigurationAtOnce) {
                       filters { min_item_interactions: 0 })",
               ExitCode::kConfig,
               {"data.interactions.path: is needed", "data.interactions.min_rating: needs rating",
-               "data.split.last_fraction: 1.5 is not in (0, 1)",
-               "data.filters.min_item_interactions: 0 is not >= 1"});
+               "data.split.last_fraction: must be in (0, 1), not 1.5",
+               "data.filters.min_item_interactions: must be at least 1, not 0"});
 }
 
 }  // namespace

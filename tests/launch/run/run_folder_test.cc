@@ -64,6 +64,20 @@ TEST(RunFolderTest, HoldsWhatWasRunAndHowItStands) {
   EXPECT_TRUE(LocalFiles().Info(path + "/logs")->is_directory);
 }
 
+TEST(RunFolderTest, TheIdentityStaysUntilTheRunGoesOn) {
+  const std::string path = NewFolder("identity");
+  ASSERT_TRUE(RunFolder::Open(LocalFiles(), path, Identity()).ok());
+  RunIdentity other = Identity();
+  other.resolved_config = "seed: 4\n";
+
+  const auto folder = RunFolder::Open(LocalFiles(), path, other);
+
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  EXPECT_EQ(*ReadFile(LocalFiles(), path + "/config.resolved.txtpb"), "seed: 3\n");
+  ASSERT_TRUE((*folder)->RecordIdentity(other).ok());
+  EXPECT_EQ(*ReadFile(LocalFiles(), path + "/config.resolved.txtpb"), "seed: 4\n");
+}
+
 TEST(RunFolderTest, EndsWithPhaseAndExitCode) {
   const std::vector<std::pair<absl::Status, std::string>> ends = {
       {absl::OkStatus(), "done"},

@@ -73,8 +73,8 @@ class TrainedModelTest : public ::testing::Test {
       ModelFlags flags;
       flags.checkpoint = Path("run");
       TORII_ASSIGN_OR_RETURN(const auto model, OpenTrainedModel(LocalFiles(), comm, flags));
-      return exports::ExportModel(LocalFiles(), *model->towers,
-                                  {model->path, model->info.step}, {.out = out})
+      return exports::ExportModel(LocalFiles(), *model->towers, {model->path, model->info.step},
+                                  {.out = out})
           .status();
     });
   }
