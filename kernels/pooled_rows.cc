@@ -16,8 +16,9 @@ at::Tensor WithAdjacentFloats(const at::Tensor& rows) {
 }
 
 RowTable PointersTo(const at::Tensor& rows) {
-  TORII_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kFloat &&
-                  (rows.stride(1) == 1 || rows.numel() == 0),
+  // The stride over one float, or none, may be any.
+  const bool is_adjacent = rows.stride(1) == 1 || rows.size(1) == 1 || rows.numel() == 0;
+  TORII_CHECK(rows.dim() == 2 && rows.scalar_type() == at::kFloat && is_adjacent,
               "rows: ", rows.toString(), " of ", rows.dim(), " dimensions");
   return {rows.const_data_ptr<float>(), rows.size(1), rows.stride(0)};
 }
