@@ -16,6 +16,7 @@
 #include "base/row_groups.h"
 #include "kernels/device.h"
 #include "model/loss/loss.pb.h"
+#include "model/scorer/scorer.h"
 
 namespace torii::model {
 
@@ -35,8 +36,8 @@ struct ExcludedColumns {
   at::Tensor columns;  // int64 in [0, U)
 };
 
-// B rows of R queries against U columns of width D, on one rank. The loss of a step is the sum over
-// the rows of all ranks of weight * loss of the row.
+// B rows of R queries against U columns of width D, on one rank, scored by the scorer. The loss of
+// a step is the sum over the rows of all ranks of weight * loss of the row.
 struct LossInput {
   at::Tensor q;         // [R, D] float32, no graph
   at::Tensor v;         // [U, D] float32, no graph
@@ -48,10 +49,11 @@ struct LossInput {
       negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
-  double temperature = 1;                           // scores are divided by it
+  std::shared_ptr<const Scorer> scorer;             // q is what its ScaleQueries gave
   kernels::Device device = kernels::Device::Cpu();  // where all of it is
 };
 
+// The gradients of the weights of a scorer that is no inner product are added to theirs.
 struct LossResult {
   at::Tensor value;   // [] float64: this rank's part of the loss
   at::Tensor q_grad;  // [R, D]
