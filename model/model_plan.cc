@@ -1,6 +1,5 @@
 #include "model/model_plan.h"
 
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,143 +8,11 @@
 #include "base/exit_code.h"
 #include "base/status_macros.h"
 #include "model/join/join.h"
-#include "model/loss/loss.h"
-#include "model/scorer/inner_product.h"
-#include "model/scorer/mlp_scorer.h"
+#include "model/model_rules.h"
 #include "model/sequence/sequence_encoder.h"
 #include "model/trunk/trunk.h"
 
 namespace torii::model {
-namespace {
-
-using Problems = std::vector<std::string>;
-
-void Add(const Problems& more, Problems& problems) {
-  problems.insert(problems.end(), more.begin(), more.end());
-}
-
-int64_t EmbeddingDim(const ModelConfig& config, const TowerConfig& tower) {
-  return tower.embedding_dim() > 0 ? tower.embedding_dim() : config.dim();
-}
-
-void ValidateTower(const std::string& place, const ModelConfig& config, const TowerConfig& tower,
-                   Problems& problems) {
-  Add(ValidateTrunk(place + ".trunk", tower.trunk()), problems);
-  if (tower.embedding_dim() < 0) {
-    problems.push_back(absl::StrCat(place, ".embedding_dim = ", tower.embedding_dim(),
-                                    ": must be positive, or 0 for model.dim"));
-  }
-  if (tower.join().has_sum() && EmbeddingDim(config, tower) != config.dim()) {
-    problems.push_back(absl::StrCat(place, ".embedding_dim = ", tower.embedding_dim(), ": ", place,
-                                    ".join { sum {} } adds rows of model.dim = ", config.dim(),
-                                    " floats; leave embedding_dim out, or use concat"));
-  }
-  if (tower.no_features() && tower.feature_size() > 0) {
-    problems.push_back(absl::StrCat(place, ".no_features: true, yet ", place, ".feature names '",
-                                    tower.feature(0), "'; keep one of the two"));
-  }
-  for (int i = 0; i < tower.feature_size(); ++i) {
-    for (int j = 0; j < i; ++j) {
-      if (tower.feature(i) == tower.feature(j)) {
-        problems.push_back(absl::StrCat(place, ".feature: '", tower.feature(i), "' twice"));
-      }
-    }
-  }
-}
-
-void ValidateSharedTable(const ModelConfig& config, Problems& problems) {
-  if (!config.user().has_history() || !config.user().history().share_item_table()) return;
-  if (!config.item().use_id()) {
-    problems.push_back(
-        "model.user.history.share_item_table: true, but model.item.use_id is false, so there is "
-        "no item id table; set share_item_table: false");
-  }
-  const int64_t width = EmbeddingDim(config, config.item());
-  if (config.user().join().has_sum() && !config.user().history().has_gru() &&
-      width != config.dim()) {
-    problems.push_back(
-        absl::StrCat("model.user.join { sum {} } adds rows of model.dim = ", config.dim(),
-                     " floats, but the history's rows have model.item.embedding_dim = ", width,
-                     "; set share_item_table: false, or use concat"));
-  }
-}
-
-void ValidateScorer(const ScorerConfig& scorer, Problems& problems) {
-  constexpr char kPlace[] = "model.scorer";
-  for (int i = 0; i < scorer.mlp().hidden_size(); ++i) {
-    if (scorer.mlp().hidden(i) >= 1) continue;
-    problems.push_back(absl::StrCat(kPlace, ".mlp.hidden[", i, "] = ", scorer.mlp().hidden(i),
-                                    ": a layer's width must be at least 1"));
-  }
-  const double temperature = scorer.inner_product().temperature();
-  if (!(temperature > 0) || !std::isfinite(temperature)) {
-    problems.push_back(absl::StrCat(kPlace, ".inner_product.temperature = ", temperature,
-                                    ": scores are divided by it, so it must be positive; try 0.07 "
-                                    "with normalize, 1 without"));
-  } else if (scorer.inner_product().learned_temperature() &&
-             1 / temperature > kMostInverseTemperature) {
-    problems.push_back(absl::StrCat(kPlace, ".inner_product.temperature = ", temperature,
-                                    ": learned_temperature starts there, and never goes below ",
-                                    1 / kMostInverseTemperature));
-  }
-}
-
-}  // namespace
-
-void FillDefaultKinds(ModelConfig* config) {
-  for (TowerConfig* tower : {config->mutable_user(), config->mutable_item()}) {
-    if (tower->join().kind_case() == JoinConfig::KIND_NOT_SET) {
-      tower->mutable_join()->mutable_concat();
-    }
-    if (tower->trunk().kind_case() == TrunkConfig::KIND_NOT_SET) {
-      tower->mutable_trunk()->mutable_mlp();
-    }
-    if (tower->has_history() &&
-        tower->history().sequence_case() == HistoryConfig::SEQUENCE_NOT_SET) {
-      tower->mutable_history()->mutable_mean();
-    }
-  }
-  if (config->has_shared_trunk() &&
-      config->shared_trunk().kind_case() == TrunkConfig::KIND_NOT_SET) {
-    config->mutable_shared_trunk()->mutable_mlp();
-  }
-  if (config->loss().kind_case() == LossConfig::KIND_NOT_SET) {
-    config->mutable_loss()->mutable_softmax();
-  }
-  if (config->scorer().kind_case() == ScorerConfig::KIND_NOT_SET) {
-    config->mutable_scorer()->mutable_inner_product();
-  }
-  if (config->scorer().has_mlp() && config->scorer().mlp().hidden().empty()) {
-    config->mutable_scorer()->mutable_mlp()->add_hidden(kDefaultScorerWidth);
-  }
-}
-
-std::vector<std::string> Validate(const ModelConfig& config) {
-  Problems problems;
-  if (config.dim() < 1) {
-    problems.push_back(absl::StrCat("model.dim = ", config.dim(),
-                                    ": must be at least 1; common are 32, 64 and 128"));
-  }
-  ValidateTower("model.user", config, config.user(), problems);
-  ValidateTower("model.item", config, config.item(), problems);
-  if (config.user().has_history()) {
-    Add(ValidateHistory("model.user.history", config.user().history()), problems);
-  }
-  if (config.item().has_history()) {
-    problems.push_back("model.item.history: only users have a history; remove it");
-  }
-  ValidateSharedTable(config, problems);
-  Add(Validate(config.loss()), problems);
-  Add(ValidateTrunk("model.shared_trunk", config.shared_trunk()), problems);
-  ValidateScorer(config.scorer(), problems);
-  if (config.scorer().has_mlp() && config.loss().has_symmetric()) {
-    problems.push_back(
-        "model.loss.symmetric: needs an inner product, but model.scorer is mlp; use another loss, "
-        "or scorer { inner_product {} }");
-  }
-  return problems;
-}
-
 namespace {
 
 // Builds the plan source by source.
@@ -309,8 +176,9 @@ class Planner {
 
 absl::StatusOr<ModelPlan> MakePlan(const ModelConfig& config, const SideShape& users,
                                    const SideShape& items) {
-  const std::vector<std::string> problems = Validate(config);
-  if (!problems.empty()) return ConfigError(absl::StrJoin(problems, "\n"));
+  const ConfigRules rules("model");
+  Validate(config, rules);
+  TORII_RETURN_IF_ERROR(rules.status());
   return Planner(config).Plan(users, items);
 }
 

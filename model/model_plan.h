@@ -11,9 +11,6 @@
 
 namespace torii::model {
 
-// Every violated rule of `config`, one message each.
-std::vector<std::string> Validate(const ModelConfig& config);
-
 // A feature of the data, in words of this layer.
 struct FeatureShape {
   enum Kind { kBag, kSingle, kDense };
@@ -71,10 +68,6 @@ struct ModelPlan {
   TowerPlan item;
   int item_id_table = -1;  // index into tables, -1 if the item tower has no id
 };
-
-// Names the default kind where a part of the model names none, so that a printed configuration says
-// what is trained.
-void FillDefaultKinds(ModelConfig* config);
 
 // Errors (kConfig): a named feature that the data lack (did you mean), a tower without any input,
 // SUM with widths that differ, history on the item side, ...

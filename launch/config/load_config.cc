@@ -9,7 +9,7 @@
 #include "google/protobuf/text_format.h"
 #include "launch/config/config_override.h"
 #include "launch/config/config_text.h"
-#include "model/model_plan.h"
+#include "model/model_rules.h"
 #include "sharding/table_config.h"
 
 namespace torii::launch {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/column_facts.h"
+#include "base/config_rules.h"
 #include "base/row_groups.h"
 #include "kernels/device.h"
 #include "model/loss/loss.pb.h"
@@ -87,8 +88,8 @@ class Loss {
   virtual std::string Description() const = 0;
 };
 
-// Every violated rule of `config`, one message each.
-std::vector<std::string> Validate(const LossConfig& config);
+// Collects the rules that `config` breaks.
+void Validate(const LossConfig& config, const ConfigRules& rules);
 // `device`: where the inputs will be.
 std::unique_ptr<Loss> MakeLoss(const LossConfig& config,
                                const kernels::Device& device = kernels::Device::Cpu());

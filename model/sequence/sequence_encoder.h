@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "base/config_rules.h"
 #include "model/dense_parameters.h"
 #include "model/dropout.h"
 #include "model/sequence/sequence.pb.h"
@@ -40,7 +41,7 @@ std::unique_ptr<SequenceEncoder> MakeSequenceEncoder(const HistoryConfig& config
 
 // The width of the result, from that of the rows.
 int64_t SequenceWidth(const HistoryConfig& config, int64_t width);
-// Every violated rule, one message each, which begins with `place`, the path of the field.
-std::vector<std::string> ValidateHistory(const std::string& place, const HistoryConfig& config);
+// Collects the rules that `config` breaks.
+void ValidateHistory(const HistoryConfig& config, const ConfigRules& rules);
 
 }  // namespace torii::model

@@ -9,41 +9,21 @@
 namespace torii::model {
 namespace {
 
-using Problems = std::vector<std::string>;
-
-void ValidateDropout(const std::string& place, double dropout, Problems* problems) {
-  if (dropout >= 0 && dropout < 1) return;
-  problems->push_back(
-      absl::StrCat(place, ".dropout = ", dropout, ": must be at least 0 and below 1"));
-}
-
-Problems ValidateMlp(const std::string& place, const MlpTrunk& mlp) {
-  Problems problems;
+void ValidateMlp(const MlpTrunk& mlp, const ConfigRules& rules) {
   for (int i = 0; i < mlp.hidden_size(); ++i) {
-    if (mlp.hidden(i) >= 1) continue;
-    problems.push_back(absl::StrCat(place, ".hidden[", i, "] = ", mlp.hidden(i),
-                                    ": a layer's width must be at least 1"));
+    rules.Require(mlp.hidden(i) >= 1, absl::StrCat("hidden[", i, "]"), mlp.hidden(i), "at least 1");
   }
-  ValidateDropout(place, mlp.dropout(), &problems);
-  return problems;
+  rules.Require(mlp.dropout() >= 0 && mlp.dropout() < 1, "dropout", mlp.dropout(),
+                "at least 0 and below 1");
 }
 
-Problems ValidateResidual(const std::string& place, const ResidualTrunk& residual) {
-  Problems problems;
-  if (residual.blocks() < 1) {
-    problems.push_back(absl::StrCat(place, ".blocks = ", residual.blocks(),
-                                    ": must be at least 1; leave `trunk` out for none"));
-  }
-  if (residual.width() < 0) {
-    problems.push_back(absl::StrCat(place, ".width = ", residual.width(),
-                                    ": must be positive, or 0 for model.dim"));
-  }
-  if (residual.hidden() < 0) {
-    problems.push_back(absl::StrCat(place, ".hidden = ", residual.hidden(),
-                                    ": must be positive, or 0 for the width of the blocks"));
-  }
-  ValidateDropout(place, residual.dropout(), &problems);
-  return problems;
+void ValidateResidual(const ResidualTrunk& residual, const ConfigRules& rules) {
+  rules.Require(residual.blocks() >= 1, "blocks", residual.blocks(), "at least 1");
+  rules.Require(residual.width() >= 0, "width", residual.width(), "positive, or 0 for model.dim");
+  rules.Require(residual.hidden() >= 0, "hidden", residual.hidden(),
+                "positive, or 0 for the width of the blocks");
+  rules.Require(residual.dropout() >= 0 && residual.dropout() < 1, "dropout", residual.dropout(),
+                "at least 0 and below 1");
 }
 
 }  // namespace
@@ -74,9 +54,9 @@ bool IsIdentity(const TrunkConfig& config) {
   return !config.has_residual() && config.mlp().hidden().empty();
 }
 
-Problems ValidateTrunk(const std::string& place, const TrunkConfig& config) {
-  return config.has_residual() ? ValidateResidual(place + ".residual", config.residual())
-                               : ValidateMlp(place + ".mlp", config.mlp());
+void ValidateTrunk(const TrunkConfig& config, const ConfigRules& rules) {
+  if (config.has_residual()) return ValidateResidual(config.residual(), rules.In("residual"));
+  ValidateMlp(config.mlp(), rules.In("mlp"));
 }
 
 }  // namespace torii::model

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "base/config_rules.h"
 #include "model/dense_parameters.h"
 #include "model/dropout.h"
 #include "model/linear_layers.h"
@@ -51,7 +52,7 @@ std::unique_ptr<Trunk> MakeTrunk(const TrunkConfig& config, const TrunkPlace& pl
 int64_t TrunkWidth(const TrunkConfig& config, int64_t in, int64_t dim);
 // Whether it does nothing.
 bool IsIdentity(const TrunkConfig& config);
-// Every violated rule, one message each, which begins with `place`, the path of the field.
-std::vector<std::string> ValidateTrunk(const std::string& place, const TrunkConfig& config);
+// Collects the rules that `config` breaks.
+void ValidateTrunk(const TrunkConfig& config, const ConfigRules& rules);
 
 }  // namespace torii::model

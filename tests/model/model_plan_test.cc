@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "model/model_rules.h"
 
 namespace torii::model {
 namespace {
@@ -43,6 +44,14 @@ std::string ErrorOf(const std::string& text) {
   if (plan.ok()) return "";
   EXPECT_EQ(ExitCodeOf(plan.status()), ExitCode::kConfig);
   return std::string(plan.status().message());
+}
+
+std::vector<std::string> BrokenRules(const ModelConfig& config) {
+  const ConfigRules rules("model");
+  Validate(config, rules);
+  std::vector<std::string> texts;
+  for (const BrokenRule& rule : rules.broken()) texts.push_back(rule.Text());
+  return texts;
 }
 
 TEST(ModelPlanTest, UsesEverythingByDefault) {
@@ -122,7 +131,7 @@ TEST(ModelPlanTest, ExplainsEachMistake) {
   EXPECT_THAT(ErrorOf("item { use_id: false no_features: true }"),
               HasSubstr("item tower has no input"));
   EXPECT_THAT(ErrorOf("dim: 8 user { join { sum {} } embedding_dim: 4 }"),
-              HasSubstr("embedding_dim = 4"));
+              HasSubstr("model.user.embedding_dim: is 4"));
   EXPECT_THAT(ErrorOf("dim: 8 item { embedding_dim: 4 } user { join { sum {} } history {} }"),
               HasSubstr("model.item.embedding_dim = 4"));
   EXPECT_THAT(ErrorOf("dim: 8 user { join { sum {} } history { gru { hidden: 5 } } }"),
@@ -135,34 +144,34 @@ TEST(ModelPlanTest, ExplainsEachMistake) {
 }
 
 TEST(ModelPlanTest, ValidateReportsEveryViolatedRule) {
-  EXPECT_THAT(Validate(ModelConfig()), IsEmpty());
+  EXPECT_THAT(BrokenRules(ModelConfig()), IsEmpty());
   EXPECT_THAT(
-      Validate(Parse("dim: 0 user { trunk { mlp { dropout: 1 hidden: [4, 0] } } embedding_dim: -1 "
+      BrokenRules(Parse("dim: 0 user { trunk { mlp { dropout: 1 hidden: [4, 0] } } embedding_dim: -1 "
                      "feature: ['a', 'a'] no_features: true "
                      "history { length: 0 recency { half_life: 0 } } } "
                      "scorer { inner_product { temperature: 0 } }")),
-      ElementsAre(HasSubstr("model.dim = 0"), HasSubstr("model.user.trunk.mlp.hidden[1] = 0"),
-                  HasSubstr("model.user.trunk.mlp.dropout = 1"),
-                  HasSubstr("model.user.embedding_dim = -1"), HasSubstr("model.user.no_features"),
-                  HasSubstr("'a' twice"), HasSubstr("history.length = 0"),
-                  HasSubstr("history.recency.half_life = 0"),
-                  HasSubstr("model.scorer.inner_product.temperature = 0")));
-  EXPECT_THAT(Validate(Parse("scorer { inner_product { temperature: nan } }")),
+      ElementsAre(HasSubstr("model.dim: must be at least 1 (common are 32, 64 and 128), not 0"), HasSubstr("model.user.trunk.mlp.hidden[1]: must be"),
+                  HasSubstr("model.user.trunk.mlp.dropout: must be"),
+                  HasSubstr("model.user.embedding_dim: must be"), HasSubstr("model.user.no_features"),
+                  HasSubstr("model.user.feature[1]: 'a' is there twice"), HasSubstr("history.length: must be"),
+                  HasSubstr("history.recency.half_life: must be"),
+                  HasSubstr("model.scorer.inner_product.temperature: must be")));
+  EXPECT_THAT(BrokenRules(Parse("scorer { inner_product { temperature: nan } }")),
               ElementsAre(HasSubstr("inner_product.temperature")));
   EXPECT_THAT(
-      Validate(Parse("scorer { inner_product { temperature: 0.005 learned_temperature: true } }")),
-      ElementsAre(HasSubstr("never goes below 0.01")));
-  EXPECT_THAT(Validate(Parse("scorer { mlp {} } loss { symmetric {} }")),
+      BrokenRules(Parse("scorer { inner_product { temperature: 0.005 learned_temperature: true } }")),
+      ElementsAre(HasSubstr("must be at least 0.01 to be learned")));
+  EXPECT_THAT(BrokenRules(Parse("scorer { mlp {} } loss { symmetric {} }")),
               ElementsAre(HasSubstr("model.loss.symmetric: needs an inner product")));
-  EXPECT_THAT(Validate(Parse("scorer { mlp { hidden: 0 } }")),
-              ElementsAre(HasSubstr("model.scorer.mlp.hidden[0] = 0")));
-  EXPECT_THAT(Validate(Parse("item { trunk { mlp { dropout: nan } } }")),
+  EXPECT_THAT(BrokenRules(Parse("scorer { mlp { hidden: 0 } }")),
+              ElementsAre(HasSubstr("model.scorer.mlp.hidden[0]: must be")));
+  EXPECT_THAT(BrokenRules(Parse("item { trunk { mlp { dropout: nan } } }")),
               ElementsAre(HasSubstr("model.item.trunk.mlp.dropout")));
-  EXPECT_THAT(Validate(Parse("user { history { gru { hidden: -1 } } } "
+  EXPECT_THAT(BrokenRules(Parse("user { history { gru { hidden: -1 } } } "
                              "shared_trunk { residual { blocks: 0 width: -1 hidden: -2 } }")),
-              ElementsAre(HasSubstr("model.user.history.gru.hidden = -1"),
-                          HasSubstr("model.shared_trunk.residual.blocks = 0"),
-                          HasSubstr("residual.width = -1"), HasSubstr("residual.hidden = -2")));
+              ElementsAre(HasSubstr("model.user.history.gru.hidden: must be"),
+                          HasSubstr("model.shared_trunk.residual.blocks: must be"),
+                          HasSubstr("residual.width: must be"), HasSubstr("residual.hidden: must be")));
 }
 
 TEST(ModelPlanTest, DefaultKindsAreWrittenDown) {
