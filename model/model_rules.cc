@@ -18,8 +18,9 @@ void ValidateTower(const ModelConfig& config, const TowerConfig& tower, const Co
                 "positive, or 0 for model.dim");
   if (tower.join().has_sum() && EmbeddingDim(config, tower) != config.dim()) {
     rules.Break("embedding_dim",
-                absl::StrCat("is ", tower.embedding_dim(), ", but join { sum {} } adds rows of model.dim = ",
-                             config.dim(), " floats; leave embedding_dim out, or use concat"));
+                absl::StrCat("is ", tower.embedding_dim(),
+                             ", but join { sum {} } adds rows of model.dim = ", config.dim(),
+                             " floats; leave embedding_dim out, or use concat"));
   }
   if (tower.no_features() && tower.feature_size() > 0) {
     rules.Break("no_features", absl::StrCat("is true, yet `feature` names '", tower.feature(0),

@@ -10,7 +10,8 @@
 
 namespace torii::trainer {
 
-// q: [R, D] of this rank's queries, as scorer->ScaleQueries gives them; v: [U, D] of the columns. Looks at the plan's memory.
+// q: [R, D] of this rank's queries, as scorer->ScaleQueries gives them; v: [U, D] of the columns.
+// Looks at the plan's memory.
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
                              std::shared_ptr<const model::Scorer> scorer,
                              const kernels::Device& device);

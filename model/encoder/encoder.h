@@ -22,7 +22,7 @@ struct EncoderInput {
   at::Tensor index;    // int64 into rows: [n] (kId, kSingle) or [nnz] (kBag, kHistory)
   at::Tensor offsets;  // [n + 1] int64 (kBag, kHistory); undefined otherwise
   std::span<const int64_t> begins;  // the offsets on the host
-  at::Tensor floats;  // [n, width] float32 (kDense, kVector), which have nothing else
+  at::Tensor floats;                // [n, width] float32 (kDense, kVector), which have nothing else
 };
 
 class Encoder {

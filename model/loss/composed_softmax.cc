@@ -58,8 +58,7 @@ at::Tensor OfRows(const RowGroups& groups, const Tile& tile, const at::Tensor& o
   for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
     query.push_back(groups.QueryOf(row) - tile.begin);
   }
-  return of_queries.index_select(
-      0, kernels::TensorOf(query).to(of_queries.device()));
+  return of_queries.index_select(0, kernels::TensorOf(query).to(of_queries.device()));
 }
 
 // [rows]: the loss of each row of the tile. q: the tile's queries.

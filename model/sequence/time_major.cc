@@ -32,8 +32,7 @@ TimeMajor InTimeMajorOrder(std::span<const int64_t> begins, const kernels::Devic
     }
   }
   return {kernels::TensorOf(std::span<const int64_t>(sequences), device),
-          kernels::TensorOf(running),
-          kernels::TensorOf(std::span<const int64_t>(events), device)};
+          kernels::TensorOf(running), kernels::TensorOf(std::span<const int64_t>(events), device)};
 }
 
 }  // namespace torii::model

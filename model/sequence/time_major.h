@@ -14,7 +14,8 @@ namespace torii::model {
 struct TimeMajor {
   at::Tensor sequence;  // [m] int64: the sequences that are not empty, from the longest to the
                         // shortest, equal ones in their order
-  at::Tensor running;   // [L] int64, on the CPU: how many of them have an event at step t, t = 0 .. longest - 1
+  at::Tensor running;   // [L] int64, on the CPU: how many of them have an event at step t, t = 0 ..
+                        // longest - 1
   at::Tensor event;  // [nnz] int64: places of the events, step by step, in the order of `sequence`
 };
 

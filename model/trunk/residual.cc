@@ -50,8 +50,7 @@ class Residual final : public Trunk {
     Linear expand, contract;  // W1, W2
   };
 
-  at::Tensor Added(const Block& block, const at::Tensor& x,
-                   const kernels::Device& device) const {
+  at::Tensor Added(const Block& block, const at::Tensor& x, const kernels::Device& device) const {
     if (config_.activation() == RELU) {
       return LinearLayers(x, {block.expand.weights(), block.contract.weights()},
                           /*normalize=*/false, device);

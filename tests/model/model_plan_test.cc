@@ -146,32 +146,36 @@ TEST(ModelPlanTest, ExplainsEachMistake) {
 TEST(ModelPlanTest, ValidateReportsEveryViolatedRule) {
   EXPECT_THAT(BrokenRules(ModelConfig()), IsEmpty());
   EXPECT_THAT(
-      BrokenRules(Parse("dim: 0 user { trunk { mlp { dropout: 1 hidden: [4, 0] } } embedding_dim: -1 "
-                     "feature: ['a', 'a'] no_features: true "
-                     "history { length: 0 recency { half_life: 0 } } } "
-                     "scorer { inner_product { temperature: 0 } }")),
-      ElementsAre(HasSubstr("model.dim: must be at least 1 (common are 32, 64 and 128), not 0"), HasSubstr("model.user.trunk.mlp.hidden[1]: must be"),
-                  HasSubstr("model.user.trunk.mlp.dropout: must be"),
-                  HasSubstr("model.user.embedding_dim: must be"), HasSubstr("model.user.no_features"),
-                  HasSubstr("model.user.feature[1]: 'a' is there twice"), HasSubstr("history.length: must be"),
-                  HasSubstr("history.recency.half_life: must be"),
-                  HasSubstr("model.scorer.inner_product.temperature: must be")));
+      BrokenRules(
+          Parse("dim: 0 user { trunk { mlp { dropout: 1 hidden: [4, 0] } } embedding_dim: -1 "
+                "feature: ['a', 'a'] no_features: true "
+                "history { length: 0 recency { half_life: 0 } } } "
+                "scorer { inner_product { temperature: 0 } }")),
+      ElementsAre(
+          HasSubstr("model.dim: must be at least 1 (common are 32, 64 and 128), not 0"),
+          HasSubstr("model.user.trunk.mlp.hidden[1]: must be"),
+          HasSubstr("model.user.trunk.mlp.dropout: must be"),
+          HasSubstr("model.user.embedding_dim: must be"), HasSubstr("model.user.no_features"),
+          HasSubstr("model.user.feature[1]: 'a' is there twice"),
+          HasSubstr("history.length: must be"), HasSubstr("history.recency.half_life: must be"),
+          HasSubstr("model.scorer.inner_product.temperature: must be")));
   EXPECT_THAT(BrokenRules(Parse("scorer { inner_product { temperature: nan } }")),
               ElementsAre(HasSubstr("inner_product.temperature")));
-  EXPECT_THAT(
-      BrokenRules(Parse("scorer { inner_product { temperature: 0.005 learned_temperature: true } }")),
-      ElementsAre(HasSubstr("must be at least 0.01 to be learned")));
+  EXPECT_THAT(BrokenRules(Parse(
+                  "scorer { inner_product { temperature: 0.005 learned_temperature: true } }")),
+              ElementsAre(HasSubstr("must be at least 0.01 to be learned")));
   EXPECT_THAT(BrokenRules(Parse("scorer { mlp {} } loss { symmetric {} }")),
               ElementsAre(HasSubstr("model.loss.symmetric: needs an inner product")));
   EXPECT_THAT(BrokenRules(Parse("scorer { mlp { hidden: 0 } }")),
               ElementsAre(HasSubstr("model.scorer.mlp.hidden[0]: must be")));
   EXPECT_THAT(BrokenRules(Parse("item { trunk { mlp { dropout: nan } } }")),
               ElementsAre(HasSubstr("model.item.trunk.mlp.dropout")));
-  EXPECT_THAT(BrokenRules(Parse("user { history { gru { hidden: -1 } } } "
-                             "shared_trunk { residual { blocks: 0 width: -1 hidden: -2 } }")),
-              ElementsAre(HasSubstr("model.user.history.gru.hidden: must be"),
-                          HasSubstr("model.shared_trunk.residual.blocks: must be"),
-                          HasSubstr("residual.width: must be"), HasSubstr("residual.hidden: must be")));
+  EXPECT_THAT(
+      BrokenRules(Parse("user { history { gru { hidden: -1 } } } "
+                        "shared_trunk { residual { blocks: 0 width: -1 hidden: -2 } }")),
+      ElementsAre(HasSubstr("model.user.history.gru.hidden: must be"),
+                  HasSubstr("model.shared_trunk.residual.blocks: must be"),
+                  HasSubstr("residual.width: must be"), HasSubstr("residual.hidden: must be")));
 }
 
 TEST(ModelPlanTest, DefaultKindsAreWrittenDown) {

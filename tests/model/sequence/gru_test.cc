@@ -139,11 +139,13 @@ TEST(GruTest, EmptyHistoryGivesTheLearnedFirstState) {
 }
 
 TEST(TimeMajorTest, ReadsStepByStepTheLongestFirst) {
-  const TimeMajor order = InTimeMajorOrder(std::vector<int64_t>{0, 2, 2, 5, 6, 8}, kernels::Device::Cpu());
+  const TimeMajor order =
+      InTimeMajorOrder(std::vector<int64_t>{0, 2, 2, 5, 6, 8}, kernels::Device::Cpu());
   EXPECT_TRUE(at::equal(order.sequence, at::tensor({2, 0, 4, 3}, at::kLong)));
   EXPECT_TRUE(at::equal(order.running, at::tensor({4, 3, 1}, at::kLong)));
   EXPECT_TRUE(at::equal(order.event, at::tensor({2, 0, 6, 5, 3, 1, 7, 4}, at::kLong)));
-  const TimeMajor nothing = InTimeMajorOrder(std::vector<int64_t>{0, 0, 0, 0}, kernels::Device::Cpu());
+  const TimeMajor nothing =
+      InTimeMajorOrder(std::vector<int64_t>{0, 0, 0, 0}, kernels::Device::Cpu());
   EXPECT_EQ(nothing.sequence.numel() + nothing.running.numel() + nothing.event.numel(), 0);
 }
 
