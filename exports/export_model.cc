@@ -163,14 +163,15 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
   const model::ModelConfig& config = towers.net().config();
   const data::Dataset& dataset = towers.dataset();
+  const model::Scorer& scorer = *towers.net().scorer();
   nlohmann::ordered_json json;
   json["format"] = "torii-export";
   json["version"] = 1;
   json["dim"] = config.dim();
   json["dtype"] = "float32";
-  json["metric"] = "inner_product";
+  json["metric"] = scorer.is_inner_product() ? "inner_product" : "mlp";
   json["normalised"] = config.normalize();
-  json["temperature"] = config.temperature();
+  json["temperature"] = scorer.temperature();
   json["items"] = dataset.items().rows();
   json["users"] = dataset.users().rows();
   json["checkpoint"] = source.checkpoint;

@@ -29,7 +29,7 @@ what it means. It is generated from the comments of the `.proto` files: after ch
 
 - Several `--config` files are laid over one another: a later one overrides an earlier one, field by field; a
   list of a later file replaces the earlier list.
-- `--set a.b.c=value` overrides both: `--set train.epochs=3`, `--set model.user.hidden=[128,64]`,
+- `--set a.b.c=value` overrides both: `--set train.epochs=3`, `--set eval.k=[10,100]`,
   `--set data.users.feature[0].name=city`, `--set 'data.split={last_k: 1}'`, `--set data.split=` (back to the
   default). Strings need no quotes.
 - An unknown field or value is an error with file, line and column. Every broken rule is reported at once, each

@@ -9,7 +9,7 @@
 #include "data/prepare/prepare.h"
 #include "eval/metric_names.h"
 #include "eval/rank_targets.h"
-#include "model/model_plan.h"
+#include "model/model_rules.h"
 #include "sampler/negative_sampler.h"
 #include "sharding/table_config.h"
 #include "trainer/train_loop.h"
@@ -108,7 +108,7 @@ void Add(const std::string& place, const std::vector<std::string>& lines,
 void Validate(const RunConfig& config, const ConfigRules& rules) {
   CheckFolders(config, rules);
   data::Validate(config.data(), rules.In("data"));
-  Add("model", model::Validate(config.model()), rules);
+  model::Validate(config.model(), rules.In("model"));
   sampler::Validate(config.sampler(), rules.In("sampler"));
   const std::vector<sharding::TableConfig> overrides(config.table().begin(), config.table().end());
   sharding::Validate(config.tables(), overrides, rules);

@@ -35,7 +35,7 @@ class OverRows {
     for (int64_t begin = 0; begin < q_.size(0); begin += kTileRows) {
       const int64_t end = std::min(begin + kTileRows, q_.size(0));
       const at::Tensor scores =
-          at::matmul(q_.slice(0, begin, end), input_.v.t()).div_(input_.temperature);
+          at::matmul(q_.slice(0, begin, end), input_.v.t()).div_(input_.scorer->divisor());
       visit(begin, end, scores, Visible(begin, end));
     }
   }
@@ -101,7 +101,7 @@ class OverRows {
         [&](int64_t begin, int64_t end, const at::Tensor& scores, const at::Tensor& visible) {
           at::Tensor grad = Exponentials(scores - greatest, visible) * share;  // of the scores
           grad.scatter_add_(1, Own(begin, end), own.slice(0, begin, end).unsqueeze(1));
-          grad /= input_.temperature;
+          grad /= input_.scorer->divisor();
           q_grad.slice(0, begin, end).copy_(at::matmul(grad, input_.v));
           result.v_grad.addmm_(grad.t(), q_.slice(0, begin, end));
         });
