@@ -32,7 +32,7 @@ model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at
   const sampler::Candidates& candidates = plan.candidates;
   const at::Tensor& seen = candidates.seen_columns;
   const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
-  return {.q = q,
+  return {.q = scorer->ScaleQueries(q),
           .v = seen.defined() ? v.index_select(0, seen) : v,
           .rows = plan.queries.rows,
           .weight = ScaledBy(scale, plan.batch.weights),
@@ -55,6 +55,7 @@ absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model:
     reduced.push_back(std::move(partial.tensor));
   }
   TORII_ASSIGN_OR_RETURN(model::LossResult result, loss.Finish(input, reduced));
+  result.q_grad = input.scorer->QueryGradient(input.q, result.q_grad);
   if (const at::Tensor& seen = plan.candidates.seen_columns; seen.defined()) {
     const at::Tensor all = at::zeros({plan.candidates.rows.size(0), input.v.size(1)}, at::kFloat);
     result.v_grad = all.index_copy(0, seen, result.v_grad);

@@ -10,14 +10,14 @@
 
 namespace torii::trainer {
 
-// q: [R, D] of this rank's queries, as scorer->ScaleQueries gives them; v: [U, D] of the columns.
-// Looks at the plan's memory.
+// q: [R, D] of this rank's queries; v: [U, D] of the columns. Looks at the plan's memory.
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
                              std::shared_ptr<const model::Scorer> scorer,
                              const kernels::Device& device);
 
-// This rank's part of the loss; v_grad is of all columns, [U, D], also where this rank's rows see
-// only some. Collective: what the loss needs reduced.
+// This rank's part of the loss. q_grad is of the queries that LossInputOf got; v_grad is of all
+// columns, [U, D], also where this rank's rows see only some. Collective: what the loss needs
+// reduced.
 absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model::Loss& loss,
                                                 const StepPlan& plan,
                                                 const model::LossInput& input);

@@ -83,18 +83,16 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   // Loss and its gradients, tile by tile; dV goes back to the owners.
   clock.Begin(&StepTime::loss, "loss");
   dense.ZeroGrad();
-  const std::shared_ptr<const model::Scorer>& scorer = towers.net().scorer();
   const model::LossInput input =
-      LossInputOf(plan, scorer->ScaleQueries(users.vectors.detach()), columns.v, scorer, device);
+      LossInputOf(plan, users.vectors.detach(), columns.v, towers.net().scorer(), device);
   TORII_ASSIGN_OR_RETURN(const model::LossResult loss,
                          LossOverRanks(comm, parts.loss, plan, input));
-  const at::Tensor q_grad = scorer->QueryGradient(input.q, loss.q_grad);
   clock.Begin(&StepTime::exchange, "return gradients");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad, ReturnGradients(comm, plan.columns, loss.v_grad));
 
   // Backward through both towers: into the looked-up rows and the dense gradient.
   clock.Begin(&StepTime::towers, "backward");
-  Backward(users.vectors, q_grad, columns.sent, v_grad);
+  Backward(users.vectors, loss.q_grad, columns.sent, v_grad);
 
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");

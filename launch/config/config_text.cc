@@ -117,7 +117,7 @@ std::vector<std::string> FieldNames(const Descriptor& type) {
 }
 
 std::string NoSuchField(const Descriptor& type, const std::string& name) {
-  const std::string_view instead = WhatToWriteInstead(type, name);
+  const absl::string_view instead = WhatToWriteInstead(type, name);
   if (!instead.empty()) {
     return absl::StrCat("the field '", name, "' of ", type.name(), " has moved: ", instead);
   }

@@ -4,7 +4,7 @@ namespace torii::launch {
 namespace {
 
 struct MovedField {
-  std::string_view message, name, instead;
+  absl::string_view message, name, instead;
 };
 
 constexpr MovedField kMovedFields[] = {
@@ -43,7 +43,7 @@ constexpr MovedField kMovedFields[] = {
 
 }  // namespace
 
-std::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
+absl::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
                                     const std::string& name) {
   for (const MovedField& field : kMovedFields) {
     if (field.message == type.full_name() && field.name == name) return field.instead;

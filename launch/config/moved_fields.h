@@ -2,15 +2,15 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
+#include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 
 namespace torii::launch {
 
 // "write join { sum {} } instead of combine: SUM" for a field that `type` once had; empty: it never
 // had one of that name.
-std::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
+absl::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
                                     const std::string& name);
 
 }  // namespace torii::launch
