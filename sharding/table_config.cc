@@ -23,6 +23,11 @@ std::vector<std::string> Validate(const TableConfig& config) {
   require(config.beta1() >= 0 && config.beta1() < 1, "beta1", config.beta1(), "in [0, 1)");
   require(config.beta2() >= 0 && config.beta2() < 1, "beta2", config.beta2(), "in [0, 1)");
   require(not_negative(config.l2()), "l2", config.l2(), "at least 0");
+  if (config.weight_decay() != 0) {
+    errors.push_back(absl::StrCat(
+        "weight_decay is not read any more: for the same training write l2: ",
+        2 * config.weight_decay(), " instead of weight_decay: ", config.weight_decay()));
+  }
   require(not_negative(config.initial_accumulator()), "initial_accumulator",
           config.initial_accumulator(), "at least 0");
   require(not_negative(config.init_stddev()), "init_stddev", config.init_stddev(), "at least 0");

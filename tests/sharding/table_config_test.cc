@@ -17,6 +17,16 @@ TableConfig Entry(const std::string& name) {
   return entry;
 }
 
+TEST(TableConfigTest, TheOldWeightDecayIsRefusedWithTheValueToWrite) {
+  TableConfig config;
+  EXPECT_TRUE(Validate(config).empty());
+  config.set_weight_decay(0.001);
+  ASSERT_EQ(Validate(config).size(), 1u);
+  EXPECT_NE(Validate(config)[0].find("write l2: 0.002 instead of weight_decay: 0.001"),
+            std::string::npos)
+      << Validate(config)[0];
+}
+
 TEST(ConfigsOfTest, AnEntryOverridesWhatItSets) {
   TableConfig defaults, entry = Entry("user_id");
   defaults.set_learning_rate(0.5);
