@@ -108,7 +108,7 @@ class PeerLoss final : public model::Loss {
          .positive_offset = own,
          .target_offset = own,
          .weight = input.weight,
-         .temperature = input.temperature});
+         .temperature = input.scorer->divisor()});
     return model::LossResult{result.value, result.q_grad, result.v_grad};
   }
   std::string Explain(const model::LossInput&) override { return ""; }
@@ -139,10 +139,10 @@ absl::StatusOr<Dump> ReadDump(const std::string& folder) {
 trainer::TwoTowerConfig PeerModel(const Dump& dump) {
   trainer::TwoTowerConfig config;
   config.model.set_dim(static_cast<int32_t>(dump.weights.at("user").size(1)));
-  config.model.set_temperature(0.1);
+  config.model.mutable_scorer()->mutable_inner_product()->set_temperature(0.1);
   const auto hidden = static_cast<int32_t>(dump.weights.at("user_w1").size(0));
-  config.model.mutable_user()->add_hidden(hidden);
-  config.model.mutable_item()->add_hidden(hidden);
+  config.model.mutable_user()->mutable_trunk()->mutable_mlp()->add_hidden(hidden);
+  config.model.mutable_item()->mutable_trunk()->mutable_mlp()->add_hidden(hidden);
   return config;
 }
 
@@ -192,7 +192,7 @@ class StepRun {
   absl::StatusOr<trainer::StepResult> Step() {
     data::Batch batch = NextBatch();
     return trainer::TrainStep({*towers_, *sampler_, *loss_, *dense_}, std::move(batch),
-                              {.temperature = 0.1}, step_++, 1.0, &time);
+                              trainer::StepOptions(), step_++, 1.0, &time);
   }
 
   trainer::StepTime time;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "comm/peer_status.h"
 #include "comm/reduce_in_rank_order.h"
 
 namespace torii::comm {
@@ -122,8 +123,9 @@ absl::Status AgreeOnStatus(ControlPlane& control, const absl::Status& mine) {
     return mine;
   }
   TORII_RETURN_IF_ERROR(message.status());
-  return ErrorWithCode(static_cast<ExitCode>((*codes)[static_cast<size_t>(failed)]),
-                       absl::StrCat("rank ", failed, ": ", *message));
+  return FromPeer(
+      failed,
+      ErrorWithCode(static_cast<ExitCode>((*codes)[static_cast<size_t>(failed)]), *message));
 }
 
 absl::Status Barrier(ControlPlane& control) {

@@ -14,10 +14,11 @@ namespace torii::data {
 
 // Keeps `status` inside the Arrow status, so that FromArrow gives it back as it was.
 arrow::Status ToArrow(const absl::Status& status);
-// A status that began as ours comes back unchanged; any other becomes kData "<context>: <message>".
+// A status that ToArrow carried comes back unchanged; any other becomes kData
+// "<context>: <message>".
 absl::Status FromArrow(const arrow::Status& status, const std::string& context);
 
-// Thread-safe as far as ReadAt goes; Read and Seek belong to one thread.
+// ReadAt is thread-safe; Read and Seek may only be called by one thread.
 std::shared_ptr<arrow::io::RandomAccessFile> ToArrowFile(std::unique_ptr<ReadableFile> file);
 
 }  // namespace torii::data

@@ -10,8 +10,8 @@
 
 namespace torii::data {
 
-// Maps the side's files and checks every value that is later used as an index. `side` is borrowed
-// for as long as the result lives.
+// Maps the side's files and checks every value that is later used as an index. The result refers to
+// `side`, which must outlive it.
 absl::StatusOr<std::unique_ptr<Features>> OpenFeatures(const MappedFolder& folder, SideKind kind,
                                                        const Side& side);
 

@@ -43,7 +43,7 @@ class MappedFolder {
 
   static constexpr int64_t kAnyCount = -1;
 
-  // kData if the file is not listed in the metadata, is no such array, or has not `count` values.
+  // kData if the metadata do not list the file, or it is not an array of T with `count` values.
   template <typename T>
   absl::StatusOr<MappedArray<T>> Open(const std::string& name, int64_t count) const {
     MappedArray<T> array;
@@ -70,7 +70,7 @@ class MappedFolder {
 absl::Status CheckRows(const MappedArray<int32_t>& array, int64_t limit);
 // kData unless the values start at 0, never fall and end at `end`.
 absl::Status CheckOffsets(const MappedArray<int64_t>& offsets, int64_t end);
-// kData unless every value is finite and, if told so, not negative.
+// kData unless every value is finite and, for kNotNegative, at least 0.
 enum class Sign { kAny, kNotNegative };
 absl::Status CheckNumbers(const MappedArray<float>& array, Sign sign);
 

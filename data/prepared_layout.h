@@ -1,26 +1,29 @@
 // The prepared folder: names and layout of its files, and what both its writer (prepare.h) and its
 // reader (dataset.h) need to know.
 //
-//   dataset.txtpb                     PreparedDataset; written last, lists every other file
+//   dataset.txtpb                    PreparedDataset: written last, lists every other file
 //   For each part P of train, valid, test (always all three; a part may have 0 rows):
-//     P.user_begin.i64                [users + 1]: rows of user u are [user_begin[u], user_begin[u
-//     + 1]) P.user.i32  P.item.i32          [n] user and item row, sorted by (user, time, order of
-//     the files) P.weight.f32                    [n], only if has_weight P.time.i64 [n], only if
-//     has_time
-//   item_counts.i64                   [items] training interactions, never increasing
+//     P.user_begin.i64               [users + 1]; rows of user u: [user_begin[u], user_begin[u + 1])
+//     P.user.i32, P.item.i32         [n] user and item row, by (user, time, order of the files)
+//     P.weight.f32                   [n], only if has_weight
+//     P.time.i64                     [n], only if has_time
+//   item_counts.i64                  [items] training interactions, never increasing
 //   For each side S of users, items:
-//     S.ids.i64                       [rows], if id_type is INTEGER
-//     S.ids.offsets.i64 S.ids.bytes.u8        [rows + 1], [bytes], if id_type is TEXT
-//     S.id_order.i32                  [rows]: the rows sorted by id (numbers, or bytes as
-//     unsigned), to find an id S.titles.offsets.i64 S.titles.bytes.u8  only if Side.has_titles; an
-//     empty title: show the id
-//   For feature k (index in Side.feature) of side S:
-//     S.feature.k.offsets.i64 S.feature.k.values.i32   BAG:    [rows + 1], [nnz] embedding rows
-//     S.feature.k.values.i32                           SINGLE: [rows] embedding rows
-//     S.feature.k.values.f32                           DENSE:  [rows * width], row by row
+//     S.ids.i64                      [rows], if id_type is INTEGER
+//     S.ids.offsets.i64              [rows + 1], if id_type is TEXT
+//     S.ids.bytes.u8                 [bytes], if id_type is TEXT
+//     S.id_order.i32                 [rows] the rows sorted by id (as numbers, or as unsigned
+//                                    bytes): finds the row of an id
+//     S.titles.offsets.i64           [rows + 1], only if Side.has_titles
+//     S.titles.bytes.u8              [bytes], only if Side.has_titles; a row whose title is empty
+//                                    shows its id
+//   For feature k (its index in Side.feature) of side S:
+//     S.feature.k.offsets.i64        BAG: [rows + 1]
+//     S.feature.k.values.i32         BAG: [nnz] embedding rows; SINGLE: [rows] embedding rows
+//     S.feature.k.values.f32         DENSE: [rows * width], row by row
 //
-// Row order of a side: descending number of training interactions, ties by ascending id; those
-// without any come last, which the same rule gives.
+// Row order of a side: descending number of training interactions, ties by ascending id. Rows
+// without training interactions therefore come last.
 #pragma once
 
 #include <string>

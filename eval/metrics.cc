@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "eval/metric_names.h"
 
 namespace torii::eval {
 namespace {
@@ -27,12 +28,12 @@ void AddAtCutOff(std::span<const int64_t> sorted, int k, std::map<std::string, d
   const int64_t best_hits = std::min<int64_t>(k, relevant);
   double best_gain = 0;
   for (int64_t i = 1; i <= best_hits; ++i) best_gain += 1 / std::log2(1.0 + static_cast<double>(i));
-  out[At("recall", k)] = hits / static_cast<double>(relevant);
-  out[At("precision", k)] = hits / k;
-  out[At("hit_rate", k)] = hits > 0 ? 1 : 0;
-  out[At("ndcg", k)] = gain / best_gain;
-  out[At("map", k)] = precision_at_hits / static_cast<double>(best_hits);
-  out[At("mrr", k)] = sorted[0] <= k ? 1 / static_cast<double>(sorted[0]) : 0;
+  out[At(kRecall, k)] = hits / static_cast<double>(relevant);
+  out[At(kPrecision, k)] = hits / k;
+  out[At(kHitRate, k)] = hits > 0 ? 1 : 0;
+  out[At(kNdcg, k)] = gain / best_gain;
+  out[At(kMap, k)] = precision_at_hits / static_cast<double>(best_hits);
+  out[At(kMrr, k)] = sorted[0] <= k ? 1 / static_cast<double>(sorted[0]) : 0;
 }
 
 std::span<const int64_t> RanksOf(const HeldOut& held_out, std::span<const int64_t> ranks,
@@ -72,7 +73,7 @@ std::map<std::string, double> UserMetrics(std::span<const int64_t> ranks, std::s
   std::sort(sorted.begin(), sorted.end());
   std::map<std::string, double> out;
   for (const int k : ks) AddAtCutOff(sorted, k, out);
-  out["mrr"] = 1 / static_cast<double>(sorted[0]);
+  out[kMrr] = 1 / static_cast<double>(sorted[0]);
   return out;
 }
 
@@ -118,7 +119,7 @@ std::string FormatTable(const Metrics& model, const Metrics& baseline, std::span
   for (size_t i = 0; i < ks.size(); ++i)
     absl::StrAppendFormat(&text, "   %8s  %8s", "model", "popular");
   text += "\n";
-  for (const char* metric : {"recall", "ndcg", "precision", "hit_rate", "map", "mrr"}) {
+  for (const char* metric : kMetricsAtK) {
     absl::StrAppendFormat(&text, "%-10s", metric);
     for (const int k : ks) {
       const std::string name = At(metric, k);
@@ -127,8 +128,8 @@ std::string FormatTable(const Metrics& model, const Metrics& baseline, std::span
     }
     text += "\n";
   }
-  absl::StrAppendFormat(&text, "%-10s   %8.4f  %8.4f   (first hit anywhere in the ranking)\n",
-                        "mrr", ValueOf(model, "mrr"), ValueOf(baseline, "mrr"));
+  absl::StrAppendFormat(&text, "%-10s   %8.4f  %8.4f   (first hit anywhere in the ranking)\n", kMrr,
+                        ValueOf(model, kMrr), ValueOf(baseline, kMrr));
   absl::StrAppend(&text, model.users, " users, ", model.targets, " held-out items\n");
   return text;
 }

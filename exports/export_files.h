@@ -31,7 +31,7 @@ class DigestedFile final : public WritableFile {
   absl::Status Append(const void* data, int64_t size) override;
   absl::Status Sync() override { return file_->Sync(); }
   absl::Status Close() override { return file_->Close(); }
-  // Syncs, closes and tells.
+  // Syncs and closes the file; returns its name, size and digest.
   absl::StatusOr<ExportedFile> Finish();
 
  private:

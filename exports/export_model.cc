@@ -22,7 +22,6 @@ namespace torii::exports {
 namespace {
 
 constexpr int64_t kBlockRows = 65536;
-constexpr char kDescription[] = "export.json";
 
 // Rows of every rank -> all rows on rank 0, in rank order. Collective.
 absl::StatusOr<at::Tensor> ToRankZero(comm::Communicator& comm, const at::Tensor& mine) {
@@ -164,14 +163,15 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
   const model::ModelConfig& config = towers.net().config();
   const data::Dataset& dataset = towers.dataset();
+  const model::Scorer& scorer = *towers.net().scorer();
   nlohmann::ordered_json json;
   json["format"] = "torii-export";
   json["version"] = 1;
   json["dim"] = config.dim();
   json["dtype"] = "float32";
-  json["metric"] = "inner_product";
+  json["metric"] = scorer.is_inner_product() ? "inner_product" : "mlp";
   json["normalised"] = config.normalize();
-  json["temperature"] = config.temperature();
+  json["temperature"] = scorer.temperature();
   json["items"] = dataset.items().rows();
   json["users"] = dataset.users().rows();
   json["checkpoint"] = source.checkpoint;
@@ -184,7 +184,7 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   for (const ExportedFile& file : written) {
     json["files"].push_back({{"name", file.name}, {"size", file.size}, {"digest", file.digest}});
   }
-  return WriteFileAtomically(files, JoinPath(folder, kDescription), IndentedJson(json));
+  return WriteFileAtomically(files, JoinPath(folder, kExportDescription), IndentedJson(json));
 }
 
 // What is at `out` may be replaced: nothing, an empty folder, or an export.
@@ -193,11 +193,11 @@ absl::Status CheckReplaceable(FileSystem& files, const std::string& out) {
   if (!info.exists) return absl::OkStatus();
   if (info.is_directory) {
     TORII_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(out));
-    if (names.empty() || std::count(names.begin(), names.end(), kDescription) > 0) {
+    if (names.empty() || std::count(names.begin(), names.end(), kExportDescription) > 0) {
       return absl::OkStatus();
     }
   }
-  return CannotCreateError(absl::StrCat(out, ": is there and is no export (", kDescription,
+  return CannotCreateError(absl::StrCat(out, ": is there and is no export (", kExportDescription,
                                         " is missing); choose another --out"));
 }
 

@@ -14,6 +14,9 @@
 
 namespace torii::exports {
 
+// The file of an export that describes it.
+inline constexpr char kExportDescription[] = "export.json";
+
 // Where the weights of a model come from, for export.json.
 struct ModelSource {
   std::string checkpoint;  // its path

@@ -1,6 +1,5 @@
 #include "model/model_plan.h"
 
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,104 +7,12 @@
 #include "base/closest_name.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
-#include "model/loss/loss.h"
+#include "model/join/join.h"
+#include "model/model_rules.h"
+#include "model/sequence/sequence_encoder.h"
+#include "model/trunk/trunk.h"
 
 namespace torii::model {
-namespace {
-
-using Problems = std::vector<std::string>;
-
-int64_t EmbeddingDim(const ModelConfig& config, const TowerConfig& tower) {
-  return tower.embedding_dim() > 0 ? tower.embedding_dim() : config.dim();
-}
-
-void ValidateHistory(const std::string& place, const HistoryConfig& history, Problems& problems) {
-  if (history.length() < 1) {
-    problems.push_back(absl::StrCat(place, ".length = ", history.length(),
-                                    ": must be at least 1; leave `history` out for none"));
-  }
-  if (!(history.half_life() > 0) || !std::isfinite(history.half_life())) {
-    problems.push_back(absl::StrCat(place, ".half_life = ", history.half_life(),
-                                    ": must be positive, in items, e.g. 10"));
-  }
-}
-
-void ValidateTower(const std::string& place, const ModelConfig& config, const TowerConfig& tower,
-                   Problems& problems) {
-  for (int i = 0; i < tower.hidden_size(); ++i) {
-    if (tower.hidden(i) < 1) {
-      problems.push_back(absl::StrCat(place, ".hidden[", i, "] = ", tower.hidden(i),
-                                      ": a layer's width must be at least 1"));
-    }
-  }
-  if (!(tower.dropout() >= 0 && tower.dropout() < 1)) {
-    problems.push_back(
-        absl::StrCat(place, ".dropout = ", tower.dropout(), ": must be at least 0 and below 1"));
-  }
-  if (tower.embedding_dim() < 0) {
-    problems.push_back(absl::StrCat(place, ".embedding_dim = ", tower.embedding_dim(),
-                                    ": must be positive, or 0 for model.dim"));
-  }
-  if (tower.combine() == TowerConfig::SUM && EmbeddingDim(config, tower) != config.dim()) {
-    problems.push_back(absl::StrCat(place, ".embedding_dim = ", tower.embedding_dim(),
-                                    ": SUM adds rows of model.dim = ", config.dim(),
-                                    " floats; leave embedding_dim out, or use CONCAT"));
-  }
-  if (tower.no_features() && tower.feature_size() > 0) {
-    problems.push_back(absl::StrCat(place, ".no_features: true, yet ", place, ".feature names '",
-                                    tower.feature(0), "'; keep one of the two"));
-  }
-  for (int i = 0; i < tower.feature_size(); ++i) {
-    for (int j = 0; j < i; ++j) {
-      if (tower.feature(i) == tower.feature(j)) {
-        problems.push_back(absl::StrCat(place, ".feature: '", tower.feature(i), "' twice"));
-      }
-    }
-  }
-}
-
-void ValidateSharedTable(const ModelConfig& config, Problems& problems) {
-  if (!config.user().has_history() || !config.user().history().share_item_table()) return;
-  if (!config.item().use_id()) {
-    problems.push_back(
-        "model.user.history.share_item_table: true, but model.item.use_id is false, so there is "
-        "no item id table; set share_item_table: false");
-  }
-  const int64_t width = EmbeddingDim(config, config.item());
-  if (config.user().combine() == TowerConfig::SUM && width != config.dim()) {
-    problems.push_back(
-        absl::StrCat("model.user.combine: SUM adds rows of model.dim = ", config.dim(),
-                     " floats, but the history's rows have model.item.embedding_dim = ", width,
-                     "; set share_item_table: false, or use CONCAT"));
-  }
-}
-
-}  // namespace
-
-std::vector<std::string> Validate(const ModelConfig& config) {
-  Problems problems;
-  if (config.dim() < 1) {
-    problems.push_back(absl::StrCat("model.dim = ", config.dim(),
-                                    ": must be at least 1; common are 32, 64 and 128"));
-  }
-  if (!(config.temperature() > 0) || !std::isfinite(config.temperature())) {
-    problems.push_back(absl::StrCat("model.temperature = ", config.temperature(),
-                                    ": scores are divided by it, so it must be positive; try 0.07 "
-                                    "with normalize, 1 without"));
-  }
-  ValidateTower("model.user", config, config.user(), problems);
-  ValidateTower("model.item", config, config.item(), problems);
-  if (config.user().has_history()) {
-    ValidateHistory("model.user.history", config.user().history(), problems);
-  }
-  if (config.item().has_history()) {
-    problems.push_back("model.item.history: only users have a history; remove it");
-  }
-  ValidateSharedTable(config, problems);
-  for (std::string& problem : Validate(config.loss())) problems.push_back(std::move(problem));
-  return problems;
-}
-
 namespace {
 
 // Builds the plan source by source.
@@ -133,6 +40,7 @@ class Planner {
     }
     TORII_RETURN_IF_ERROR(PlanTower("user", config_.user(), users, plan_.user));
     TORII_RETURN_IF_ERROR(PlanTower("item", config_.item(), items, plan_.item));
+    TORII_RETURN_IF_ERROR(CheckSharedTrunk());
     return std::move(plan_);
   }
 
@@ -145,7 +53,14 @@ class Planner {
   void AddEmbedded(TowerPlan& tower, TowerSource::Kind kind, const std::string& name, int feature,
                    int table) {
     const int64_t width = plan_.tables[static_cast<size_t>(table)].dim;
-    tower.sources.push_back({kind, name, feature, table, width});
+    const bool is_history = kind == TowerSource::kHistory;
+    const int64_t output = is_history ? SequenceWidth(config_.user().history(), width) : width;
+    tower.sources.push_back({.kind = kind,
+                             .name = name,
+                             .feature = feature,
+                             .table = table,
+                             .width = width,
+                             .output = output});
   }
 
   // The features of a tower and what follows from its sources.
@@ -154,26 +69,73 @@ class Planner {
     tower.side = side;
     tower.embedding_dim = EmbeddingDim(config_, config);
     TORII_ASSIGN_OR_RETURN(const std::vector<int> features, ChooseFeatures(side, config, shape));
-    for (const int f : features) AddFeature(tower, f, shape.features[static_cast<size_t>(f)]);
+    for (const int f : features) {
+      AddFeature(config, tower, f, shape.features[static_cast<size_t>(f)]);
+    }
     if (tower.sources.empty()) {
       return ConfigError(absl::StrCat(
           "model.", side, ": the ", side, " tower has no input: no id (use_id: false), no feature",
           side == "user" ? ", no history" : "", "; turn one of them on"));
     }
-    const bool sum = config.combine() == TowerConfig::SUM;
+    TORII_RETURN_IF_ERROR(CheckWidths(side, config, tower));
+    std::vector<int64_t> widths;
+    for (const TowerSource& source : tower.sources) widths.push_back(source.output);
+    tower.joined_width = JoinedWidth(config.join(), widths);
+    tower.trunk_width = TrunkWidth(config.trunk(), tower.joined_width, config_.dim());
+    return PlanHead(side, config, tower);
+  }
+
+  // Whether the join can take the vectors of the inputs.
+  absl::Status CheckWidths(const std::string& side, const TowerConfig& config,
+                           const TowerPlan& tower) const {
+    if (!WantsWidthOfModel(config.join())) return absl::OkStatus();
     for (const TowerSource& source : tower.sources) {
-      tower.joined_width +=
-          source.kind == TowerSource::kVector ? tower.embedding_dim : source.width;
+      if (source.output == config_.dim()) continue;
+      return ConfigError(absl::StrCat(
+          "model.", side, ".join { sum {} }: adds vectors of model.dim = ", config_.dim(),
+          " floats, but '", source.name, "' gives ", source.output,
+          "; use concat, or make it as wide"));
     }
-    if (sum) tower.joined_width = config_.dim();
-    tower.has_final_linear = !sum || config.hidden_size() > 0;
     return absl::OkStatus();
   }
 
-  void AddFeature(TowerPlan& tower, int index, const FeatureShape& feature) {
+  absl::Status PlanHead(const std::string& side, const TowerConfig& config,
+                        TowerPlan& tower) const {
+    const bool has_trunk = !IsIdentity(config.trunk()) || config_.has_shared_trunk();
+    tower.has_linear_head =
+        config.head().has_linear() ||
+        (!config.head().has_none() && (!WantsWidthOfModel(config.join()) || has_trunk));
+    const int64_t width = config_.has_shared_trunk()
+                              ? TrunkWidth(config_.shared_trunk(), tower.trunk_width, config_.dim())
+                              : tower.trunk_width;
+    if (tower.has_linear_head || width == config_.dim()) return absl::OkStatus();
+    return ConfigError(absl::StrCat("model.", side, ".head { none {} }: the trunk gives ", width,
+                                    " floats, the vector has model.dim = ", config_.dim(),
+                                    "; make them equal, or use head { linear {} }"));
+  }
+
+  absl::Status CheckSharedTrunk() const {
+    if (!config_.has_shared_trunk() || plan_.user.trunk_width == plan_.item.trunk_width) {
+      return absl::OkStatus();
+    }
+    return ConfigError(
+        absl::StrCat("model.shared_trunk: the user tower brings ", plan_.user.trunk_width,
+                     " floats to it, the item tower ", plan_.item.trunk_width,
+                     "; end model.user.trunk and model.item.trunk in layers of one width"));
+  }
+
+  void AddFeature(const TowerConfig& config, TowerPlan& tower, int index,
+                  const FeatureShape& feature) {
     if (feature.kind == FeatureShape::kDense) {
-      const auto kind = feature.vector ? TowerSource::kVector : TowerSource::kDense;
-      tower.sources.push_back({kind, feature.name, index, -1, feature.width});
+      const bool is_summed = WantsWidthOfModel(config.join());
+      const bool has_linear = feature.vector || is_summed;
+      const int64_t wide = is_summed ? config_.dim() : tower.embedding_dim;
+      tower.sources.push_back({.kind = feature.vector ? TowerSource::kVector : TowerSource::kDense,
+                               .name = feature.name,
+                               .feature = index,
+                               .width = feature.width,
+                               .output = has_linear ? wide : feature.width,
+                               .has_linear = has_linear});
       return;
     }
     const int table = AddTable(tower.side + "." + feature.name, feature.rows, tower.embedding_dim);
@@ -214,8 +176,9 @@ class Planner {
 
 absl::StatusOr<ModelPlan> MakePlan(const ModelConfig& config, const SideShape& users,
                                    const SideShape& items) {
-  const std::vector<std::string> problems = Validate(config);
-  if (!problems.empty()) return ConfigError(absl::StrJoin(problems, "\n"));
+  const ConfigRules rules("model");
+  Validate(config, rules);
+  TORII_RETURN_IF_ERROR(rules.status());
   return Planner(config).Plan(users, items);
 }
 

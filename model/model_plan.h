@@ -11,9 +11,6 @@
 
 namespace torii::model {
 
-// Every violated rule of `config`, one message each.
-std::vector<std::string> Validate(const ModelConfig& config);
-
 // A feature of the data, in words of this layer.
 struct FeatureShape {
   enum Kind { kBag, kSingle, kDense };
@@ -42,24 +39,27 @@ struct TowerSource {
     kId,       // one row per user or item: the id itself
     kSingle,   // one row: feature `feature`
     kBag,      // pooled rows: feature `feature`
-    kHistory,  // pooled rows: the user's last items
-    kDense,    // floats: feature `feature`, joined as they are (CONCAT) or through a linear layer
-               // (SUM)
-    kVector,   // floats: feature `feature`, through a linear layer
+    kHistory,  // a sequence of rows: the user's last items
+    kDense,   // floats: feature `feature`, as they are, or through a linear layer if the join wants
+              // all inputs in one width
+    kVector,  // floats: feature `feature`, through a linear layer
   };
   Kind kind = kId;
   std::string name;
-  int feature = -1;   // index into SideShape::features
-  int table = -1;     // index into ModelPlan::tables; -1 for kDense, kVector
-  int64_t width = 0;  // floats per row of the input (kDense, kVector) or embedding width
+  int feature = -1;         // index into SideShape::features
+  int table = -1;           // index into ModelPlan::tables; -1 for kDense, kVector
+  int64_t width = 0;        // floats per row of the input (kDense, kVector) or embedding width
+  int64_t output = 0;       // width of the vector that its encoder gives
+  bool has_linear = false;  // kDense, kVector: through a linear layer
 };
 
 struct TowerPlan {
   std::string side;  // "user" or "item"
   std::vector<TowerSource> sources;
   int64_t embedding_dim = 0;
-  int64_t joined_width = 0;  // width after joining, before the hidden layers
-  bool has_final_linear = true;
+  int64_t joined_width = 0;  // of the joined inputs
+  int64_t trunk_width = 0;   // of what the tower's own trunk gives
+  bool has_linear_head = true;
 };
 
 struct ModelPlan {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
-#include "model/scorer/inner_product.h"
+#include "model/scorer/scorer_factory.h"
 
 namespace torii::model {
 namespace {
@@ -13,15 +13,22 @@ bool IsHistory(const TowerSource& source) { return source.kind == TowerSource::k
 
 }  // namespace
 
+// The order of the towers is that of their weights.
 Net::Net(const ModelConfig& config, ModelPlan plan, const kernels::Device& device)
     : config_(config), plan_(std::move(plan)), dense_(device) {
-  const auto tower = [&](const TowerPlan& of_tower, const TowerConfig& tower_config) {
-    return std::make_unique<Tower>(of_tower, tower_config, config.dim(), config.normalize(),
-                                   dense_);
-  };
-  user_ = tower(plan_.user, config.user());
-  item_ = tower(plan_.item, config.item());
-  scorer_ = MakeInnerProduct(config.temperature());
+  TowerOutput output{.dim = config.dim(), .normalize = config.normalize()};
+  if (config.has_shared_trunk()) {
+    output.shared_trunk = MakeTrunk(config.shared_trunk(),
+                                    {.name = "shared.trunk",
+                                     .init_key = "shared.hidden",
+                                     .dropout = "shared.",
+                                     .in = plan_.user.trunk_width,
+                                     .dim = config.dim()},
+                                    dense_);
+  }
+  user_ = std::make_unique<Tower>(plan_.user, config.user(), output, dense_);
+  item_ = std::make_unique<Tower>(plan_.item, config.item(), output, dense_);
+  scorer_ = MakeScorer(config.scorer(), config.dim(), dense_);
 }
 
 absl::StatusOr<std::unique_ptr<Net>> Net::Create(const ModelConfig& config, const SideShape& users,
@@ -39,8 +46,6 @@ int64_t Net::history_length() const {
   return reads_history ? config_.user().history().length() : 0;
 }
 
-bool Net::users_have_one_vector() const {
-  return config_.user().dropout() == 0 && history_length() == 0;
-}
+bool Net::users_have_one_vector() const { return !user_->has_dropout() && history_length() == 0; }
 
 }  // namespace torii::model

@@ -25,7 +25,7 @@ class Net {
   const ModelPlan& plan() const { return plan_; }
   const Tower& user() const { return *user_; }
   const Tower& item() const { return *item_; }
-  const Scorer& scorer() const { return *scorer_; }
+  const std::shared_ptr<const Scorer>& scorer() const { return scorer_; }
   DenseParameters& dense() { return dense_; }
   const DenseParameters& dense() const { return dense_; }
   // L: how many of a user's last items the user tower reads; 0: none.
@@ -41,7 +41,7 @@ class Net {
   const ModelPlan plan_;
   DenseParameters dense_;
   std::unique_ptr<Tower> user_, item_;
-  std::unique_ptr<Scorer> scorer_;
+  std::shared_ptr<const Scorer> scorer_;
 };
 
 }  // namespace torii::model

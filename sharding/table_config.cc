@@ -11,54 +11,44 @@
 
 namespace torii::sharding {
 
-std::vector<std::string> Validate(const TableConfig& config) {
-  std::vector<std::string> errors;
-  const auto require = [&errors](bool holds, const char* field, double value, const char* rule) {
-    if (!holds) errors.push_back(absl::StrCat(field, " is ", value, ": it must be ", rule));
+void Validate(const TableConfig& config, const ConfigRules& rules) {
+  const auto not_negative = [&rules](const char* field, double value) {
+    rules.Require(std::isfinite(value) && value >= 0, field, value, "at least 0");
   };
-  const auto not_negative = [](double value) { return std::isfinite(value) && value >= 0; };
-  require(config.learning_rate() > 0 && std::isfinite(config.learning_rate()), "learning_rate",
-          config.learning_rate(), "above 0");
-  require(not_negative(config.epsilon()), "epsilon", config.epsilon(), "at least 0");
-  require(config.beta1() >= 0 && config.beta1() < 1, "beta1", config.beta1(), "in [0, 1)");
-  require(config.beta2() >= 0 && config.beta2() < 1, "beta2", config.beta2(), "in [0, 1)");
-  require(not_negative(config.l2()), "l2", config.l2(), "at least 0");
-  if (config.weight_decay() != 0) {
-    errors.push_back(absl::StrCat(
-        "weight_decay is not read any more: for the same training write l2: ",
-        2 * config.weight_decay(), " instead of weight_decay: ", config.weight_decay()));
-  }
-  require(not_negative(config.initial_accumulator()), "initial_accumulator",
-          config.initial_accumulator(), "at least 0");
-  require(not_negative(config.init_stddev()), "init_stddev", config.init_stddev(), "at least 0");
-  return errors;
+  const auto fraction = [&rules](const char* field, double value) {
+    rules.Require(value >= 0 && value < 1, field, value, "in [0, 1)");
+  };
+  rules.Require(config.learning_rate() > 0 && std::isfinite(config.learning_rate()),
+                "learning_rate", config.learning_rate(), "above 0");
+  not_negative("epsilon", config.epsilon());
+  fraction("beta1", config.beta1());
+  fraction("beta2", config.beta2());
+  not_negative("l2", config.l2());
+  rules.Require(
+      config.weight_decay() == 0, "weight_decay",
+      absl::StrCat("is not read any more; for the same training write l2: ",
+                   2 * config.weight_decay(), " instead of weight_decay: ", config.weight_decay()));
+  not_negative("initial_accumulator", config.initial_accumulator());
+  not_negative("init_stddev", config.init_stddev());
 }
 
-std::vector<std::string> Validate(const TableConfig& defaults,
-                                  std::span<const TableConfig> overrides) {
-  std::vector<std::string> errors;
-  for (const std::string& rule : Validate(defaults)) {
-    errors.push_back(absl::StrCat("tables.", rule));
-  }
-  if (!defaults.name().empty()) {
-    errors.push_back(absl::StrCat("tables.name is '", defaults.name(),
-                                  "': these are the defaults of all tables; write table { name: '",
-                                  defaults.name(), "' ... } for one"));
-  }
+void Validate(const TableConfig& defaults, std::span<const TableConfig> overrides,
+              const ConfigRules& root) {
+  const ConfigRules tables = root.In("tables");
+  Validate(defaults, tables);
+  tables.Require(defaults.name().empty(), "name",
+                 absl::StrCat("must not be set, because `tables` has the defaults of all tables; "
+                              "write table { name: '",
+                              defaults.name(), "' ... } for one"));
   std::set<std::string> names;
   for (size_t i = 0; i < overrides.size(); ++i) {
     const TableConfig& entry = overrides[i];
-    const std::string place = absl::StrCat("table[", i, "].");
-    if (entry.name().empty()) {
-      errors.push_back(absl::StrCat(place, "name is missing: which table is this about?"));
-    } else if (!names.insert(entry.name()).second) {
-      errors.push_back(absl::StrCat(place, "name is '", entry.name(), "', as of an entry before"));
-    }
-    for (const std::string& rule : Validate(WithDefaults(entry, defaults))) {
-      errors.push_back(absl::StrCat(place, rule));
-    }
+    const ConfigRules table = root.In("table", static_cast<int>(i));
+    table.Require(!entry.name().empty(), "name", "is needed: the table that the entry is about");
+    table.Require(entry.name().empty() || names.insert(entry.name()).second, "name",
+                  absl::StrCat("'", entry.name(), "' is taken by an entry before"));
+    Validate(WithDefaults(entry, defaults), table);
   }
-  return errors;
 }
 
 TableConfig WithDefaults(const TableConfig& entry, const TableConfig& defaults) {

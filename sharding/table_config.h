@@ -6,17 +6,17 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/config_rules.h"
 #include "sharding/sharding.pb.h"
 
 namespace torii::sharding {
 
-// Every violated rule of the numbers of a table, one message each.
-std::vector<std::string> Validate(const TableConfig& config);
-// The same of the defaults, which name no table ("tables.learning_rate is ..."), and of the
-// entries, each of which names one ("table[0].name is ..."). Whether the tables exist is not known
-// here.
-std::vector<std::string> Validate(const TableConfig& defaults,
-                                  std::span<const TableConfig> overrides);
+// Collects the rules that the numbers of one table break. `rules` are those of the message itself.
+void Validate(const TableConfig& config, const ConfigRules& rules);
+// Collects the rules that `tables`, the defaults, and the entries of `table` break. `root`: the
+// rules of the message that has both. Whether the tables exist is not known here.
+void Validate(const TableConfig& defaults, std::span<const TableConfig> overrides,
+              const ConfigRules& root);
 
 // `entry` with what it leaves out taken from `defaults`.
 TableConfig WithDefaults(const TableConfig& entry, const TableConfig& defaults);

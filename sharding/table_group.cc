@@ -29,8 +29,10 @@ absl::Status Check(const std::vector<TableSpec>& specs, int64_t dim) {
   if (specs.empty()) errors.emplace_back("there is no table");
   std::set<std::string> names;
   for (const TableSpec& spec : specs) {
-    for (const std::string& rule : Validate(spec.config)) {
-      errors.push_back(absl::StrCat("table '", spec.name, "': ", rule));
+    const ConfigRules rules;
+    Validate(spec.config, rules);
+    for (const BrokenRule& rule : rules.broken()) {
+      errors.push_back(absl::StrCat("table '", spec.name, "': ", rule.Text()));
     }
     if (spec.rows < 1) {
       errors.push_back(

@@ -92,11 +92,11 @@ absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_bat
                          .device = towers.net().dense().device(),
                          .scores = {}};
   TORII_ASSIGN_OR_RETURN(items.vectors, towers.AllOwnedItems(embed_batch));
-  const model::Scorer& scorer = towers.net().scorer();
-  if (!scorer.is_inner_product()) {  // a temperature changes no rank
-    items.scores = [&scorer](const at::Tensor& q, const at::Tensor& v) {
+  const std::shared_ptr<const model::Scorer>& scorer = towers.net().scorer();
+  if (!scorer->is_inner_product()) {  // a temperature changes no rank
+    items.scores = [scorer](const at::Tensor& q, const at::Tensor& v) {
       const at::NoGradGuard no_grad;
-      return scorer.Scores(q, v);
+      return scorer->Scores(q, v);
     };
   }
   return items;

@@ -6,9 +6,7 @@
 namespace torii::trainer {
 
 Learner::Learner(const TrainRun& run)
-    : options_{.temperature = run.model.temperature(),
-               .clip_norm = run.train.clip_norm(),
-               .check_finite = run.train.check_finite()},
+    : options_{.clip_norm = run.train.clip_norm(), .check_finite = run.train.check_finite()},
       loss_(model::MakeLoss(run.model.loss())) {}
 
 absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(comm::Communicator& comm,

@@ -45,18 +45,19 @@ size_t LookupOf(int group, bool owned, std::vector<PlannedLookup>* lookups) {
 PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
                   const Partition* owned) {
   PassPlan plan;
-  for (const TowerSource& source : tower.sources) {
+  for (size_t s = 0; s < tower.sources.size(); ++s) {
+    const TowerSource& source = tower.sources[s];
     if (source.feature >= 0) plan.features.push_back(source.feature);
     const auto feature = static_cast<size_t>(std::max(source.feature, 0));
     if (source.table < 0) {
-      plan.floats.push_back({feature, source.width});
+      plan.floats.push_back({s, feature, source.width});
       continue;
     }
     const TablePlace& place = places[static_cast<size_t>(source.table)];
     const bool is_owned =
         owned != nullptr && source.kind == TowerSource::kId && place.partition() == *owned;
     plan.embedded.push_back(
-        {source.kind, feature, LookupOf(place.group, is_owned, &plan.lookups), place});
+        {s, source.kind, feature, LookupOf(place.group, is_owned, &plan.lookups), place});
   }
   return plan;
 }
@@ -78,21 +79,26 @@ model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
                           std::span<const sharding::Lookup> lookups) {
   model::TowerInput input;
   input.n = static_cast<int64_t>(rows.rows.size());
+  input.inputs.resize(plan.embedded.size() + plan.floats.size());
   std::vector<int64_t> begin(lookups.size(), 0);  // of the next source's keys in each lookup
   for (const PlannedSource& source : plan.embedded) {
     const sharding::Lookup& lookup = lookups[source.lookup];
     const AskedRows asked = RowsOf(source, rows, features);
     const auto count = static_cast<int64_t>(asked.values.size());
     const bool is_whole = lookup.route.index.numel() == count;
-    input.embedded.push_back(
-        {lookup.rows,
-         is_whole ? lookup.route.index : lookup.route.index.narrow(0, begin[source.lookup], count),
-         asked.offsets ? kernels::ViewOf(*asked.offsets) : at::Tensor()});
+    model::EncoderInput& to = input.inputs[source.source];
+    to.rows = lookup.rows;
+    to.index =
+        is_whole ? lookup.route.index : lookup.route.index.narrow(0, begin[source.lookup], count);
+    if (asked.offsets) {
+      to.offsets = kernels::ViewOf(*asked.offsets);
+      to.begins = *asked.offsets;
+    }
     begin[source.lookup] += count;
   }
   for (const PlannedFloats& floats : plan.floats) {
-    input.dense.push_back(kernels::ViewOf(std::span<const float>(features.dense[floats.feature]),
-                                          input.n, floats.width));
+    input.inputs[floats.source].floats = kernels::ViewOf(
+        std::span<const float>(features.dense[floats.feature]), input.n, floats.width);
   }
   if (!rows.dropout_key.empty()) input.dropout_key = kernels::ViewOf(rows.dropout_key);
   return input;

@@ -34,6 +34,7 @@ struct PlannedLookup {
 
 // An embedded source of the tower and the lookup that brings its rows.
 struct PlannedSource {
+  size_t source = 0;  // of the tower's
   model::TowerSource::Kind kind = model::TowerSource::kId;
   size_t feature = 0;  // of kSingle and kBag
   size_t lookup = 0;   // into PassPlan::lookups
@@ -41,6 +42,7 @@ struct PlannedSource {
 };
 
 struct PlannedFloats {
+  size_t source = 0;
   size_t feature = 0;
   int64_t width = 0;
 };

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -26,7 +27,8 @@ comm::ReduceOp OpOf(model::Reduction::Op op) {
 }  // namespace
 
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
-                             double temperature, const kernels::Device& device) {
+                             std::shared_ptr<const model::Scorer> scorer,
+                             const kernels::Device& device) {
   const sampler::Candidates& candidates = plan.candidates;
   const at::Tensor& seen = candidates.seen_columns;
   const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
@@ -39,7 +41,7 @@ model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at
           .negatives = candidates.negatives,
           .facts = candidates.facts,
           .excluded = {candidates.excluded_begin, candidates.excluded},
-          .temperature = temperature,
+          .scorer = std::move(scorer),
           .device = device};
 }
 

@@ -10,9 +10,11 @@
 
 namespace torii::trainer {
 
-// q: [R, D] of this rank's queries; v: [U, D] of the columns. Looks at the plan's memory.
+// q: [R, D] of this rank's queries, as scorer->ScaleQueries gives them; v: [U, D] of the columns.
+// Looks at the plan's memory.
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
-                             double temperature, const kernels::Device& device);
+                             std::shared_ptr<const model::Scorer> scorer,
+                             const kernels::Device& device);
 
 // This rank's part of the loss; v_grad is of all columns, [U, D], also where this rank's rows see
 // only some. Collective: what the loss needs reduced.

@@ -38,7 +38,7 @@ absl::Status CheckFinite(const StepResult& result, const StepPlan& plan, model::
   return DivergedError(
       absl::StrCat("step ", plan.step, ": loss ", result.loss, ", dense gradient norm ",
                    result.gradient_norm, " are not finite", why.empty() ? "" : ": ", why,
-                   "; nothing was updated. Lower the learning rates, raise model.temperature, set "
+                   "; nothing was updated. Lower the learning rates, raise the temperature, set "
                    "train.clip_norm, or look for extreme values in the features"));
 }
 
@@ -82,17 +82,19 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
 
   // Loss and its gradients, tile by tile; dV goes back to the owners.
   clock.Begin(&StepTime::loss, "loss");
+  dense.ZeroGrad();
+  const std::shared_ptr<const model::Scorer>& scorer = towers.net().scorer();
   const model::LossInput input =
-      LossInputOf(plan, users.vectors.detach(), columns.v, options.temperature, device);
+      LossInputOf(plan, scorer->ScaleQueries(users.vectors.detach()), columns.v, scorer, device);
   TORII_ASSIGN_OR_RETURN(const model::LossResult loss,
                          LossOverRanks(comm, parts.loss, plan, input));
+  const at::Tensor q_grad = scorer->QueryGradient(input.q, loss.q_grad);
   clock.Begin(&StepTime::exchange, "return gradients");
   TORII_ASSIGN_OR_RETURN(const at::Tensor v_grad, ReturnGradients(comm, plan.columns, loss.v_grad));
 
   // Backward through both towers: into the looked-up rows and the dense gradient.
   clock.Begin(&StepTime::towers, "backward");
-  dense.ZeroGrad();
-  Backward(users.vectors, loss.q_grad, columns.sent, v_grad);
+  Backward(users.vectors, q_grad, columns.sent, v_grad);
 
   // Dense gradients and the loss are sums over ranks.
   clock.Begin(&StepTime::exchange, "all-reduce");

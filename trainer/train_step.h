@@ -32,7 +32,6 @@ struct StepParts {
 };
 
 struct StepOptions {
-  double temperature = 1;
   double clip_norm = 0;
   bool check_finite = true;
 };

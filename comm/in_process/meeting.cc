@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/log.h"
+#include "comm/peer_status.h"
 
 namespace torii::comm {
 
@@ -81,7 +82,7 @@ void Meeting::Break(int rank, const absl::Status& reason) {
   const std::lock_guard lock(group_->mutex);
   if (group_->broken.ok()) {
     group_->breaking_rank = rank;
-    group_->Break(Annotate(reason, absl::StrCat("rank ", rank)));
+    group_->Break(FromPeer(rank, reason));
   }
 }
 

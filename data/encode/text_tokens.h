@@ -9,9 +9,9 @@
 
 namespace torii::data {
 
-// The words of UTF-8 `text` in lower case: runs of letters and digits (every character beyond ASCII
-// that is not punctuation or a space of Unicode counts as a letter). Upper case is known for Latin,
-// Greek and Cyrillic. A byte that is no UTF-8 is a character of its own.
+// The words of UTF-8 `text` in lower case. A word is a run of letters and digits; beyond ASCII every
+// character counts as a letter unless Unicode calls it punctuation or space. Latin, Greek and
+// Cyrillic capitals become small letters. A byte that is not UTF-8 counts as one character.
 std::vector<std::u32string> Words(std::string_view text);
 
 // UTF-8 of `characters`.

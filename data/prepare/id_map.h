@@ -1,4 +1,4 @@
-// Ids <-> codes: codes count up from 0 in the order in which ids are first seen.
+// Numbers for ids: the first id that is seen gets code 0, the next new one 1, and so on.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ class IdMap {
   int64_t size() const;
   // The code of id `i`, or -1.
   int32_t Find(const Ids& ids, size_t i) const;
-  // Likewise, with a new code if it has none.
+  // The code of id `i`, a new one if it has none.
   int32_t FindOrAdd(const Ids& ids, size_t i);
   std::string Text(int32_t code) const;
   // Order of ids: as numbers, or bytes as unsigned.

@@ -19,7 +19,8 @@ struct InteractionInputs {
   std::vector<InputFile> of_part[kNumParts];
 };
 
-// May an id of the interactions be new? If not, `side_files` names where it should have been.
+// Whether the interactions may bring ids that the side file lacks. If not, messages name
+// `side_files`, where the id is missing.
 struct IdPolicy {
   bool may_add = true;
   std::string side_files;
@@ -36,8 +37,8 @@ struct IdTypes {
   IdType user = INTEGER;
   IdType item = INTEGER;
 };
-// INTEGER or TEXT for users and items: as configured, or what the first chunk of the first file
-// says.
+// INTEGER or TEXT for users and for items: as configured, else as the first chunk of the first file
+// shows.
 absl::StatusOr<IdTypes> FindIdTypes(FileSystem& files, const InteractionFiles& config,
                                     const InteractionInputs& inputs);
 

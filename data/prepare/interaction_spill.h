@@ -1,5 +1,5 @@
-// The coded interactions, in the order of the files: in memory while they fit into the sort buffer,
-// else in a scratch file. Read as often as the preparation needs.
+// The coded interactions in the order of the files. They stay in memory while they fit into the
+// sort buffer and go to a scratch file when they do not. They can be read any number of times.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ class InteractionSpill {
   absl::Status Finish();
   absl::Status ForEach(const VisitInteractions& visit) const;
   int64_t rows() const { return rows_; }
-  // in_memory: the rows themselves; the spill is empty afterwards.
+  // Gives the rows away and leaves the spill empty. Only if in_memory().
   std::vector<Interaction> TakeMemory() { return std::move(memory_); }
   bool in_memory() const { return !file_.has_value(); }
 

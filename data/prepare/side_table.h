@@ -1,5 +1,5 @@
-// A side file (one row per user or item), read: ids become codes in the order of its rows; titles
-// and encoded features lie in scratch files, in the same order.
+// What reading a side file (one row per user or item) gives: codes for its ids, in the order of its
+// rows, and scratch files with titles and encoded features in the same order.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,11 @@ struct SideTableOptions {
   std::string scratch_folder;
 };
 
-// Scratch files: titles of `side`, and what feature `k` of it has. Plain values without a header:
-// "title_ends" and "ends" (int64: where each row ends), "titles" (bytes), "values" (int32 or
-// float).
+// Paths of the scratch files of a side and of its feature `k`. `what` is one of
+//   "title_ends", "ends"   int64, where the title or list of each row ends
+//   "titles"               bytes
+//   "values"               int32 or float
+// They hold plain values without a header.
 std::string ScratchFile(const SideTableOptions& options, const std::string& what);
 std::string ScratchFeatureFile(const SideTableOptions& options, int feature,
                                const std::string& what);

@@ -1,5 +1,5 @@
-// The kept interactions sorted by (user row, time, order of the files): in memory, or as sorted
-// runs on disk that are merged while they are read.
+// The kept interactions, sorted by (user row, time, order of the files). Either all are sorted in
+// memory, or sorted runs on disk are merged while they are read.
 #pragma once
 
 #include <cstdint>

@@ -23,10 +23,10 @@ class SplitRule {
   static absl::StatusOr<SplitRule> Make(const DataConfig& config, const InteractionSpill& spill,
                                         const Kept& kept, TimeKind time_kind);
 
-  // Does a row's part follow from the row alone (time splits, files), not from its place among the
-  // user's?
+  // Whether a row's part follows from the row alone (splits by time, files of their own) and not
+  // from its place among the rows of its user.
   bool by_row() const { return kind_ == Kind::kFiles || kind_ == Kind::kTime; }
-  // by_row: the part of a row.
+  // The part of a row. Only if by_row().
   Part PartOf(const Interaction& row) const {
     if (kind_ == Kind::kFiles || row.part != Part::kTrain) {
       return row.part;
@@ -34,10 +34,10 @@ class SplitRule {
     return row.time < valid_from_ ? Part::kTrain
                                   : (row.time < test_from_ ? Part::kValid : Part::kTest);
   }
-  // Not by_row: how `n` rows of one user (of the files to split) are divided.
+  // How many of `n` rows of one user go to each part. Only if not by_row().
   PartSizes SizesFor(int64_t n) const;
-  // Sets the parts of one user's rows, sorted by time; rows that come from test or valid files keep
-  // theirs.
+  // Sets the parts of one user's rows, which are sorted by time. Rows of test and valid files keep
+  // their part.
   void Assign(std::span<Interaction> rows) const;
 
  private:
@@ -56,7 +56,7 @@ class SplitRule {
   int64_t test_from_ = std::numeric_limits<int64_t>::max();
 };
 
-// floor(fraction * n) as people mean it: 0.29 of 100 is 29.
+// floor(fraction * n), computed in decimal, so that 0.29 of 100 is 29 and not 28.
 int64_t FractionOf(double fraction, int64_t n);
 
 // The time at place `index` (from 0) among the sorted times of the kept training rows that are

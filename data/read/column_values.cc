@@ -103,8 +103,8 @@ bool FillTextsOf(const arrow::Array& array, Texts* texts) {
   }
 }
 
-// The values of a dictionary column: `read` reads the dictionary, `gather(i, index)` takes one of
-// them.
+// Calls gather(i, index) for each row i of a dictionary column that is not missing; index is the
+// row's place in the dictionary.
 template <typename Gather>
 void ForDictionary(const arrow::DictionaryArray& array, Gather&& gather) {
   for (int64_t i = 0; i < array.length(); ++i) {

@@ -1,5 +1,4 @@
-// Columns of a chunk as plain C++ values, whatever their type in the file, with errors that name
-// the cell.
+// Columns of a chunk as plain C++ values, whatever their type in the file. Errors name the cell.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +30,15 @@ absl::Status ColumnError(const Column& column, const std::string& what);
 
 struct Integers {
   std::vector<int64_t> values;
-  std::vector<uint8_t> missing;  // empty: none is
+  std::vector<uint8_t> missing;  // [n], or empty if none is missing
   bool is_missing(size_t i) const { return !missing.empty() && missing[i] != 0; }
 };
-// Integer, boolean, date or timestamp columns, and text that is an integer. `remedy` is appended to
-// the message for a value that is none.
+// Reads integer, boolean, date and timestamp columns, and text that holds integers. `remedy` is
+// appended to the message about any other value.
 absl::StatusOr<Integers> ReadIntegers(const Column& column, const std::string& remedy);
 
-// Any number, boolean, or text that is one. Missing: NaN. Infinity is an error.
+// Reads numbers, booleans, and text that holds numbers. A missing value gives NaN; infinity is an
+// error.
 absl::StatusOr<std::vector<double>> ReadNumbers(const Column& column);
 
 // Views of text; data() == nullptr is missing. They live as long as this object.
@@ -55,7 +55,8 @@ struct Lists {
   std::vector<int64_t> begin;
   std::vector<int64_t> end;
   std::vector<uint8_t> missing;  // [n]
-  Column elements;  // row numbers in its errors do not count; use row i of the outer column
+  // Errors about an element must name row i of the outer column, not the row of `elements`.
+  Column elements;
 };
 bool IsList(const arrow::Array& array);
 bool IsText(const arrow::Array& array);

@@ -20,14 +20,13 @@ struct InputFile {
   Compression compression = Compression::kNone;  // of the whole file; Parquet compresses inside
 };
 
-// Does `name` match a pattern with * (any run), ? (one character) and [a-z] or [!a-z]? None of them
-// matches '/'.
+// Whether `name` matches a pattern with * (any run), ? (one character) and [a-z] or [!a-z]. None of
+// them matches '/'.
 bool MatchesGlob(std::string_view name, std::string_view pattern);
 
-// The files of `paths` in order; those of one glob sorted by name. `field` names the paths in
-// messages
-// ("data.interactions.path"). kNoInput for a missing file or a glob without matches, kData for an
-// empty file or a format that cannot be told.
+// The files of `paths` in order; the files of one glob are sorted by name. Messages call the paths
+// `field` ("data.interactions.path"). Errors: kNoInput for a missing file or a glob without
+// matches, kData for an empty file or a format that cannot be told.
 absl::StatusOr<std::vector<InputFile>> FindInputFiles(FileSystem& files,
                                                       std::span<const std::string> paths,
                                                       Format format, const std::string& field);

@@ -34,17 +34,18 @@ class TableReader {
   virtual absl::StatusOr<std::optional<TableChunk>> Next() = 0;
 };
 
-// `columns`: names, all of which must be there (else kData with the names that are, and "did you
-// mean"). `files` is borrowed.
+// Opens one file. kData if it lacks one of `columns`: the message lists the columns that it has and
+// suggests the nearest name. `files` is borrowed.
 absl::StatusOr<std::unique_ptr<TableReader>> OpenTable(FileSystem& files, const InputFile& input,
                                                        std::span<const std::string> columns);
-// The parts of OpenTable.
+// OpenTable for one format each.
 absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, const InputFile& input,
                                                          std::span<const std::string> columns);
 absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
     FileSystem& files, const InputFile& input, std::span<const std::string> columns);
 
-// The `columns` of a batch that was read from `file`, whose first row is *next_row; moves that on.
+// The `columns` of a batch of `file` as a chunk. *next_row is the number of its first row and is
+// advanced to that of the next batch.
 TableChunk TakeChunk(std::shared_ptr<const std::string> file, const arrow::RecordBatch& batch,
                      std::span<const std::string> columns, int64_t* next_row);
 
@@ -55,8 +56,7 @@ std::unique_ptr<TableReader> ConcatenateTables(FileSystem& files, std::vector<In
 // Reads ahead in a thread of its own, at most `ahead` chunks.
 std::unique_ptr<TableReader> ReadAhead(std::unique_ptr<TableReader> reader, int ahead);
 
-// Places of `columns` in `available`, or the error for the first that is not there or is there
-// twice.
+// Where `columns` stand in `available`. kData for the first that is missing or occurs twice.
 absl::StatusOr<std::vector<int>> FindColumns(const std::string& path,
                                              std::span<const std::string> columns,
                                              const std::vector<std::string>& available);

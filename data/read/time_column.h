@@ -9,7 +9,7 @@
 
 namespace torii::data {
 
-// How the times of this dataset are written, told from the first chunk.
+// How the times of a dataset are written. The first chunk decides.
 enum class TimeKind {
   kUnknown,
   kInteger,  // integers and Parquet timestamps, in their own unit
@@ -21,7 +21,7 @@ enum class TimeKind {
 // A missing time is an error.
 absl::StatusOr<std::vector<int64_t>> ReadTimes(const Column& column, TimeKind* kind);
 
-// The key of an integer time, and the time to store for a key (floats are rounded down).
+// The key of an integer time, and the time that is stored for a key (floats are rounded down).
 int64_t KeyOfTime(int64_t time, TimeKind kind);
 int64_t TimeOfKey(int64_t key, TimeKind kind);
 

@@ -9,7 +9,7 @@
 
 namespace torii::data {
 
-// Has it a scheme ("s3://bucket/a.parquet")?
+// Whether `path` has a scheme ("s3://bucket/a.parquet").
 bool IsUri(const std::string& path);
 
 // `local` is borrowed. Thread-safe.

@@ -17,8 +17,8 @@ struct SyntheticOptions {
 };
 
 struct SyntheticTruth {
-  // Recall@20 on the last tenth of each user of the ranking by the true probabilities (training
-  // items masked): what a perfect model reaches.
+  // Recall@20, on the last tenth of each user's interactions, of the ranking by the true
+  // probabilities without the training items. No model can expect more.
   double oracle_recall_at_20 = 0;
   double popularity_recall_at_20 = 0;
 };

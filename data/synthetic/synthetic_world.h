@@ -1,5 +1,5 @@
-// The generated world behind synthetic data: items with a popularity and a cluster, users with
-// tastes, and the interactions that follow from both. Everything is a pure function of the options.
+// The world from which synthetic data are drawn: items with a popularity and a cluster, users with
+// tastes, and the interactions that follow. It is a pure function of the options.
 #pragma once
 
 #include <array>
@@ -35,9 +35,9 @@ class SyntheticWorld {
   const std::vector<int64_t>& HistoryOf(int64_t user) const {
     return histories_[static_cast<size_t>(user)];
   }
-  // Of the item as one pick of the user.
+  // The probability that one pick of the user is the item.
   double Probability(int64_t user, int64_t item) const;
-  // How many of the last of a history of n are held out: max(1, floor(n / 10)).
+  // How many of n interactions, the latest ones, are held out: max(1, floor(n / 10)).
   static int64_t HeldOut(int64_t n) { return n < 20 ? 1 : n / 10; }
 
   // The k items without `seen` with the highest true probability for the user (ties: smaller item).

@@ -50,7 +50,8 @@ class ExportCommand final : public Command {
         absl::StrAppendFormat(&text, "%s %12d %s\n", file.digest, file.size,
                               JoinPath(out_, file.name));
       }
-      printed = Print(absl::StrCat(text, "described in ", JoinPath(out_, "export.json"), "\n"));
+      printed = Print(
+          absl::StrCat(text, "described in ", JoinPath(out_, exports::kExportDescription), "\n"));
     }
     return comm::AgreeOnStatus(comm.control(), printed);
   }

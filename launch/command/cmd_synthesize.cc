@@ -36,9 +36,9 @@ data {
 }
 model {
   dim: 32
-  temperature: 0.2
-  user { combine: SUM history { length: 20 } }
-  item { combine: SUM }
+  scorer { inner_product { temperature: 0.2 } }
+  user { join { sum {} } history { length: 20 } }
+  item { join { sum {} } }
 }
 train { global_batch: 1024 epochs: 15 best_metric: "recall@20" }
 eval { k: [10, 20, 50] }

@@ -32,8 +32,8 @@ class Command {
   virtual CommandText text() const = 0;
   // Adds flags that fill members of this object, which must outlive `flags`.
   virtual void Declare(FlagSet& flags) = 0;
-  // After the flags were parsed. Under MPI every process calls it. The value is the exit code, an
-  // error has its own.
+  // Called after the flags were parsed, under MPI by every process. Returns the exit code; an error
+  // carries its own (base/exit_code.h).
   virtual absl::StatusOr<int> Run(const CommandContext& context) = 0;
 };
 

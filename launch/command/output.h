@@ -1,4 +1,4 @@
-// Standard output: what a command was asked for. Messages to people while it works go to the log.
+// Standard output carries the result that the user asked for; messages about the work go to the log.
 #pragma once
 
 #include <string>

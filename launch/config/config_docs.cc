@@ -29,11 +29,11 @@ what it means. It is generated from the comments of the `.proto` files: after ch
 
 - Several `--config` files are laid over one another: a later one overrides an earlier one, field by field; a
   list of a later file replaces the earlier list.
-- `--set a.b.c=value` overrides both: `--set train.epochs=3`, `--set model.user.hidden=[128,64]`,
+- `--set a.b.c=value` overrides both: `--set train.epochs=3`, `--set eval.k=[10,100]`,
   `--set data.users.feature[0].name=city`, `--set 'data.split={last_k: 1}'`, `--set data.split=` (back to the
   default). Strings need no quotes.
-- An unknown field or value is an error with file, line and column. Every broken rule is reported at once,
-  before any work starts, and the program ends with 78 (docs/errors.md).
+- An unknown field or value is an error with file, line and column. Every broken rule is reported at once, each
+  with the place where its field was given, before any work starts. The program ends with 78 (docs/errors.md).
 - "At resume" says what happens to a run that goes on from its checkpoint with another value: a `fixed` field is
   refused by name (docs/checkpoint.md), a `free` one is taken over and said; `free, per rank`: ranks of one run may
   differ in it as well; `length`: free unless the learning rate of a step depends on the length (`train.schedule`).

@@ -10,7 +10,7 @@ void ConfigFlags::Declare(FlagSet& flags) {
                  "Configuration, protobuf text (docs/configuration.md). A later file overrides an "
                  "earlier one.");
   flags.AddTexts("set", &sources.sets, "a.b.c=VALUE",
-                 "Override one field: train.epochs=3, model.user.hidden=[128,64].");
+                 "Override one field: train.epochs=3, eval.k=[10,100].");
   flags.AddText("run-dir", &run_dir, "DIR",
                 "Folder of the run: logs, metrics, checkpoints. Overrides run_dir.");
   flags.AddSeed("seed", &sources.seed, "Overrides seed.");

@@ -2,7 +2,7 @@
 //
 //   train.epochs=3                          a number
 //   data.interactions.path=logs/a.parquet   a string needs no quotes
-//   model.user.hidden=[128,64]              a whole list
+//   eval.k=[10,100]                         a whole list
 //   data.users.feature[0].name=city         in one element of a list
 //   data.split={last_k: 1}                  a whole message
 //   data.split=                             nothing: back to the default

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/closest_name.h"
 #include "google/protobuf/io/tokenizer.h"
+#include "launch/config/moved_fields.h"
 
 namespace torii::launch {
 namespace {
@@ -116,6 +117,10 @@ std::vector<std::string> FieldNames(const Descriptor& type) {
 }
 
 std::string NoSuchField(const Descriptor& type, const std::string& name) {
+  const std::string_view instead = WhatToWriteInstead(type, name);
+  if (!instead.empty()) {
+    return absl::StrCat("the field '", name, "' of ", type.name(), " has moved: ", instead);
+  }
   const std::vector<std::string> names = FieldNames(type);
   return absl::StrCat("there is no field '", name, "' in ", type.name(), DidYouMean(name, names),
                       "; its fields are ", absl::StrJoin(names, ", "));

@@ -1,4 +1,4 @@
-// Protobuf text with error messages for people: place, nearest field or value names.
+// Parses protobuf text. Its errors name the place and the nearest field or value.
 #pragma once
 
 #include <string>

@@ -27,7 +27,7 @@ class FlagSet {
   void AddSeed(const std::string& name, std::optional<uint64_t>* value, const std::string& help);
   // "10,20,50": whole numbers of at least 1.
   void AddIntegers(const std::string& name, std::vector<int>* values, const std::string& help);
-  // What stands without a flag, between `least` and `most` words.
+  // Arguments that belong to no flag: `least` to `most` words.
   void AddWords(const std::string& value_name, std::vector<std::string>* words, size_t least,
                 size_t most, const std::string& help);
 

@@ -9,6 +9,7 @@
 #include "google/protobuf/text_format.h"
 #include "launch/config/config_override.h"
 #include "launch/config/config_text.h"
+#include "model/model_rules.h"
 #include "sharding/table_config.h"
 
 namespace torii::launch {
@@ -124,8 +125,7 @@ void Overlay(const Message& over, Message* base) {
 void FillDefaults(RunConfig* config) {
   config->mutable_data()->mutable_interactions();
   config->mutable_data()->mutable_filters();
-  config->mutable_model()->mutable_user();
-  config->mutable_model()->mutable_item();
+  model::FillDefaultKinds(config->mutable_model());
   // Written down, WORLD would contradict full_corpus; left out, it does not.
   if (config->sampler().full_corpus() && !config->sampler().has_in_batch()) {
     config->mutable_sampler()->set_in_batch(sampler::SamplerConfig::NONE);

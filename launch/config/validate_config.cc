@@ -7,8 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "base/closest_name.h"
 #include "data/prepare/prepare.h"
+#include "eval/metric_names.h"
 #include "eval/rank_targets.h"
-#include "model/model_plan.h"
+#include "model/model_rules.h"
 #include "sampler/negative_sampler.h"
 #include "sharding/table_config.h"
 #include "trainer/train_loop.h"
@@ -24,8 +25,8 @@ bool HasValid(const data::DataConfig& data) {
 void CheckBestMetric(const RunConfig& config, const ConfigRules& rules) {
   constexpr char kField[] = "train.best_metric";
   const std::string& metric = config.train().best_metric();
-  if (metric == "mrr") return;
-  const std::vector<std::string> names = {"recall", "precision", "ndcg", "hit_rate", "map", "mrr"};
+  if (metric == eval::kMrr) return;
+  const std::vector<std::string> names(eval::kMetricsAtK.begin(), eval::kMetricsAtK.end());
   const size_t at = metric.find('@');
   const std::string name = metric.substr(0, at);
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -107,10 +108,10 @@ void Add(const std::string& place, const std::vector<std::string>& lines,
 void Validate(const RunConfig& config, const ConfigRules& rules) {
   CheckFolders(config, rules);
   data::Validate(config.data(), rules.In("data"));
-  Add("model", model::Validate(config.model()), rules);
+  model::Validate(config.model(), rules.In("model"));
   sampler::Validate(config.sampler(), rules.In("sampler"));
   const std::vector<sharding::TableConfig> overrides(config.table().begin(), config.table().end());
-  Add("table", sharding::Validate(config.tables(), overrides), rules);
+  sharding::Validate(config.tables(), overrides, rules);
   trainer::Validate(config.train(), rules.In("train"));
   eval::Validate(config.eval(), rules.In("eval"));
   CheckTower(config.model().user(), "data.users", config.data().users(),

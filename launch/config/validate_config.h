@@ -13,7 +13,7 @@ namespace torii::launch {
 void Validate(const RunConfig& config, const ConfigRules& rules);
 
 // kConfig with all broken rules, one a line, each with the place where its field was given:
-// "my.txtpb:12:5: model.temperature: must be above 0, not 0". A default has no place.
+// "my.txtpb:12:5: model.dim: must be at least 1, not 0". A default has no place.
 absl::Status ValidateConfig(const RunConfig& config, const ConfigLocations& locations = {});
 
 }  // namespace torii::launch

@@ -3,8 +3,8 @@
 
 namespace torii::launch {
 
-// Freed memory stays with the process. By default glibc gives large blocks back to the kernel, and
-// every step would fault its tensors in again, page by page. Once, at the start of the program.
+// Keeps freed memory in the process. By default glibc gives large blocks back to the kernel, and
+// each step would fault in its tensors again, page by page. Called once, at the start of the program.
 void KeepFreedMemory();
 
 }  // namespace torii::launch

@@ -13,8 +13,8 @@ namespace torii::launch {
 // The processors on which this process may run, ascending.
 std::vector<int> AllowedCores();
 
-// Threads for the rank whose cores are masks[rank]: each core is divided among the ranks that may
-// use it. At least 1. Pure. masks: of all ranks of the node.
+// The fair number of threads for a rank, at least 1: each core counts 1 / (number of ranks that may
+// use it). masks[r]: the cores that rank r of the node may use. Pure.
 int FairThreads(const std::vector<std::vector<int>>& masks, size_t rank);
 
 // A warning if `ranks` ranks of `threads` threads each need more than `cores` cores, else "". Pure.
@@ -24,7 +24,7 @@ std::string OversubscriptionWarning(int64_t ranks, int64_t threads, int64_t core
 void SetIntraOpThreads(int threads);
 int IntraOpThreads();
 
-// The ranks of this node (those with the same host name) and the cores that they may use together.
+// The ranks with this rank's host name, and the cores that they may use together.
 struct NodeCores {
   int64_t ranks = 1, cores = 1;
   int fair_threads = 1;  // FairThreads of this rank

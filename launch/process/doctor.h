@@ -1,4 +1,4 @@
-// What `torii doctor` concludes from what it saw. Pure.
+// The conclusions of `torii doctor` from facts about the machine. Pure.
 #pragma once
 
 #include <string>

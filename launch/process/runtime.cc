@@ -21,6 +21,7 @@
 #include "comm/checked_communicator.h"
 #include "comm/in_process/rank_group.h"
 #include "comm/mpi/mpi_environment.h"
+#include "comm/peer_status.h"
 #include "launch/process/cores.h"
 
 namespace torii::launch {
@@ -169,11 +170,8 @@ std::string ErrorLine(const absl::Status& status) {
 }
 
 int ReportDelayMs(int rank, const absl::Status& status) {
-  const std::string message(status.message());
-  const bool about_a_peer =
-      message.starts_with("rank ") || ExitCodeOf(status) == ExitCode::kPeerLost;
   const int own_turn = rank == 0 ? 0 : 2000 + 50 * std::min(rank, 20);
-  return own_turn + (about_a_peer ? 3500 : 0);
+  return own_turn + (comm::IsFromPeer(status) ? 3500 : 0);
 }
 
 absl::Status CatchExceptions(const std::function<absl::Status()>& body) {

@@ -37,7 +37,7 @@ class Runtime {
   ~Runtime();
 
   bool under_mpi() const { return mpi_ != nullptr; }
-  // Of the processes: 0 of 1 without MPI. The first process does what is done once.
+  // The first process does what is done once. Without MPI there is one process, which is the first.
   bool is_first_process() const;
   int processes() const;
   // What started the ranks: "MPI" or "this process".
@@ -54,13 +54,13 @@ class Runtime {
   // program at once. It reaches the other ranks with what a step says anyway.
   const std::atomic<bool>* StopOnSignals();
 
-  // `record` is called by the process that ends the world with an error, just before it does.
+  // The process that ends the world with an error calls `record` just before.
   void BeforeAbort(std::function<void(const absl::Status&)> record) {
     before_abort_ = std::move(record);
   }
 
-  // The end: prints "torii: error[65]: message" unless ok (one rank does) and returns the exit
-  // code. Under MPI an error ends every process with that code.
+  // The end of the program: one rank prints "torii: error[65]: message" unless `status` is OK.
+  // Returns the exit code. Under MPI an error ends every process with that code.
   int Finish(const absl::Status& status);
 
  private:

@@ -1,4 +1,5 @@
-// What this program is made of, for `torii --version`, the run folder and `torii doctor`.
+// The versions of the program and its libraries, for `torii --version`, the run folder and
+// `torii doctor`.
 #pragma once
 
 #include <string>

@@ -24,6 +24,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kConfigName[] = "config.resolved.txtpb";
+constexpr char kStatusName[] = "STATUS.json";
 
 std::string Now() {
   const std::time_t now = std::time(nullptr);
@@ -90,7 +91,7 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(FileSystem& files,
   TORII_ASSIGN_OR_RETURN(folder->lock_, RunLock::Take(JoinPath(path, "lock")));
   folder->started_ = Now();
   folder->world_size_ = identity.world_size;
-  folder->restarts_ = CountRestart(files, JoinPath(path, "STATUS.json"));
+  folder->restarts_ = CountRestart(files, JoinPath(path, kStatusName));
   // Of a run that goes on, the identity stays until it is known that it does.
   TORII_ASSIGN_OR_RETURN(const FileInfo config, files.Info(JoinPath(path, kConfigName)));
   if (!config.exists) TORII_RETURN_IF_ERROR(folder->RecordIdentity(identity));
@@ -129,7 +130,7 @@ absl::Status RunFolder::WriteStatus() {
   status["pid"] = ::getpid();
   status["started"] = started_;
   status["updated"] = Now();
-  return WriteFileAtomically(files_, JoinPath(path_, "STATUS.json"), exports::IndentedJson(status));
+  return WriteFileAtomically(files_, JoinPath(path_, kStatusName), exports::IndentedJson(status));
 }
 
 absl::Status RunFolder::SetPhase(const std::string& phase) {
@@ -150,7 +151,7 @@ absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
 
 absl::Status RecordFailure(FileSystem& files, const std::string& path,
                            const absl::Status& failure) {
-  const std::string status_path = JoinPath(path, "STATUS.json");
+  const std::string status_path = JoinPath(path, kStatusName);
   Json status = ReadObject(files, status_path);
   if (!status.is_object() || !status.contains("exit_code") || !status["exit_code"].is_null()) {
     return absl::OkStatus();

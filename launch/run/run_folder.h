@@ -1,5 +1,5 @@
-// The folder of a run (docs/cli.md): what was run, where, with which configuration, and how it
-// stands.
+// The folder of a run (docs/cli.md): the command, the machine, the configuration and the state of the
+// run.
 //
 //   config.resolved.txtpb  command.txt  environment.json  STATUS.json  logs/rank-0000.log  lock
 //   metrics.jsonl and checkpoints/ are the trainer's.
@@ -54,8 +54,8 @@ class RunFolder {
   int exit_code_ = -1;  // -1: still running
 };
 
-// For the rank that ends the world while rank 0 waits for it: the failure goes into STATUS.json,
-// unless that tells of an end already.
+// Writes `failure` into STATUS.json unless that already tells of an end. For the rank that ends the
+// world because of an error while rank 0 still waits.
 absl::Status RecordFailure(FileSystem& files, const std::string& path, const absl::Status& failure);
 
 // "logs/rank-0003.log" in a run folder.

@@ -1,4 +1,4 @@
-// One job per run folder: a file that names host, process and when that process started.
+// Lets one job at a time use a run folder: a file with the host, process id and start of the holder.
 #pragma once
 
 #include <memory>
@@ -12,14 +12,15 @@ namespace torii::launch {
 struct LockHolder {
   std::string host;
   int pid = 0;
-  // When the process started, in clock ticks since the host did: a process id alone is used again.
+  // When the process started, in clock ticks since the host booted. Process ids are reused; the
+  // pair (id, start) is not.
   std::string start_ticks;
 };
 
 class RunLock {
  public:
-  // Takes `path`. A lock of a dead process of this host is taken over, with a line in the log; any
-  // other is kCannotCreate with its holder's name.
+  // Takes the lock at `path`. The lock of a dead process of this host is taken over, with a line in
+  // the log. Any other lock is kCannotCreate, with the name of its holder.
   static absl::StatusOr<std::unique_ptr<RunLock>> Take(const std::string& path);
   // Gives it back.
   ~RunLock();

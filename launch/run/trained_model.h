@@ -1,5 +1,5 @@
-// A trained model, opened from a checkpoint on any number of ranks: what eval, recommend and export
-// start from.
+// A trained model, loaded from a checkpoint on any number of ranks. eval, recommend and export start
+// with it.
 #pragma once
 
 #include <memory>
@@ -31,8 +31,8 @@ struct TrainedModel {
   std::unique_ptr<trainer::TwoTower> towers;  // borrows dataset and the communicator
 };
 
-// The checkpoint that `path` means: itself, or of a run folder (or its checkpoints/) the best one,
-// else the newest.
+// The checkpoint that `path` means: `path` itself if it is one; of a run folder, or of its
+// checkpoints/, the best one, else the newest.
 absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string& path);
 
 // Finds, checks (kConfig if the prepared data are not those it was trained on) and loads.

@@ -13,9 +13,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/column_facts.h"
+#include "base/config_rules.h"
 #include "base/row_groups.h"
 #include "kernels/device.h"
 #include "model/loss/loss.pb.h"
+#include "model/scorer/scorer.h"
 
 namespace torii::model {
 
@@ -35,8 +37,8 @@ struct ExcludedColumns {
   at::Tensor columns;  // int64 in [0, U)
 };
 
-// B rows of R queries against U columns of width D, on one rank. The loss of a step is the sum over
-// the rows of all ranks of weight * loss of the row.
+// B rows of R queries against U columns of width D, on one rank, scored by the scorer. The loss of
+// a step is the sum over the rows of all ranks of weight * loss of the row.
 struct LossInput {
   at::Tensor q;         // [R, D] float32, no graph
   at::Tensor v;         // [U, D] float32, no graph
@@ -48,10 +50,11 @@ struct LossInput {
       negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
-  double temperature = 1;                           // scores are divided by it
+  std::shared_ptr<const Scorer> scorer;             // q is what its ScaleQueries gave
   kernels::Device device = kernels::Device::Cpu();  // where all of it is
 };
 
+// The gradients of the weights of a scorer that is no inner product are added to theirs.
 struct LossResult {
   at::Tensor value;   // [] float64: this rank's part of the loss
   at::Tensor q_grad;  // [R, D]
@@ -85,8 +88,8 @@ class Loss {
   virtual std::string Description() const = 0;
 };
 
-// Every violated rule of `config`, one message each.
-std::vector<std::string> Validate(const LossConfig& config);
+// Collects the rules that `config` breaks.
+void Validate(const LossConfig& config, const ConfigRules& rules);
 // `device`: where the inputs will be.
 std::unique_ptr<Loss> MakeLoss(const LossConfig& config,
                                const kernels::Device& device = kernels::Device::Cpu());

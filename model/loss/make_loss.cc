@@ -1,4 +1,3 @@
-#include "absl/strings/str_cat.h"
 #include "model/loss/bce.h"
 #include "model/loss/bpr.h"
 #include "model/loss/loss.h"
@@ -6,21 +5,16 @@
 #include "model/loss/symmetric.h"
 
 namespace torii::model {
-namespace {
 
-void RequireNegatives(const char* kind, int32_t negatives, std::vector<std::string>* problems) {
-  if (negatives >= 1) return;
-  problems->push_back(absl::StrCat("model.loss.", kind, ".negatives = ", negatives,
-                                   ": each row needs at least 1 negative"));
-}
-
-}  // namespace
-
-std::vector<std::string> Validate(const LossConfig& config) {
-  std::vector<std::string> problems;
-  if (config.has_bpr()) RequireNegatives("bpr", config.bpr().negatives(), &problems);
-  if (config.has_bce()) RequireNegatives("bce", config.bce().negatives(), &problems);
-  return problems;
+void Validate(const LossConfig& config, const ConfigRules& rules) {
+  if (config.has_bpr()) {
+    rules.Require(config.bpr().negatives() >= 1, "bpr.negatives", config.bpr().negatives(),
+                  "at least 1");
+  }
+  if (config.has_bce()) {
+    rules.Require(config.bce().negatives() >= 1, "bce.negatives", config.bce().negatives(),
+                  "at least 1");
+  }
 }
 
 std::unique_ptr<Loss> MakeLoss(const LossConfig& config, const kernels::Device& device) {

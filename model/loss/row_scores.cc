@@ -16,13 +16,24 @@ namespace {
 RowScores ScoresOf(const LossInput& input, const at::Tensor& q, const at::Tensor& v) {
   const int64_t rows = input.rows.rows(), per_row = input.negatives.size(1);
   const at::Tensor of_row = RowQueries(input.rows, q, input.device);
+  const Scorer& scorer = *input.scorer;
   RowScores scores;
-  scores.positive = (of_row * PickRows(v, input.positive, input.device)).sum(1) / input.temperature;
   const at::Tensor columns = input.negatives.clamp_min(0).flatten();
-  const at::Tensor negatives = PickRows(v, columns, input.device).view({rows, per_row, v.size(1)});
   scores.exists = (input.negatives >= 0).to(at::kFloat);
+  const at::Tensor positive = PickRows(v, input.positive, input.device);
+  const at::Tensor negatives = PickRows(v, columns, input.device);
+  if (!scorer.is_inner_product()) {
+    const at::Tensor repeated =
+        of_row.unsqueeze(1).expand({rows, per_row, v.size(1)}).flatten(0, 1);
+    scores.positive = scorer.PairScores(of_row, positive);
+    scores.negatives = scorer.PairScores(repeated, negatives).view({rows, per_row}) * scores.exists;
+    return scores;
+  }
+  const double divisor = scorer.divisor();
+  scores.positive = (of_row * positive).sum(1) / divisor;
   scores.negatives =
-      at::bmm(negatives, of_row.unsqueeze(2)).squeeze(2) / input.temperature * scores.exists;
+      at::bmm(negatives.view({rows, per_row, v.size(1)}), of_row.unsqueeze(2)).squeeze(2) /
+      divisor * scores.exists;
   return scores;
 }
 
@@ -62,7 +73,7 @@ std::string ExplainRows(const LossInput& input,
   return absl::StrCat("the loss of row ", row, " of ", input.rows.rows(), " is ", number(loss),
                       " (score of its positive ", number(scores.positive),
                       ", largest of its negatives ", kernels::NumberOf(scores.negatives[row].max()),
-                      ", temperature ", input.temperature, ")");
+                      ")");
 }
 
 }  // namespace torii::model

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "model/loss/composed_softmax.h"
 #include "model/loss/log_q.h"
 
 namespace torii::model {
@@ -27,7 +28,7 @@ SoftmaxProblem SoftmaxLoss::ProblemOf(const LossInput& input) const {
           .weight = input.weight,
           .excluded_begin = input.excluded.begin,
           .excluded = input.excluded.columns,
-          .temperature = input.temperature};
+          .temperature = input.scorer->divisor()};
 }
 
 absl::StatusOr<Reduction> SoftmaxLoss::Partial(const LossInput&, std::span<const at::Tensor>) {
@@ -36,12 +37,16 @@ absl::StatusOr<Reduction> SoftmaxLoss::Partial(const LossInput&, std::span<const
 
 absl::StatusOr<LossResult> SoftmaxLoss::Finish(const LossInput& input,
                                                std::span<const at::Tensor>) {
-  SoftmaxResult result = fused_.Compute(ProblemOf(input));
+  const SoftmaxProblem problem = ProblemOf(input);
+  SoftmaxResult result = input.scorer->is_inner_product() ? fused_.Compute(problem)
+                                                          : ComposedSoftmax(*input.scorer, problem);
   return LossResult{std::move(result.value), std::move(result.q_grad), std::move(result.v_grad)};
 }
 
 std::string SoftmaxLoss::Explain(const LossInput& input) {
-  return fused_.Explain(ProblemOf(input));
+  const SoftmaxProblem problem = ProblemOf(input);
+  return input.scorer->is_inner_product() ? fused_.Explain(problem)
+                                          : ExplainSoftmax(*input.scorer, problem);
 }
 
 std::string SoftmaxLoss::Description() const {

@@ -13,21 +13,25 @@ namespace {
 
 class InnerProduct final : public Scorer {
  public:
-  explicit InnerProduct(double temperature) : inverse_temperature_(1 / temperature) {
+  explicit InnerProduct(double temperature) : temperature_(temperature) {
     TORII_CHECK(temperature > 0, "temperature ", temperature);
   }
   bool is_inner_product() const final { return true; }
-  double inverse_temperature() const final { return inverse_temperature_; }
+  double temperature() const final { return temperature_; }
+  double divisor() const final { return temperature_; }
+  at::Tensor ScaleQueries(const at::Tensor& q) const final { return q; }
+  at::Tensor QueryGradient(const at::Tensor&, const at::Tensor& gradient) const final {
+    return gradient;
+  }
   at::Tensor Scores(const at::Tensor& q, const at::Tensor& v) const final {
-    return at::mm(q, v.t()) * inverse_temperature_;
+    return at::mm(q, v.t()) / temperature_;
   }
   at::Tensor PairScores(const at::Tensor& q, const at::Tensor& v) const final {
-    return (q * v).sum(1) * inverse_temperature_;
+    return (q * v).sum(1) / temperature_;
   }
-  void AddTemperatureGradient(const at::Tensor&, const at::Tensor&) const final {}
 
  private:
-  const double inverse_temperature_;
+  const double temperature_;
 };
 
 class LearnedTemperature final : public Scorer {
@@ -42,23 +46,26 @@ class LearnedTemperature final : public Scorer {
                              .at_most = std::log(kMostInverseTemperature)});
   }
   bool is_inner_product() const final { return true; }
-  double inverse_temperature() const final {
-    return std::exp(kernels::NumberOf(parameters_.Get(theta_)));
+  double temperature() const final { return std::exp(-kernels::NumberOf(parameters_.Get(theta_))); }
+  double divisor() const final { return 1; }
+  at::Tensor ScaleQueries(const at::Tensor& q) const final {
+    return q * parameters_.Get(theta_).detach().exp();
+  }
+  // A loss sees theta through the products s_ij = q'_i . v_j of q' = exp(theta) q alone. So
+  //   dq'_i = sum_j dL/ds_ij v_j, and sum_i q'_i . dq'_i = sum_ij dL/ds_ij s_ij,
+  // which is dL/dtheta.
+  at::Tensor QueryGradient(const at::Tensor& scaled, const at::Tensor& gradient) const final {
+    const at::NoGradGuard no_grad;
+    // In double: the terms of a row cancel.
+    const at::Tensor sum = (scaled.to(at::kDouble) * gradient).sum();
+    parameters_.GradientOf(theta_).add_(sum.to(at::kFloat));
+    return gradient * parameters_.Get(theta_).exp();
   }
   at::Tensor Scores(const at::Tensor& q, const at::Tensor& v) const final {
     return at::mm(q, v.t()) * parameters_.Get(theta_).exp();
   }
   at::Tensor PairScores(const at::Tensor& q, const at::Tensor& v) const final {
     return (q * v).sum(1) * parameters_.Get(theta_).exp();
-  }
-  // The loss sees theta through the products s = exp(theta) q_i . v_j alone:
-  //   dq_i = exp(theta) sum_j dL/ds_ij v_j, so that sum_i q_i . dq_i = sum_ij dL/ds_ij s_ij,
-  // which is dL/dtheta.
-  void AddTemperatureGradient(const at::Tensor& q, const at::Tensor& q_grad) const final {
-    const at::NoGradGuard no_grad;
-    // In double: the terms of a row cancel.
-    const at::Tensor sum = (q.detach().to(at::kDouble) * q_grad).sum();
-    parameters_.GradientOf(theta_).add_(sum.to(at::kFloat));
   }
 
  private:

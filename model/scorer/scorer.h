@@ -10,11 +10,11 @@ class Scorer {
  public:
   virtual ~Scorer() = default;
 
-  // The score is inverse_temperature() * q . v: fused kernels and indices for inner products serve
-  // it.
+  // The score is q . v / temperature(): fused kernels and indices for inner products serve it.
   virtual bool is_inner_product() const = 0;
-  // 1 / tau, the factor that Scores and PairScores have in them. Rankings may leave it out.
-  virtual double inverse_temperature() const = 0;
+  // tau, by which Scores and PairScores are divided; 1 if there is none. Rankings may leave it out.
+  // May have to read it from a device: for logs and exports.
+  virtual double temperature() const = 0;
 
   // All pairs: q [R, D], v [U, D] float32 -> [R, U]. Score (i, j) depends on row i of q and row j
   // of v alone; unless it is an inner product, bit for bit. Differentiable with respect to q, v and
@@ -23,9 +23,14 @@ class Scorer {
   // The rows pair by pair: q [n, D], v [n, D] -> [n]. Differentiable likewise.
   virtual at::Tensor PairScores(const at::Tensor& q, const at::Tensor& v) const = 0;
 
-  // For losses whose fused kernels bypass Scores (is_inner_product): from q [R, D] and d loss / dq
-  // [R, D] follows the gradient of a learned temperature, which is added to that of the weights.
-  virtual void AddTemperatureGradient(const at::Tensor& q, const at::Tensor& q_grad) const = 0;
+  // For losses, whose fused kernels bypass Scores: they get the queries that ScaleQueries makes of
+  // q [R, D] (q itself, but where the temperature is learned), score an inner product as q . v /
+  // divisor(), and any other with Scores and PairScores.
+  virtual at::Tensor ScaleQueries(const at::Tensor& q) const = 0;
+  virtual double divisor() const = 0;
+  // The gradient of q from that of the scaled queries. Adds the gradient of a learned temperature
+  // to that of the weights: once for each loss.
+  virtual at::Tensor QueryGradient(const at::Tensor& scaled, const at::Tensor& gradient) const = 0;
 };
 
 }  // namespace torii::model

@@ -299,12 +299,14 @@ TEST(BatchPrefetcherTest, StartsTheNextEpochWhenResumedAtTheEndOfOne) {
   ExpectSame(prefetcher->Next(), maker.Make(Epoch{4}, StepInEpoch{0}));
 }
 
-TEST(BatchPrefetcherTest, EndsCleanlyAtAnyMoment) {
+TEST(BatchPrefetcherTest, EndsAtAnyMomentAndTheBatchesTakenUntilThenAreRight) {
   const CountedDataset dataset(101);
   const BatchMaker maker(dataset, {.global_batch = 10});
-  for (int taken = 0; taken < 40; ++taken) {
-    const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, 1 + taken % 3);
-    for (int i = 0; i < taken % 5; ++i) (void)prefetcher->Next();
+  for (int run = 0; run < 40; ++run) {
+    const auto prefetcher = BatchPrefetcher::Start(maker, Epoch{0}, StepInEpoch{0}, 1 + run % 3);
+    for (int i = 0; i < run % 5; ++i) {
+      ExpectSame(prefetcher->Next(), maker.Make(Epoch{0}, StepInEpoch{i}));
+    }
   }
 }
 

@@ -2,10 +2,12 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "model/model_rules.h"
 
 namespace torii::model {
 namespace {
@@ -44,6 +46,14 @@ std::string ErrorOf(const std::string& text) {
   return std::string(plan.status().message());
 }
 
+std::vector<std::string> BrokenRules(const ModelConfig& config) {
+  const ConfigRules rules("model");
+  Validate(config, rules);
+  std::vector<std::string> texts;
+  for (const BrokenRule& rule : rules.broken()) texts.push_back(rule.Text());
+  return texts;
+}
+
 TEST(ModelPlanTest, UsesEverythingByDefault) {
   const auto plan = MakePlan(Parse("dim: 8 user { history {} }"), Users(), Items());
   ASSERT_TRUE(plan.ok()) << plan.status();
@@ -61,17 +71,34 @@ TEST(ModelPlanTest, UsesEverythingByDefault) {
   EXPECT_EQ(plan->user.joined_width, 8 + 8 + 8 + 2);
   EXPECT_EQ(plan->item.sources[2].kind, TowerSource::kVector);
   EXPECT_EQ(plan->item.joined_width, 8 + 8 + 8 + 3);
-  EXPECT_TRUE(plan->user.has_final_linear);
+  EXPECT_TRUE(plan->user.has_linear_head);
 }
 
-TEST(ModelPlanTest, SumNeedsNoFinalLinearUnlessThereAreHiddenLayers) {
-  const auto flat = MakePlan(Parse("dim: 8 user { combine: SUM }"), Users(), Items());
+TEST(ModelPlanTest, SumNeedsNoHeadUnlessThereIsATrunk) {
+  const auto flat = MakePlan(Parse("dim: 8 user { join { sum {} } }"), Users(), Items());
   ASSERT_TRUE(flat.ok()) << flat.status();
   EXPECT_EQ(flat->user.joined_width, 8);
-  EXPECT_FALSE(flat->user.has_final_linear);
-  const auto deep = MakePlan(Parse("dim: 8 user { combine: SUM hidden: [4] }"), Users(), Items());
-  ASSERT_TRUE(deep.ok()) << deep.status();
-  EXPECT_TRUE(deep->user.has_final_linear);
+  EXPECT_FALSE(flat->user.has_linear_head);
+  for (const char* trunk : {"user { join { sum {} } trunk { mlp { hidden: 4 } } }",
+                            "user { join { sum {} } trunk { residual {} } }",
+                            "user { join { sum {} } } item { join { sum {} } } shared_trunk {}"}) {
+    const auto deep = MakePlan(Parse(absl::StrCat("dim: 8 ", trunk)), Users(), Items());
+    ASSERT_TRUE(deep.ok()) << deep.status();
+    EXPECT_TRUE(deep->user.has_linear_head);
+  }
+}
+
+TEST(ModelPlanTest, TrunkDecidesTheWidth) {
+  const auto width = [](const char* trunk) {
+    const auto plan =
+        MakePlan(Parse(absl::StrCat("dim: 8 user { trunk { ", trunk, " } }")), Users(), Items());
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan->user.trunk_width;
+  };
+  EXPECT_EQ(width(""), 8 + 8 + 2);
+  EXPECT_EQ(width("mlp { hidden: [5, 3] }"), 3);
+  EXPECT_EQ(width("residual {}"), 8);
+  EXPECT_EQ(width("residual { width: 20 hidden: 3 }"), 20);
 }
 
 TEST(ModelPlanTest, ChoosesNamedFeaturesInTheOrderOfTheData) {
@@ -103,27 +130,64 @@ TEST(ModelPlanTest, ExplainsEachMistake) {
   EXPECT_THAT(ErrorOf("user { feature: 'zip' }"), HasSubstr("city, age"));
   EXPECT_THAT(ErrorOf("item { use_id: false no_features: true }"),
               HasSubstr("item tower has no input"));
-  EXPECT_THAT(ErrorOf("dim: 8 user { combine: SUM embedding_dim: 4 }"),
-              HasSubstr("embedding_dim = 4"));
-  EXPECT_THAT(ErrorOf("dim: 8 item { embedding_dim: 4 } user { combine: SUM history {} }"),
+  EXPECT_THAT(ErrorOf("dim: 8 user { join { sum {} } embedding_dim: 4 }"),
+              HasSubstr("model.user.embedding_dim: is 4"));
+  EXPECT_THAT(ErrorOf("dim: 8 item { embedding_dim: 4 } user { join { sum {} } history {} }"),
               HasSubstr("model.item.embedding_dim = 4"));
+  EXPECT_THAT(ErrorOf("dim: 8 user { join { sum {} } history { gru { hidden: 5 } } }"),
+              HasSubstr("'history' gives 5"));
+  EXPECT_THAT(ErrorOf("dim: 8 user { head { none {} } }"), HasSubstr("the trunk gives 18"));
+  EXPECT_THAT(ErrorOf("dim: 8 shared_trunk { residual {} }"),
+              HasSubstr("the user tower brings 18 floats to it, the item tower 27"));
   EXPECT_THAT(ErrorOf("item { history {} }"), HasSubstr("model.item.history"));
   EXPECT_THAT(ErrorOf("user { history {} } item { use_id: false }"), HasSubstr("share_item_table"));
 }
 
 TEST(ModelPlanTest, ValidateReportsEveryViolatedRule) {
-  EXPECT_THAT(Validate(ModelConfig()), IsEmpty());
+  EXPECT_THAT(BrokenRules(ModelConfig()), IsEmpty());
   EXPECT_THAT(
-      Validate(Parse("dim: 0 temperature: 0 user { dropout: 1 hidden: [4, 0] embedding_dim: -1 "
-                     "feature: ['a', 'a'] no_features: true history { length: 0 half_life: 0 } }")),
-      ElementsAre(HasSubstr("model.dim = 0"), HasSubstr("model.temperature = 0"),
-                  HasSubstr("model.user.hidden[1] = 0"), HasSubstr("model.user.dropout = 1"),
-                  HasSubstr("model.user.embedding_dim = -1"), HasSubstr("model.user.no_features"),
-                  HasSubstr("'a' twice"), HasSubstr("history.length = 0"),
-                  HasSubstr("history.half_life = 0")));
-  EXPECT_THAT(Validate(Parse("temperature: nan")), ElementsAre(HasSubstr("model.temperature")));
-  EXPECT_THAT(Validate(Parse("item { dropout: nan }")),
-              ElementsAre(HasSubstr("model.item.dropout")));
+      BrokenRules(
+          Parse("dim: 0 user { trunk { mlp { dropout: 1 hidden: [4, 0] } } embedding_dim: -1 "
+                "feature: ['a', 'a'] no_features: true "
+                "history { length: 0 recency { half_life: 0 } } } "
+                "scorer { inner_product { temperature: 0 } }")),
+      ElementsAre(
+          HasSubstr("model.dim: must be at least 1 (common are 32, 64 and 128), not 0"),
+          HasSubstr("model.user.trunk.mlp.hidden[1]: must be"),
+          HasSubstr("model.user.trunk.mlp.dropout: must be"),
+          HasSubstr("model.user.embedding_dim: must be"), HasSubstr("model.user.no_features"),
+          HasSubstr("model.user.feature[1]: 'a' is there twice"),
+          HasSubstr("history.length: must be"), HasSubstr("history.recency.half_life: must be"),
+          HasSubstr("model.scorer.inner_product.temperature: must be")));
+  EXPECT_THAT(BrokenRules(Parse("scorer { inner_product { temperature: nan } }")),
+              ElementsAre(HasSubstr("inner_product.temperature")));
+  EXPECT_THAT(BrokenRules(Parse(
+                  "scorer { inner_product { temperature: 0.005 learned_temperature: true } }")),
+              ElementsAre(HasSubstr("must be at least 0.01 to be learned")));
+  EXPECT_THAT(BrokenRules(Parse("scorer { mlp {} } loss { symmetric {} }")),
+              ElementsAre(HasSubstr("model.loss.symmetric: needs an inner product")));
+  EXPECT_THAT(BrokenRules(Parse("scorer { mlp { hidden: 0 } }")),
+              ElementsAre(HasSubstr("model.scorer.mlp.hidden[0]: must be")));
+  EXPECT_THAT(BrokenRules(Parse("item { trunk { mlp { dropout: nan } } }")),
+              ElementsAre(HasSubstr("model.item.trunk.mlp.dropout")));
+  EXPECT_THAT(
+      BrokenRules(Parse("user { history { gru { hidden: -1 } } } "
+                        "shared_trunk { residual { blocks: 0 width: -1 hidden: -2 } }")),
+      ElementsAre(HasSubstr("model.user.history.gru.hidden: must be"),
+                  HasSubstr("model.shared_trunk.residual.blocks: must be"),
+                  HasSubstr("residual.width: must be"), HasSubstr("residual.hidden: must be")));
+}
+
+TEST(ModelPlanTest, DefaultKindsAreWrittenDown) {
+  ModelConfig config = Parse("user { history {} } item { trunk { residual {} } }");
+  FillDefaultKinds(&config);
+  EXPECT_TRUE(config.user().join().has_concat());
+  EXPECT_TRUE(config.user().trunk().has_mlp());
+  EXPECT_TRUE(config.user().history().has_mean());
+  EXPECT_TRUE(config.item().trunk().has_residual());
+  EXPECT_FALSE(config.item().has_history());
+  EXPECT_FALSE(config.has_shared_trunk());
+  EXPECT_TRUE(config.scorer().has_inner_product());
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <deque>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,6 +19,14 @@ namespace torii::model {
 namespace {
 
 constexpr int64_t kItems = 11;
+
+// The numbers of a tensor, in memory that stays.
+std::span<const int64_t> HostList(const at::Tensor& tensor) {
+  static std::deque<std::vector<int64_t>> lists;
+  const at::Tensor held = tensor.contiguous();
+  const int64_t* begin = held.const_data_ptr<int64_t>();
+  return lists.emplace_back(begin, begin + held.numel());
+}
 
 // A user tower with a source of every kind, and random inputs for it.
 struct Fixture {
@@ -32,7 +42,9 @@ struct Fixture {
     const auto made = MakePlan(config, users, {kItems, {}});
     EXPECT_TRUE(made.ok()) << made.status();
     plan = *made;
-    tower = std::make_unique<Tower>(plan.user, config.user(), config.dim(), normalize, parameters);
+    tower = std::make_unique<Tower>(plan.user, config.user(),
+                                    TowerOutput{.dim = config.dim(), .normalize = normalize},
+                                    parameters);
     parameters.Allocate(3);
   }
 
@@ -49,26 +61,28 @@ struct Fixture {
     return out;
   }
 
-  // Lists of 0 to 4 rows; each embedded source has 10 distinct rows.
+  // Lists of 0 to 4 rows; each source that looks rows up has 10 distinct ones.
   TowerInput Input(int64_t n) {
     TowerInput input;
     input.n = n;
     input.dropout_key = at::arange(n, at::kLong).add(100);
     for (const TowerSource& source : plan.user.sources) {
+      EncoderInput e;
       if (source.table < 0) {
-        input.dense.push_back(Normal(n, source.width));
+        e.floats = Normal(n, source.width);
+        input.inputs.push_back(e);
         continue;
       }
-      EmbeddedInput e;
       e.rows = Normal(10, source.width).requires_grad_();
       if (source.kind == TowerSource::kBag || source.kind == TowerSource::kHistory) {
         e.offsets = at::zeros({n + 1}, at::kLong);
         for (int64_t i = 0; i < n; ++i) e.offsets[i + 1] = e.offsets[i] + Below(5);
         e.index = Picks(e.offsets[n].item<int64_t>(), 10);
+        e.begins = HostList(e.offsets);
       } else {
         e.index = Picks(n, 10);
       }
-      input.embedded.push_back(e);
+      input.inputs.push_back(e);
     }
     return input;
   }
@@ -87,28 +101,39 @@ TowerInput Slice(const TowerInput& input, int64_t begin, int64_t count) {
   TowerInput out;
   out.n = count;
   out.dropout_key = input.dropout_key.narrow(0, begin, count);
-  for (const at::Tensor& dense : input.dense) out.dense.push_back(dense.narrow(0, begin, count));
-  for (const EmbeddedInput& e : input.embedded) {
-    if (!e.offsets.defined()) {
-      out.embedded.push_back({e.rows, e.index.narrow(0, begin, count), {}});
-      continue;
+  for (const EncoderInput& e : input.inputs) {
+    EncoderInput& part = out.inputs.emplace_back(e);
+    if (e.floats.defined()) {
+      part.floats = e.floats.narrow(0, begin, count);
+    } else if (!e.offsets.defined()) {
+      part.index = e.index.narrow(0, begin, count);
+    } else {
+      const int64_t first = e.offsets[begin].item<int64_t>();
+      const int64_t last = e.offsets[begin + count].item<int64_t>();
+      part.index = e.index.narrow(0, first, last - first);
+      part.offsets = e.offsets.narrow(0, begin, count + 1) - first;
+      part.begins = HostList(part.offsets);
     }
-    const int64_t first = e.offsets[begin].item<int64_t>();
-    const int64_t last = e.offsets[begin + count].item<int64_t>();
-    out.embedded.push_back({e.rows, e.index.narrow(0, first, last - first),
-                            e.offsets.narrow(0, begin, count + 1) - first});
   }
   return out;
 }
 
 const char* const kTowers[] = {
-    "combine: CONCAT",
-    "combine: CONCAT hidden: [9, 7] activation: TANH embedding_dim: 5 history { pooling: RECENCY }",
-    "combine: CONCAT hidden: 8 activation: GELU layer_norm: true pooling: SUM_ROWS",
-    "combine: SUM",
-    "combine: SUM hidden: 8 activation: SILU history { share_item_table: false }",
-    "combine: CONCAT hidden: 8 activation: LEAKY_RELU",
-    "combine: CONCAT hidden: 8 activation: RELU dropout: 0.4",
+    "",
+    "trunk { mlp { hidden: [9, 7] activation: TANH } } embedding_dim: 5 history { recency {} }",
+    "trunk { mlp { hidden: 8 activation: GELU layer_norm: true } } pooling: SUM_ROWS",
+    "join { sum {} }",
+    "join { sum {} } trunk { mlp { hidden: 8 activation: SILU } } "
+    "history { share_item_table: false }",
+    "trunk { mlp { hidden: 8 activation: LEAKY_RELU } }",
+    "trunk { mlp { hidden: 8 activation: RELU dropout: 0.4 } }",
+    "trunk { mlp { hidden: [9, 6] } } head { none {} }",
+    "trunk { residual {} }",
+    "join { sum {} } trunk { residual { blocks: 1 hidden: 9 activation: GELU dropout: 0.3 } } "
+    "head { none {} }",
+    "trunk { residual { blocks: 3 width: 9 hidden: 5 } }",
+    "history { gru { hidden: 4 } }",
+    "join { sum {} } history { gru {} }",
 };
 
 class TowerOfEveryKind : public ::testing::TestWithParam<std::tuple<const char*, bool>> {
@@ -131,7 +156,8 @@ TEST_P(TowerOfEveryKind, GradientEqualsFiniteDifferences) {
   value().backward();
   std::vector<std::pair<at::Tensor, at::Tensor>> checked;  // data without graph, gradient
   checked.emplace_back(f.parameters.flat(), f.parameters.grad().clone());
-  for (const EmbeddedInput& e : input.embedded) {
+  for (const EncoderInput& e : input.inputs) {
+    if (!e.rows.defined()) continue;
     ASSERT_TRUE(e.rows.grad().defined());
     checked.emplace_back(e.rows.detach(), e.rows.grad().clone());
   }
@@ -163,9 +189,10 @@ TEST_P(TowerOfEveryKind, RowDependsOnItsOwnInputAlone) {
   }
   // The same bits when another row changes.
   TowerInput changed = input;
-  for (at::Tensor& dense : changed.dense) {
-    dense = dense.clone();
-    dense[3].mul_(-100);
+  for (EncoderInput& e : changed.inputs) {
+    if (!e.floats.defined()) continue;
+    e.floats = e.floats.clone();
+    e.floats[3].mul_(-100);
   }
   const at::Tensor after = f.tower->Forward(changed, dropout).detach();
   EXPECT_FALSE(at::equal(after[3], all[3]));
@@ -179,7 +206,8 @@ TEST_P(TowerOfEveryKind, WorksWithoutRows) {
   EXPECT_EQ(out.sizes(), at::IntArrayRef({0, 6}));
   out.backward(at::empty({0, 6}));
   EXPECT_EQ(f.parameters.grad().abs().sum().item<float>(), 0);
-  for (const EmbeddedInput& e : input.embedded) {
+  for (const EncoderInput& e : input.inputs) {
+    if (!e.rows.defined()) continue;
     EXPECT_TRUE(at::equal(e.rows.grad(), at::zeros_like(e.rows)));
   }
 }
@@ -188,10 +216,10 @@ INSTANTIATE_TEST_SUITE_P(All, TowerOfEveryKind,
                          ::testing::Combine(::testing::ValuesIn(kTowers), ::testing::Bool()));
 
 TEST(TowerTest, SumOfIdAndHistoryIsWhatTheFormulaSays) {
-  Fixture f("combine: SUM no_features: true");
+  Fixture f("join { sum {} } no_features: true");
   EXPECT_EQ(f.parameters.size(), 0);
   const TowerInput input = f.Input(5);
-  const EmbeddedInput &id = input.embedded[0], &history = input.embedded[1];
+  const EncoderInput &id = input.inputs[0], &history = input.inputs[1];
   const at::Tensor out = f.tower->Forward(input, kNoDropout).detach();
   for (int64_t i = 0; i < 5; ++i) {
     at::Tensor expected = id.rows.detach()[id.index[i].item<int64_t>()].clone();
@@ -206,7 +234,7 @@ TEST(TowerTest, SumOfIdAndHistoryIsWhatTheFormulaSays) {
 }
 
 TEST(TowerTest, ConcatKeepsTheOrderOfThePlanAndRawFloats) {
-  Fixture f("combine: CONCAT use_id: false feature: ['age']");
+  Fixture f("use_id: false feature: ['age']");
   const TowerInput input = f.Input(4);
   // Weights that pick the joined columns one by one: history (6 wide), then age (2 wide).
   f.parameters.flat().zero_();
@@ -214,20 +242,20 @@ TEST(TowerTest, ConcatKeepsTheOrderOfThePlanAndRawFloats) {
     f.parameters.flat()[f.parameters.info()[0].begin + d * 8 + d + 2] = 1;
   }
   const at::Tensor out = f.tower->Forward(input, kNoDropout).detach();
-  EXPECT_TRUE(at::equal(out.narrow(1, 4, 2), input.dense[0]));
+  EXPECT_TRUE(at::equal(out.narrow(1, 4, 2), input.inputs[1].floats));
 }
 
 TEST(TowerTest, NormalizedRowsHaveLengthOneAndZerosStayHarmless) {
-  Fixture f("combine: SUM no_features: true use_id: false", /*normalize=*/true);
+  Fixture f("join { sum {} } no_features: true use_id: false", /*normalize=*/true);
   const TowerInput input = f.Input(20);
   const at::Tensor out = f.tower->Forward(input, kNoDropout);
   out.sum().backward();
-  EXPECT_TRUE(at::isfinite(input.embedded[0].rows.grad()).all().item<bool>());
-  EXPECT_LT(input.embedded[0].rows.grad().abs().max().item<double>(), 100);
+  EXPECT_TRUE(at::isfinite(input.inputs[0].rows.grad()).all().item<bool>());
+  EXPECT_LT(input.inputs[0].rows.grad().abs().max().item<double>(), 100);
   int empty = 0;
   for (int64_t i = 0; i < 20; ++i) {
-    const bool has_none = input.embedded[0].offsets[i].item<int64_t>() ==
-                          input.embedded[0].offsets[i + 1].item<int64_t>();
+    const bool has_none = input.inputs[0].offsets[i].item<int64_t>() ==
+                          input.inputs[0].offsets[i + 1].item<int64_t>();
     empty += has_none;
     EXPECT_NEAR(out[i].norm().item<double>(), has_none ? 0 : 1, 1e-6);
   }
@@ -235,38 +263,38 @@ TEST(TowerTest, NormalizedRowsHaveLengthOneAndZerosStayHarmless) {
 }
 
 TEST(TowerTest, ZeroVectorPassesNoGradientToTheWeights) {
-  Fixture f("combine: CONCAT no_features: true use_id: false", /*normalize=*/true);
+  Fixture f("no_features: true use_id: false", /*normalize=*/true);
   TowerInput input = f.Input(1);
-  input.embedded[0].offsets = at::zeros({2}, at::kLong);
-  input.embedded[0].index = at::empty({0}, at::kLong);
+  input.inputs[0].offsets = at::zeros({2}, at::kLong);
+  input.inputs[0].index = at::empty({0}, at::kLong);
   f.tower->Forward(input, kNoDropout).sum().backward();
   EXPECT_EQ(f.parameters.grad().abs().sum().item<double>(), 0);
 }
 
 TEST(TowerTest, SharedRowsCollectTheGradientsOfAllTheirInputs) {
-  Fixture f("combine: SUM no_features: true");
+  Fixture f("join { sum {} } no_features: true");
   TowerInput input = f.Input(3);
-  input.embedded[1].rows = input.embedded[0].rows;
-  input.embedded[1].index = at::tensor({7, 7, 8}, at::kLong);
-  input.embedded[1].offsets = at::tensor({0, 1, 2, 3}, at::kLong);
-  input.embedded[0].index = at::tensor({7, 1, 2}, at::kLong);
+  input.inputs[1].rows = input.inputs[0].rows;
+  input.inputs[1].index = at::tensor({7, 7, 8}, at::kLong);
+  input.inputs[1].offsets = at::tensor({0, 1, 2, 3}, at::kLong);
+  input.inputs[0].index = at::tensor({7, 1, 2}, at::kLong);
   f.tower->Forward(input, kNoDropout).sum().backward();
-  EXPECT_EQ(input.embedded[0].rows.grad()[7][0].item<float>(), 3);
-  EXPECT_EQ(input.embedded[0].rows.grad()[8][0].item<float>(), 1);
-  EXPECT_EQ(input.embedded[0].rows.grad()[0][0].item<float>(), 0);
+  EXPECT_EQ(input.inputs[0].rows.grad()[7][0].item<float>(), 3);
+  EXPECT_EQ(input.inputs[0].rows.grad()[8][0].item<float>(), 1);
+  EXPECT_EQ(input.inputs[0].rows.grad()[0][0].item<float>(), 0);
 }
 
 // A tower of one picked row alone, which computes each distinct row once.
 TEST(TowerTest, RepeatedRowsGetEqualVectorsAndTheSumOfTheirGradients) {
-  Fixture f("combine: CONCAT no_features: true");
-  f.config.mutable_item()->add_hidden(8);
+  Fixture f("no_features: true");
+  f.config.mutable_item()->mutable_trunk()->mutable_mlp()->add_hidden(8);
   DenseParameters parameters;
-  const Tower tower(f.plan.item, f.config.item(), 6, /*normalize=*/true, parameters);
+  const Tower tower(f.plan.item, f.config.item(), {.dim = 6, .normalize = true}, parameters);
   parameters.Allocate(3);
   ASSERT_EQ(f.plan.item.sources.size(), 1U);
   const at::Tensor rows = f.Normal(4, f.plan.item.sources[0].width).requires_grad_();
   const at::Tensor index = at::tensor({2, 0, 2, 3, 2, 0}, at::kLong), toward = f.Normal(6, 6);
-  const at::Tensor out = tower.Forward({6, {{rows, index, {}}}, {}, {}}, kNoDropout);
+  const at::Tensor out = tower.Forward({6, {{rows, index, {}, {}, {}}}, {}}, kNoDropout);
   ASSERT_EQ(out.sizes(), at::IntArrayRef({6, 6}));
   EXPECT_TRUE(at::equal(out[0], out[2]) && at::equal(out[0], out[4]) && at::equal(out[1], out[5]));
   out.backward(toward);
@@ -274,7 +302,7 @@ TEST(TowerTest, RepeatedRowsGetEqualVectorsAndTheSumOfTheirGradients) {
   // More distinct rows than asked for: the rows are picked first.
   parameters.ZeroGrad();
   const at::Tensor more = at::cat({rows.detach(), f.Normal(5, rows.size(1))}).requires_grad_();
-  const at::Tensor again = tower.Forward({6, {{more, index, {}}}, {}, {}}, kNoDropout);
+  const at::Tensor again = tower.Forward({6, {{more, index, {}, {}, {}}}, {}}, kNoDropout);
   EXPECT_TRUE(at::equal(again.detach(), out.detach()));
   again.backward(toward);
   EXPECT_TRUE(at::allclose(parameters.grad(), grad, 1e-4, 1e-5));
@@ -284,7 +312,7 @@ TEST(TowerTest, RepeatedRowsGetEqualVectorsAndTheSumOfTheirGradients) {
 }
 
 TEST(TowerTest, DropoutDependsOnSeedStepAndKeyOnlyAndKeepsTheMean) {
-  Fixture f("combine: CONCAT hidden: 4000 activation: TANH dropout: 0.25");
+  Fixture f("trunk { mlp { hidden: 4000 activation: TANH dropout: 0.25 } }");
   // With a final layer that adds up, the output is the sum of what dropout left.
   TowerInput input = f.Input(2);
   input.dropout_key = at::tensor({5, 6}, at::kLong);

@@ -65,8 +65,8 @@ an_unknown_field() {
 }
 
 temperature_zero() {
-  refuses 78 'model.temperature = 0: ' "$torii" train --config $config --set model.temperature=0
-  refuses 78 'model.temperature = nan: ' "$torii" train --config $config --set model.temperature=nan
+  refuses 78 'model.scorer.inner_product.temperature: must be positive, not 0' "$torii" train --config $config --set model.scorer.inner_product.temperature=0
+  refuses 78 'model.scorer.inner_product.temperature: must be positive, not nan' "$torii" train --config $config --set model.scorer.inner_product.temperature=nan
 }
 
 an_empty_file() {

@@ -63,7 +63,7 @@ if [ -d "$shared" ]; then
   folder=$shared/amazon-health
   train health "interactions { path: '$folder/train.parquet' } test_path: '$folder/test.parquet'
     users { path: '$folder/users.parquet' id: 'user_id' } items { path: '$folder/items.parquet' id: 'item_id' }" \
-    --set train.epochs=4 --set train.global_batch=1024 --set model.temperature=0.2 --set tables.learning_rate=0.1
+    --set train.epochs=4 --set train.global_batch=1024 --set model.scorer.inner_product.temperature=0.2 --set tables.learning_rate=0.1
   popularity health recall@10=0.066966 ndcg@10=0.065355 recall@20=0.100797 ndcg@20=0.077497 precision@20=0.027381 \
     hit_rate@20=0.390578 recall@50=0.171494 ndcg@50=0.101672 mrr=0.147255
   above health recall@20 0.13
@@ -79,8 +79,8 @@ if [ -e "$movielens/interactions.parquet" ]; then
   popularity "MovieLens-100K, last one" recall@10=0.085896 recall@20=0.126193 recall@50=0.198303 ndcg@10=0.044913 \
     ndcg@20=0.055030 ndcg@50=0.069277 precision@10=0.008590 precision@20=0.006310 mrr=0.041612
   train movielens "$data split { last_fraction: 0.1 }" --set train.epochs=3 --set train.global_batch=1024 \
-    --set 'model.user={ combine: SUM history { length: 50 pooling: RECENCY half_life: 10 } }' \
-    --set 'model.item={ combine: SUM }' --set tables.learning_rate=0.05
+    --set 'model.user={ join { sum {} } history { length: 50 recency { half_life: 10 } } }' \
+    --set 'model.item={ join { sum {} } }' --set tables.learning_rate=0.05
   popularity "MovieLens-100K, last tenth" recall@10=0.071065 recall@20=0.106735 recall@50=0.204755 ndcg@10=0.079497 \
     ndcg@20=0.087081 ndcg@50=0.120590 precision@10=0.060339 precision@20=0.047349 hit_rate@10=0.366914 \
     hit_rate@20=0.470838 mrr=0.167836

@@ -19,12 +19,15 @@ TableConfig Entry(const std::string& name) {
 
 TEST(TableConfigTest, TheOldWeightDecayIsRefusedWithTheValueToWrite) {
   TableConfig config;
-  EXPECT_TRUE(Validate(config).empty());
+  const ConfigRules sound;
+  Validate(config, sound);
+  EXPECT_TRUE(sound.status().ok());
   config.set_weight_decay(0.001);
-  ASSERT_EQ(Validate(config).size(), 1u);
-  EXPECT_NE(Validate(config)[0].find("write l2: 0.002 instead of weight_decay: 0.001"),
+  const ConfigRules broken;
+  Validate(config, broken);
+  EXPECT_NE(broken.status().message().find("write l2: 0.002 instead of weight_decay: 0.001"),
             std::string::npos)
-      << Validate(config)[0];
+      << broken.status();
 }
 
 TEST(ConfigsOfTest, AnEntryOverridesWhatItSets) {
@@ -61,15 +64,20 @@ TEST(ValidateTablesTest, SaysTheFieldOfEachBrokenRule) {
   std::vector<TableConfig> entries = {Entry("a"), Entry(""), Entry("a")};
   entries[0].set_learning_rate(-2);
   for (TableConfig& entry : entries) entry.set_beta1(0.5);
-  EXPECT_EQ(Validate(defaults, entries),
-            (std::vector<std::string>{
-                "tables.beta1 is 1: it must be in [0, 1)",
-                "tables.name is 'item_id': these are the defaults of all tables; write table { "
-                "name: 'item_id' ... } for one",
-                "table[0].learning_rate is -2: it must be above 0",
-                "table[1].name is missing: which table is this about?",
-                "table[2].name is 'a', as of an entry before"}));
-  EXPECT_TRUE(Validate(TableConfig(), std::vector{Entry("a"), Entry("b")}).empty());
+  const ConfigRules rules;
+  Validate(defaults, entries, rules);
+  std::vector<std::string> texts;
+  for (const BrokenRule& rule : rules.broken()) texts.push_back(rule.Text());
+  EXPECT_EQ(texts, (std::vector<std::string>{
+                       "tables.beta1: must be in [0, 1), not 1",
+                       "tables.name: must not be set, because `tables` has the defaults of all "
+                       "tables; write table { name: 'item_id' ... } for one",
+                       "table[0].learning_rate: must be above 0, not -2",
+                       "table[1].name: is needed: the table that the entry is about",
+                       "table[2].name: 'a' is taken by an entry before"}));
+  const ConfigRules sound;
+  Validate(TableConfig(), std::vector{Entry("a"), Entry("b")}, sound);
+  EXPECT_TRUE(sound.broken().empty());
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // A folder of raw files for one test: written from C++ values, prepared, opened.
 #pragma once
 
+#include <unistd.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -61,7 +63,7 @@ class RawFolder {
   // `parent`: where the folder is made, with the name of the test.
   explicit RawFolder(const std::string& parent = ::testing::TempDir()) {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = absl::StrCat(parent, "/", info->test_suite_name(), ".", info->name());
+    path_ = absl::StrCat(parent, "/", info->test_suite_name(), ".", info->name(), ".", ::getpid());
     for (char& c : path_) {
       c = c == '\\' ? '_' : c;
     }

@@ -14,12 +14,11 @@ namespace torii::testing {
 inline SmallRun BaseRun() {
   SmallRun run;
   run.model.model.set_dim(8);
-  run.model.model.set_temperature(0.2);
+  run.model.model.mutable_scorer()->mutable_inner_product()->set_temperature(0.2);
   run.model.tables.set_learning_rate(0.02);
   run.model.tables.set_init_stddev(0.3);
   run.model.seed = 3;
   run.dense.set_learning_rate(0.003);
-  run.step.temperature = 0.2;
   return run;
 }
 
@@ -28,15 +27,16 @@ inline SmallRun ConcatRun(sharding::TableConfig::Optimizer tables,
                           trainer::DenseOptimizerConfig::Kind dense) {
   SmallRun run = BaseRun();
   model::TowerConfig* user = run.model.model.mutable_user();
-  user->add_hidden(12);
-  user->set_layer_norm(true);
-  user->set_dropout(0.2);
+  model::MlpTrunk* user_trunk = user->mutable_trunk()->mutable_mlp();
+  user_trunk->add_hidden(12);
+  user_trunk->set_layer_norm(true);
+  user_trunk->set_dropout(0.2);
   user->set_embedding_dim(6);
   user->mutable_history()->set_length(5);
   user->mutable_history()->set_share_item_table(false);
   model::TowerConfig* item = run.model.model.mutable_item();
-  item->add_hidden(10);
-  item->set_dropout(0.1);
+  item->mutable_trunk()->mutable_mlp()->add_hidden(10);
+  item->mutable_trunk()->mutable_mlp()->set_dropout(0.1);
   item->set_pooling(model::TowerConfig::SUM_ROWS);
   run.model.tables.set_optimizer(tables);
   run.dense.set_kind(dense);
@@ -50,15 +50,52 @@ inline SmallRun SumRun(sharding::TableConfig::Optimizer tables) {
   SmallRun run = BaseRun();
   for (model::TowerConfig* tower :
        {run.model.model.mutable_user(), run.model.model.mutable_item()}) {
-    tower->set_combine(model::TowerConfig::SUM);
+    tower->mutable_join()->mutable_sum();
   }
   run.model.model.mutable_user()->mutable_history()->set_length(6);
-  run.model.model.mutable_user()->mutable_history()->set_pooling(model::HistoryConfig::RECENCY);
+  run.model.model.mutable_user()->mutable_history()->mutable_recency();
   run.model.tables.set_optimizer(tables);
   run.model.tables.set_l2(2e-3);
   run.sampler.set_popularity(5);
   run.sampler.set_mask_known_positives(true);
   return run;
+}
+
+// The parts of a tower and the scorers that the other models do not have.
+inline std::vector<std::pair<std::string, SmallRun>> PartRuns() {
+  using sharding::TableConfig;
+  using trainer::DenseOptimizerConfig;
+  std::vector<std::pair<std::string, SmallRun>> runs;
+  SmallRun deep = ConcatRun(TableConfig::ROWWISE_ADAGRAD, DenseOptimizerConfig::ADAM);
+  model::TowerConfig* user = deep.model.model.mutable_user();
+  user->mutable_history()->mutable_gru()->set_hidden(5);
+  user->mutable_trunk()->mutable_residual()->set_hidden(9);
+  user->mutable_trunk()->mutable_residual()->set_dropout(0.2);
+  deep.model.model.mutable_item()->mutable_trunk()->mutable_residual()->set_width(7);
+  runs.emplace_back("residual trunks, GRU over the history", deep);
+
+  SmallRun shared = ConcatRun(TableConfig::SGD, DenseOptimizerConfig::ADAM);
+  for (model::TowerConfig* tower :
+       {shared.model.model.mutable_user(), shared.model.model.mutable_item()}) {
+    tower->mutable_trunk()->mutable_mlp()->clear_hidden();
+    tower->mutable_trunk()->mutable_mlp()->add_hidden(9);
+  }
+  model::MlpTrunk* trunk = shared.model.model.mutable_shared_trunk()->mutable_mlp();
+  trunk->add_hidden(7);
+  trunk->set_dropout(0.1);
+  shared.model.model.mutable_scorer()->mutable_inner_product()->set_learned_temperature(true);
+  shared.step.clip_norm = 1;
+  runs.emplace_back("one trunk for both towers, learned temperature", shared);
+
+  SmallRun scored = SumRun(TableConfig::SGD);
+  scored.model.model.mutable_scorer()->mutable_mlp()->add_hidden(6);
+  runs.emplace_back("sum, SGD, MLP scorer", scored);
+  SmallRun pairs = ConcatRun(TableConfig::SGD, DenseOptimizerConfig::SGD);
+  pairs.sampler.Clear();
+  pairs.model.model.mutable_loss()->mutable_bpr()->set_negatives(2);
+  pairs.model.model.mutable_scorer()->mutable_mlp()->add_hidden(6);
+  runs.emplace_back("concat, SGD, BPR, MLP scorer", pairs);
+  return runs;
 }
 
 // With the optimizers' stock settings.
@@ -111,6 +148,7 @@ inline std::vector<std::pair<std::string, SmallRun>> StockRuns() {
   shared.shuffle_block = 4;
   shared.user_balance = 0.5;
   runs.emplace_back("sum, Adam, rows that share their user's vector", shared);
+  for (auto& run : PartRuns()) runs.push_back(std::move(run));
   for (auto& [name, run] : runs) {
     run.model.tables.clear_learning_rate();
     run.dense.clear_learning_rate();

@@ -14,13 +14,13 @@ void AddText(const std::string& text, const std::string& name, ConfigLocations* 
 TEST(ConfigLocationsTest, KnowsScalarsMessagesAndElements) {
   ConfigLocations places;
   AddText(
-      "seed: 1\nmodel {\n  user { hidden: 4 hidden: 5 }\n}\n"
+      "seed: 1\nmodel {\n  user { feature: 'c' feature: 'd' }\n}\n"
       "data { users {\n feature { column: 'a' }\n  feature {\n   name: 'x' } } }",
       "a", &places);
   EXPECT_EQ(places.Find("seed"), "a:1:1");
   EXPECT_EQ(places.Find("model"), "a:2:1");
-  EXPECT_EQ(places.Find("model.user.hidden"), "a:3:10");
-  EXPECT_EQ(places.Find("model.user.hidden[1]"), "a:3:20");
+  EXPECT_EQ(places.Find("model.user.feature"), "a:3:10");
+  EXPECT_EQ(places.Find("model.user.feature[1]"), "a:3:23");
   EXPECT_EQ(places.Find("data.users.feature[0].column"), "a:6:12");
   EXPECT_EQ(places.Find("data.users.feature[1]"), "a:7:3");
   EXPECT_EQ(places.Find("data.users.feature[1].name"), "a:8:4");

@@ -29,12 +29,13 @@ std::string Refused(const std::string& assignment) {
 TEST(ApplyOverrideTest, SetsEveryScalarType) {
   const RunConfig config =
       With({"model.dim=96", "train.global_batch=5000000000", "seed=18446744073709551615",
-            "model.temperature=0.25", "train.dense.epsilon=1e-9", "model.normalize=false",
-            "train.check_finite=true", "tables.optimizer=ADAM", "run_dir=runs/a b", "data.seed=4"});
+            "model.scorer.inner_product.temperature=0.25", "train.dense.epsilon=1e-9",
+            "model.normalize=false", "train.check_finite=true", "tables.optimizer=ADAM",
+            "run_dir=runs/a b", "data.seed=4"});
   EXPECT_EQ(config.model().dim(), 96);
   EXPECT_EQ(config.train().global_batch(), 5000000000);
   EXPECT_EQ(config.seed(), 18446744073709551615u);
-  EXPECT_EQ(config.model().temperature(), 0.25);
+  EXPECT_EQ(config.model().scorer().inner_product().temperature(), 0.25);
   EXPECT_EQ(config.train().dense().epsilon(), 1e-9);
   EXPECT_FALSE(config.model().normalize());
   EXPECT_TRUE(config.train().check_finite());

@@ -61,14 +61,14 @@ TEST(OverlayTest, ReplacesListsAndKeepsWhatIsNotNamed) {
       "seed: 5 eval { k: [1, 2, 3] batch_users: 7 } "
       "data { interactions { path: 'a' path: 'b' time: 't' } } model { dim: 8 }");
 
-  Overlay(
-      Parsed("eval { k: 10 } data { interactions { path: 'c' } } model { user { dropout: .5 } }"),
-      &base);
+  Overlay(Parsed("eval { k: 10 } data { interactions { path: 'c' } } model { user { trunk { mlp { "
+                 "dropout: .5 } } } }"),
+          &base);
 
   EXPECT_TRUE(MessageDifferencer::Equals(
       base,
       Parsed("seed: 5 eval { k: 10 batch_users: 7 } data { interactions { path: 'c' time: 't' } }"
-             "model { dim: 8 user { dropout: .5 } }")))
+             "model { dim: 8 user { trunk { mlp { dropout: .5 } } } }")))
       << base.DebugString();
 }
 
@@ -125,7 +125,8 @@ TEST(FillDefaultsTest, FullCorpusIsNotContradictedByADefault) {
 
 TEST(PrintConfigTest, ReadsBackEqual) {
   RunConfig config = Parsed(
-      "run_dir: 'runs/\\303\\244 \\\"x\\\"' model { user { hidden: [128, 64] dropout: 0.1 } } "
+      "run_dir: 'runs/\\303\\244 \\\"x\\\"' model { user { trunk { mlp { hidden: [128, 64] "
+      "dropout: 0.1 } } } } "
       "data { interactions { path: ['a', 'b\\n'] } split { last_k: 2 } } "
       "train { dense { learning_rate: 1e-300 } }");
   FillDefaults(&config);

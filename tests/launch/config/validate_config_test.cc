@@ -50,20 +50,21 @@ TEST(ValidateConfigTest, AcceptsASoundConfiguration) {
 
 TEST(ValidateConfigTest, EveryFolderHasItsSay) {
   const RunConfig config =
-      Config({"data.filters.min_user_interactions=-1", "model.temperature=0", "sampler.uniform=-1",
-              "tables.learning_rate=-1", "train.epochs=0", "eval.k=[0]"});
+      Config({"data.filters.min_user_interactions=-1", "model.scorer.inner_product.temperature=0",
+              "sampler.uniform=-1", "tables.learning_rate=-1", "train.epochs=0", "eval.k=[0]"});
   for (const char* field : {"data.", "model.", "sampler.", "tables.", "train.", "eval."}) {
     EXPECT_GE(Broken(config, field), 1) << field;
   }
 }
 
 TEST(ValidateConfigTest, ReportsAllRulesInOneError) {
-  const absl::Status status =
-      ValidateConfig(Config({"model.temperature=0", "train.epochs=0", "train.best_metric=auc@10"}));
+  const absl::Status status = ValidateConfig(Config(
+      {"model.scorer.inner_product.temperature=0", "train.epochs=0", "train.best_metric=auc@10"}));
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
   const std::string message(status.message());
   EXPECT_EQ(message.find("the configuration breaks 3 rules\n"), 0u) << message;
-  for (const char* part : {"model.temperature", "train.epochs", "train.best_metric"}) {
+  for (const char* part :
+       {"model.scorer.inner_product.temperature", "train.epochs", "train.best_metric"}) {
     EXPECT_NE(message.find(part), std::string::npos) << part;
   }
 }

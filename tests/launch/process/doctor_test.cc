@@ -1,9 +1,13 @@
 #include "launch/process/doctor.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace torii::launch {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 MachineFacts SoundMachine() {
   MachineFacts facts;
@@ -15,48 +19,79 @@ MachineFacts SoundMachine() {
   return facts;
 }
 
-int Fatal(const MachineFacts& facts) {
-  int fatal = 0;
-  for (const Finding& finding : Diagnose(facts)) {
-    EXPECT_FALSE(finding.what.empty());
-    EXPECT_FALSE(finding.remedy.empty());
-    fatal += finding.fatal ? 1 : 0;
-  }
-  return fatal;
+// The only finding on a machine, which must be there.
+Finding Only(const MachineFacts& facts) {
+  const std::vector<Finding> findings = Diagnose(facts);
+  EXPECT_EQ(findings.size(), 1u);
+  return findings.empty() ? Finding() : findings[0];
 }
 
 TEST(DiagnoseTest, FindsNothingOnASoundMachine) { EXPECT_TRUE(Diagnose(SoundMachine()).empty()); }
 
-TEST(DiagnoseTest, UnwritableFolderTwoCopiesAndLocaleAreFatal) {
-  MachineFacts unwritable = SoundMachine();
-  unwritable.write_trouble = "./x: create: Permission denied";
-  EXPECT_EQ(Fatal(unwritable), 1);
-  MachineFacts twice = SoundMachine();
-  twice.libraries.push_back("/usr/lib/libgomp.so.1");
-  EXPECT_EQ(Fatal(twice), 1);
-  MachineFacts locale = SoundMachine();
-  locale.numeric_locale = "de_DE.UTF-8";
-  EXPECT_EQ(Fatal(locale), 1);
+TEST(DiagnoseTest, AFolderThatCannotBeWrittenIsFatal) {
+  MachineFacts facts = SoundMachine();
+  facts.write_folder = "runs/x";
+  facts.write_trouble = "runs/x: create: Permission denied";
+  const Finding finding = Only(facts);
+  EXPECT_TRUE(finding.fatal);
+  EXPECT_EQ(finding.what, "runs/x: create: Permission denied");
+  EXPECT_THAT(finding.remedy, HasSubstr("Make runs/x writable"));
 }
 
-TEST(DiagnoseTest, MissingLaunchersAndFewCoresAreNotes) {
-  MachineFacts alone = SoundMachine();
-  alone.mpirun = "";
-  EXPECT_EQ(Diagnose(alone).size(), 1u);
-  alone.srun = "/usr/bin/srun";
-  EXPECT_TRUE(Diagnose(alone).empty());
-  MachineFacts bound = SoundMachine();
-  bound.allowed_cores = 1;
-  EXPECT_EQ(Diagnose(bound).size(), 1u);
-  MachineFacts root = SoundMachine();
-  root.is_root = true;
-  EXPECT_EQ(Diagnose(root).size(), 1u);
-  root.root_allowed = true;
-  EXPECT_TRUE(Diagnose(root).empty());
-  MachineFacts toolkit = SoundMachine();
-  toolkit.libraries.back() = "/usr/local/cuda/lib64/libcudart.so.13";
-  EXPECT_EQ(Diagnose(toolkit).size(), 1u);
-  EXPECT_EQ(Fatal(alone) + Fatal(bound) + Fatal(root) + Fatal(toolkit), 0);
+TEST(DiagnoseTest, TwoCopiesOfALibraryAreFatal) {
+  MachineFacts facts = SoundMachine();
+  facts.libraries.push_back("/usr/lib/libgomp.so.1");
+  const Finding finding = Only(facts);
+  EXPECT_TRUE(finding.fatal);
+  EXPECT_THAT(finding.what, AllOf(HasSubstr("libgomp.so"), HasSubstr("/env/lib/libgomp.so.1"),
+                                  HasSubstr("/usr/lib/libgomp.so.1")));
+  EXPECT_THAT(finding.remedy, HasSubstr("LD_PRELOAD"));
+}
+
+TEST(DiagnoseTest, ALocaleWithOtherNumbersIsFatal) {
+  MachineFacts facts = SoundMachine();
+  facts.numeric_locale = "de_DE.UTF-8";
+  const Finding finding = Only(facts);
+  EXPECT_TRUE(finding.fatal);
+  EXPECT_THAT(finding.what, HasSubstr("de_DE.UTF-8"));
+  EXPECT_EQ(finding.remedy, "export LC_NUMERIC=C");
+}
+
+TEST(DiagnoseTest, NoLauncherIsANote) {
+  MachineFacts facts = SoundMachine();
+  facts.mpirun = "";
+  const Finding finding = Only(facts);
+  EXPECT_FALSE(finding.fatal);
+  EXPECT_THAT(finding.what, HasSubstr("neither mpirun nor srun"));
+  facts.srun = "/usr/bin/srun";
+  EXPECT_TRUE(Diagnose(facts).empty());
+}
+
+TEST(DiagnoseTest, RootWithoutPermissionToStartRanksIsANote) {
+  MachineFacts facts = SoundMachine();
+  facts.is_root = true;
+  const Finding finding = Only(facts);
+  EXPECT_FALSE(finding.fatal);
+  EXPECT_THAT(finding.what, HasSubstr("root"));
+  EXPECT_THAT(finding.remedy, HasSubstr("OMPI_ALLOW_RUN_AS_ROOT=1"));
+  facts.root_allowed = true;
+  EXPECT_TRUE(Diagnose(facts).empty());
+}
+
+TEST(DiagnoseTest, FewerCoresThanTheMachineHasIsANote) {
+  MachineFacts facts = SoundMachine();
+  facts.allowed_cores = 1;
+  const Finding finding = Only(facts);
+  EXPECT_FALSE(finding.fatal);
+  EXPECT_THAT(finding.what, HasSubstr("1 of 4 cores"));
+}
+
+TEST(DiagnoseTest, CudaLibrariesOfTheSystemAreANote) {
+  MachineFacts facts = SoundMachine();
+  facts.libraries.back() = "/usr/local/cuda/lib64/libcudart.so.13";
+  const Finding finding = Only(facts);
+  EXPECT_FALSE(finding.fatal);
+  EXPECT_THAT(finding.what, HasSubstr("/usr/local/cuda/lib64/libcudart.so.13"));
 }
 
 TEST(DescribeMachineTest, NamesTheLibrariesAndThoseThatAreMissing) {

@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <stdexcept>
@@ -11,6 +13,7 @@
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/status_macros.h"
+#include "comm/peer_status.h"
 #include "gtest/gtest.h"
 #include "launch/process/cores.h"
 
@@ -30,7 +33,7 @@ TEST(ErrorLineTest, HasTheExitCode) {
 
 TEST(ReportDelayTest, TheRankWithTheCauseSpeaksFirst) {
   const absl::Status own = DataError("bad row");
-  const absl::Status heard = DataError("rank 3: bad row");
+  const absl::Status heard = comm::FromPeer(3, DataError("bad row"));
   const absl::Status lost = PeerLostError("no answer");
   EXPECT_EQ(ReportDelayMs(0, own), 0);
   for (int rank = 1; rank < 100; ++rank) {
@@ -138,7 +141,22 @@ TEST(OversubscriptionWarningTest, WarnsOnlyAboveTheCores) {
   EXPECT_NE(OversubscriptionWarning(3, 1, 1), "");
 }
 
-TEST(AllowedCoresTest, ThereIsOne) { EXPECT_GE(AllowedCores().size(), 1u); }
+TEST(AllowedCoresTest, AreThoseOfTheAffinityMask) {
+  const std::vector<int> all = AllowedCores();
+  ASSERT_FALSE(all.empty());
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+  cpu_set_t before;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof(before), &before), 0);
+  EXPECT_EQ(std::ssize(all), CPU_COUNT(&before));
+  for (const int core : all) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<size_t>(core), &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof(one), &one), 0);
+    EXPECT_EQ(AllowedCores(), std::vector<int>{core});
+  }
+  ASSERT_EQ(::sched_setaffinity(0, sizeof(before), &before), 0);
+}
 
 TEST(CompareCoresTest, RanksOfOneProcessShareItsCores) {
   const std::unique_ptr<Runtime> runtime = Started();

@@ -122,7 +122,7 @@ TEST_F(TrainedModelTest, OverridesReachTheConfigurationOfTheCheckpoint) {
     TORII_ASSIGN_OR_RETURN(const auto model, OpenTrainedModel(LocalFiles(), comm, flags));
     EXPECT_EQ(model->config.model().dim(), 8);
     EXPECT_EQ(model->config.eval().k(0), 3);
-    flags.config.sources.sets = {"model.temperature=0"};
+    flags.config.sources.sets = {"model.scorer.inner_product.temperature=0"};
     EXPECT_EQ(ExitCodeOf(OpenTrainedModel(LocalFiles(), comm, flags).status()), ExitCode::kConfig);
     return absl::OkStatus();
   });

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "model/loss/softmax.h"
+#include "model/scorer/inner_product.h"
 
 namespace torii::model {
 namespace {
@@ -62,7 +63,7 @@ std::vector<double> GoldenLosses(const SoftmaxConfig& config, double tau) {
   input.rows = RowGroups::OneEach(4);
   input.positive = Ints({0, 1, 0, 2});
   input.facts = FactsOf({{"in_batch", 3, {2, 1, 1}, {1.5, .75, .75}}}, 3);
-  input.temperature = tau;
+  input.scorer = MakeInnerProduct(tau);
   SoftmaxLoss loss(config);
   std::vector<double> losses;
   for (int64_t row = 0; row < 4; ++row) {

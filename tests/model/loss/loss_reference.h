@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "model/loss/loss.h"
+#include "model/scorer/inner_product.h"
 
 namespace torii::model {
 
@@ -37,7 +38,7 @@ inline LossInput RandomLossInput(const LossCase& c, uint64_t seed) {
   input.facts.corpus_items = 2 * c.columns;
   input.facts.multiplicity = at::ones({1, c.columns}, at::kInt);
   input.facts.expected = at::rand({1, c.columns}, at::kDouble) + 0.1;
-  input.temperature = c.temperature;
+  input.scorer = MakeInnerProduct(c.temperature);
   return input;
 }
 
@@ -52,7 +53,8 @@ inline void ExpectLossAndGradients(
   for (int64_t row = 0; row < input.rows.rows(); ++row) {
     of_rows.push_back(q[input.rows.QueryOf(row)].unsqueeze(0));
   }
-  const at::Tensor loss = reference(at::matmul(at::cat(of_rows), v.t()) / input.temperature);
+  const at::Tensor scores = at::matmul(at::cat(of_rows), v.t()) / input.scorer->temperature();
+  const at::Tensor loss = reference(scores);
   if (loss.requires_grad()) loss.backward();
   EXPECT_NEAR(got.value.item<double>(), loss.item<double>(),
               2e-6 * (1 + loss.abs().item<double>()));

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "model/loss/log_q.h"
+#include "model/scorer/inner_product.h"
 #include "tests/model/loss/loss_reference.h"
 
 namespace torii::model {
@@ -98,7 +99,7 @@ TEST(SymmetricLossTest, GivesTheGoldenLossesOfTheRows) {
   input.facts.multiplicity = at::tensor({2, 1, 1}, at::kInt).view({1, 3});
   input.facts.expected = at::ones({1, 3}, at::kDouble);
   input.facts.corpus_items = 3;
-  input.temperature = 0.5;
+  input.scorer = MakeInnerProduct(0.5);
   SymmetricConfig config = ConfigOf(SoftmaxConfig::B);
   config.mutable_softmax()->set_log_q(false);
   const LossResult result = Solve(config, {input})[0];
