@@ -24,6 +24,10 @@ void Validate(const TableConfig& config, const ConfigRules& rules) {
   fraction("beta1", config.beta1());
   fraction("beta2", config.beta2());
   not_negative("l2", config.l2());
+  rules.Require(
+      config.weight_decay() == 0, "weight_decay",
+      absl::StrCat("is not read any more; for the same training write l2: ",
+                   2 * config.weight_decay(), " instead of weight_decay: ", config.weight_decay()));
   not_negative("initial_accumulator", config.initial_accumulator());
   not_negative("init_stddev", config.init_stddev());
 }

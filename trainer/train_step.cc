@@ -102,9 +102,7 @@ absl::StatusOr<StepResult> ComputeStep(const StepParts& parts, const StepPlan& p
   const at::Tensor norm = kernels::ClipGradient(device, dense.grad(), options.clip_norm);
   result.loss = kernels::NumberOf(value);
   result.gradient_norm = kernels::NumberOf(norm);
-  if (options.check_finite) {
-    TORII_RETURN_IF_ERROR(CheckFinite(result, plan, parts.loss, input));
-  }
+  if (options.check_finite) TORII_RETURN_IF_ERROR(CheckFinite(result, plan, parts.loss, input));
 
   // Every touched table row and every dense weight is updated once.
   clock.Begin(&StepTime::update, "update");

@@ -27,11 +27,4 @@ at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows,
                   kernels::TensorOf(rows.begins(), device), BagPooling::kSum, device);
 }
 
-at::Tensor ExcludedOf(const LossInput& input, int64_t row) {
-  const int64_t query = input.rows.QueryOf(row);
-  const int64_t begin = kernels::ListOf<int64_t>(input.excluded.begin[query])[0];
-  const int64_t end = kernels::ListOf<int64_t>(input.excluded.begin[query + 1])[0];
-  return input.excluded.columns.slice(0, begin, end);
-}
-
 }  // namespace torii::model

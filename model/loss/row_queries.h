@@ -11,7 +11,5 @@ at::Tensor RowQueries(const RowGroups& rows, const at::Tensor& q, const kernels:
 // [B, D] -> [R, D]: the sum over the rows of each query.
 at::Tensor SumOfQueries(const RowGroups& rows, const at::Tensor& of_rows,
                         const kernels::Device& device);
-// The columns that a row does not see; its own positive may be among those of its query.
-at::Tensor ExcludedOf(const LossInput& input, int64_t row);
 
 }  // namespace torii::model

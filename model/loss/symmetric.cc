@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kernels/host_tensors.h"
 #include "model/loss/row_queries.h"
 
 namespace torii::model {
@@ -25,7 +27,12 @@ at::Tensor Exponentials(const at::Tensor& scores, const at::Tensor& visible) {
 class OverRows {
  public:
   OverRows(const LossInput& input, bool hides_hits)
-      : input_(input), hides_hits_(hides_hits), q_(RowQueries(input.rows, input.q, input.device)) {}
+      : input_(input),
+        hides_hits_(hides_hits),
+        q_(RowQueries(input.rows, input.q, input.device)),
+        excluded_begin_(input.excluded.begin.defined()
+                            ? kernels::ListOf<int64_t>(input.excluded.begin)
+                            : std::vector<int64_t>()) {}
 
   int64_t columns() const { return input_.v.size(0); }
   // Calls visit(begin, end, scores [rows, U], visible [rows, U]) for tiles that cover the rows.
@@ -112,15 +119,19 @@ class OverRows {
  private:
   at::Tensor Visible(int64_t begin, int64_t end) const {
     at::Tensor visible = at::ones({end - begin, columns()}, input_.v.options());
-    for (int64_t row = begin; input_.excluded.begin.defined() && row < end; ++row) {
-      visible[row - begin].index_fill_(0, ExcludedOf(input_, row), 0);
+    for (int64_t row = begin; !excluded_begin_.empty() && row < end; ++row) {
+      const auto query = static_cast<size_t>(input_.rows.QueryOf(row));
+      visible[row - begin].index_fill_(
+          0, input_.excluded.columns.slice(0, excluded_begin_[query], excluded_begin_[query + 1]),
+          0);
     }
     return visible.scatter_(1, Own(begin, end), hides_hits_ ? 0 : 1);
   }
 
   const LossInput& input_;
   const bool hides_hits_;
-  const at::Tensor q_;  // [B, D]
+  const at::Tensor q_;                         // [B, D]
+  const std::vector<int64_t> excluded_begin_;  // [R + 1], read once; empty: nothing is excluded
 };
 
 // The greatest score of each column, 0 where no row sees it.

@@ -17,6 +17,19 @@ TableConfig Entry(const std::string& name) {
   return entry;
 }
 
+TEST(TableConfigTest, TheOldWeightDecayIsRefusedWithTheValueToWrite) {
+  TableConfig config;
+  const ConfigRules sound;
+  Validate(config, sound);
+  EXPECT_TRUE(sound.status().ok());
+  config.set_weight_decay(0.001);
+  const ConfigRules broken;
+  Validate(config, broken);
+  EXPECT_NE(broken.status().message().find("write l2: 0.002 instead of weight_decay: 0.001"),
+            std::string::npos)
+      << broken.status();
+}
+
 TEST(ConfigsOfTest, AnEntryOverridesWhatItSets) {
   TableConfig defaults, entry = Entry("user_id");
   defaults.set_learning_rate(0.5);
