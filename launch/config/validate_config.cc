@@ -93,16 +93,6 @@ void CheckFolders(const RunConfig& config, const ConfigRules& rules) {
                 absl::StrCat("'", config.run_dir(), "' is the run_dir too; give each its folder"));
 }
 
-// Rules that already say their full path: "model.dim: ...", or that only lack `place`.
-void Add(const std::string& place, const std::vector<std::string>& lines,
-         const ConfigRules& rules) {
-  for (const std::string& line : lines) {
-    const std::string full = line.starts_with(place) ? line : absl::StrCat(place, ": ", line);
-    const size_t end = full.find(": ");
-    rules.Break(full.substr(0, end), full.substr(end + 2));
-  }
-}
-
 }  // namespace
 
 void Validate(const RunConfig& config, const ConfigRules& rules) {
