@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "base/exit_code.h"
 #include "base/field_options.pb.h"
 #include "base/file_system.h"
@@ -75,6 +77,14 @@ TEST(ConfigDocsTest, EveryLeafSaysWhatAChangeOfItDoes) {
   visited.clear();
   CollectUnmarked(*google::protobuf::FieldDescriptorProto::descriptor(), &visited, &unmarked);
   EXPECT_THAT(unmarked, testing::Contains("google.protobuf.FieldDescriptorProto.name"));
+}
+
+TEST(ConfigDocsTest, EveryFieldHasAMeaning) {
+  const absl::StatusOr<std::string> docs = ConfigDocs(EmbeddedDescriptors());
+  ASSERT_TRUE(docs.ok()) << docs.status();
+  for (const absl::string_view line : absl::StrSplit(*docs, '\n')) {
+    EXPECT_FALSE(absl::EndsWith(line, "|  |")) << line << " lacks its comment in the .proto file";
+  }
 }
 
 TEST(ConfigDocsTest, RefusesDamagedDescriptors) {
