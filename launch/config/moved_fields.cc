@@ -28,8 +28,6 @@ constexpr MovedField kMovedFields[] = {
      "write scorer { inner_product { temperature: 0.07 } } instead of temperature: 0.07"},
     {"torii.model.ModelConfig", "loss_precision",
      "write loss { softmax { precision: BFLOAT16 } } instead of loss_precision: BFLOAT16"},
-    {"torii.sharding.TableConfig", "weight_decay",
-     "write l2: 0.002 instead of weight_decay: 0.001, twice the old value"},
     {"torii.sampler.SamplerConfig", "pairing",
      "write model { loss { softmax { pairing: B } } } instead of sampler { pairing: B }"},
     {"torii.sampler.SamplerConfig", "correct_in_batch",
@@ -46,7 +44,7 @@ constexpr MovedField kMovedFields[] = {
 }  // namespace
 
 absl::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
-                                    const std::string& name) {
+                                     const std::string& name) {
   for (const MovedField& field : kMovedFields) {
     if (field.message == type.full_name() && field.name == name) return field.instead;
   }

@@ -11,6 +11,6 @@ namespace torii::launch {
 // "write join { sum {} } instead of combine: SUM" for a field that `type` once had; empty: it never
 // had one of that name.
 absl::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
-                                    const std::string& name);
+                                     const std::string& name);
 
 }  // namespace torii::launch

@@ -73,14 +73,15 @@ TEST(WeightsTest, NoGradientAndNoEpsilonIsNotANumberOverZero) {
   for (const OptimizerRule rule : {OptimizerRule::kAdagrad, OptimizerRule::kAdam}) {
     const std::vector<float> zeros(kSize, 0.0F);
     Weights w;
-    const WeightsArgs args{.step = StepOf({.rule = rule, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9},
-                                          1, 0, BiasCorrection::kInRate),
-                           .size = kSize,
-                           .weight = w.weight.data(),
-                           .gradient = zeros.data(),
-                           .decays = zeros.data(),
-                           .first = w.first.data(),
-                           .second = w.second.data()};
+    const WeightsArgs args{
+        .step = StepOf({.rule = rule, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9}, 1, 0,
+                       BiasCorrection::kInRate),
+        .size = kSize,
+        .weight = w.weight.data(),
+        .gradient = zeros.data(),
+        .decays = zeros.data(),
+        .first = w.first.data(),
+        .second = w.second.data()};
     RunnableWeightsVariants().front()->update(args, 0, kSize);
     EXPECT_EQ(w.weight, Weights().weight);
   }

@@ -41,11 +41,6 @@ TEST(MovedFieldsTest, EachIsRefusedByNameWithWhatToWriteInstead) {
   }
 }
 
-TEST(MovedFieldsTest, TheDecayOfTablesHasDoubled) {
-  EXPECT_THAT(Refused("tables { weight_decay: 0.001 }"),
-              HasSubstr("write l2: 0.002 instead of weight_decay: 0.001, twice the old value"));
-}
-
 // The parser of protobuf text skips a reserved name without a word: no message may reserve one.
 void ExpectNoReservedNames(const google::protobuf::Descriptor& type) {
   EXPECT_EQ(type.reserved_name_count(), 0) << type.full_name();
