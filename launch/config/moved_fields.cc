@@ -46,7 +46,7 @@ constexpr MovedField kMovedFields[] = {
 }  // namespace
 
 absl::string_view WhatToWriteInstead(const google::protobuf::Descriptor& type,
-                                    const std::string& name) {
+                                     const std::string& name) {
   for (const MovedField& field : kMovedFields) {
     if (field.message == type.full_name() && field.name == name) return field.instead;
   }

@@ -19,7 +19,7 @@ const DropoutStep kNoDropout;
 std::unique_ptr<Net> MakeNet(const std::string& text) {
   ModelConfig config;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  auto net = Net::Create(config, {20, {}}, {10, {}}, /*seed=*/3);
+  auto net = Net::Create(config, {20, {}}, {10, {}}, /*seed=*/3, kernels::Device::Cpu());
   EXPECT_TRUE(net.ok()) << net.status();
   return std::move(net).value();
 }

@@ -116,7 +116,9 @@ TEST(GruTest, ValueAndGradientsAreThoseOfTheFormulas) {
       EXPECT_TRUE(Near(network.parameters.GradientOf(static_cast<int>(i)), expected))
           << network.parameters.info()[i].name;
     }
-    if (s.index.numel() > 0) EXPECT_TRUE(Near(s.rows.grad(), rows.grad()));
+    if (s.index.numel() > 0) {
+      EXPECT_TRUE(Near(s.rows.grad(), rows.grad()));
+    }
   }
 }
 
