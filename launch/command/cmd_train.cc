@@ -2,13 +2,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/exit_code.h"
-#include "base/field_changes.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
 #include "launch/command/command.h"
 #include "launch/command/describe.h"
 #include "launch/command/output.h"
+#include "launch/config/config_changes.h"
 #include "launch/process/cores.h"
 #include "launch/process/version.h"
 #include "launch/run/dataset_on_ranks.h"
@@ -38,15 +38,6 @@ RunIdentity IdentityOf(const TrainJob& job, int world_size) {
           .resolved_config = PrintConfig(job.config),
           .world_size = world_size,
           .launcher = job.launcher};
-}
-
-// The fields in which the configuration of a checkpoint differs.
-absl::StatusOr<std::vector<FieldChange>> ChangesSince(const std::string& theirs,
-                                                      const RunConfig& ours) {
-  RunConfig before;
-  TORII_RETURN_IF_ERROR(ParseConfigText(theirs, "its config", &before));
-  FillDefaults(&before);
-  return CompareFields(before, ours);
 }
 
 // Evaluates the best checkpoint and prints the table. Collective.

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "ATen/Parallel.h"
 #include "base/exit_code.h"
 #include "base/partition.h"
 #include "base/random.h"
@@ -247,82 +246,6 @@ TEST(TableGroupTest, FindOwnedFindsWhatFindFinds) {
   }
 }
 
-// A rank that has no gradient for its rows sends zeros: the rows are touched all the same, by the
-// weight decay too.
-TEST(TableGroupTest, NoGradientCountsAsZeros) {
-  for (const Partition::Kind kind : kKinds) {
-    torii::testing::RunOnRanks(3, [&](comm::Communicator& comm) -> absl::Status {
-      TableConfig config;
-      config.set_optimizer(TableConfig::SGD);
-      config.set_learning_rate(1);
-      config.set_l2(0.2);
-      TORII_ASSIGN_OR_RETURN(const auto group, MakeGroup(comm, {{"t", 6}}, 2, config, kSeed, kind));
-      std::vector<int64_t> all;
-      for (int64_t row = 0; row < 6; ++row) all.push_back(group->keys().Key(0, row));
-      const std::vector<int64_t> keys = {all[static_cast<size_t>(comm.rank())], all[3]};
-      TORII_ASSIGN_OR_RETURN(const Lookup before, Find(*group, comm, all));
-      TORII_ASSIGN_OR_RETURN(const Lookup lookup, Find(*group, comm, keys));
-      if (comm.rank() != 1) lookup.rows.mutable_grad() = at::ones({2, 2});
-
-      TORII_RETURN_IF_ERROR(Update(*group, comm, {&lookup}, 1.0, 0));
-
-      TORII_ASSIGN_OR_RETURN(const Lookup after, Find(*group, comm, all));
-      const at::Tensor was = before.rows.detach().index_select(0, before.route.index);
-      const at::Tensor is = after.rows.detach().index_select(0, after.route.index);
-      const at::Tensor times = at::tensor({1.0f, 0.0f, 1.0f, 2.0f, 0.0f, 0.0f}).view({6, 1});
-      const at::Tensor touched = at::tensor({1.0f, 1.0f, 1.0f, 1.0f, 0.0f, 0.0f}).view({6, 1});
-      TORII_EXPECT_OR_RETURN(at::allclose(is, was * (1 - 0.2 * touched) - times));
-      return absl::OkStatus();
-    });
-  }
-}
-
-// Each table has its own numbers and its own optimizer.
-TEST(TableGroupTest, TablesHaveTheirOwnOptimizers) {
-  const auto specs = [] {
-    std::vector<TableSpec> tables = {
-        {"adam", 9, {}}, {"slow", 5, {}}, {"fast", 7, {}}, {"zero", 3, {}}};
-    tables[0].config.set_optimizer(TableConfig::ADAM);
-    for (size_t t = 1; t < tables.size(); ++t) tables[t].config.set_optimizer(TableConfig::SGD);
-    tables[1].config.set_learning_rate(0.5);
-    tables[2].config.set_learning_rate(2);
-    tables[3].config.set_learning_rate(2);
-    tables[3].config.set_init_stddev(0);
-    return tables;
-  };
-  for (const Partition::Kind kind : kKinds) {
-    for (const int world_size : {1, 2, 3}) {
-      torii::testing::RunOnRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
-        TORII_ASSIGN_OR_RETURN(
-            const auto group, TableGroup::Create(comm.rank(), world_size, specs(), 2, kind, kSeed));
-        std::vector<int64_t> keys;
-        for (int table = 3; table >= 0; --table) {
-          for (int64_t row = 0; row < specs()[static_cast<size_t>(table)].rows; ++row) {
-            keys.push_back(group->keys().Key(table, row));
-          }
-        }
-        TORII_ASSIGN_OR_RETURN(const Lookup before, Find(*group, comm, keys));
-        if (comm.rank() == 0) before.rows.mutable_grad() = at::ones_like(before.rows.detach());
-        TORII_RETURN_IF_ERROR(Update(*group, comm, {&before}, 1.0, 0));
-        TORII_ASSIGN_OR_RETURN(const Lookup after, Find(*group, comm, keys));
-        const at::Tensor was = before.rows.detach().index_select(0, before.route.index);
-        const at::Tensor is = after.rows.detach().index_select(0, after.route.index);
-        const at::Tensor moved = was - is;
-        TORII_EXPECT_OR_RETURN(at::equal(was.narrow(0, 0, 3), at::zeros({3, 2})));
-        TORII_EXPECT_OR_RETURN(at::allclose(moved.narrow(0, 0, 10), at::full({10, 2}, 2.0)));
-        TORII_EXPECT_OR_RETURN(at::allclose(moved.narrow(0, 10, 5), at::full({5, 2}, 0.5)));
-        // The first step of Adam moves by the learning rate.
-        TORII_EXPECT_OR_RETURN(at::allclose(moved.narrow(0, 15, 9), at::full({9, 2}, 0.05)));
-        for (const TableState& state : group->State()) {
-          TORII_EXPECT_OR_RETURN(state.name.ends_with(".weight") || state.name == "adam.adam.m" ||
-                                 state.name == "adam.adam.v");
-        }
-        return absl::OkStatus();
-      });
-    }
-  }
-}
-
 TEST(TableGroupTest, LookupsWithoutGradModeCollectNothing) {
   torii::testing::RunOnRanks(2, [&](comm::Communicator& comm) -> absl::Status {
     TORII_ASSIGN_OR_RETURN(const auto group, MakeGroup(comm, Specs(), kDim, {}, kSeed));
@@ -358,6 +281,33 @@ TEST(TableGroupTest, StateIsLiveAndBytesCountAllOfIt) {
     TORII_EXPECT_OR_RETURN((lookup.rows == 7).all().item<bool>());
     return absl::OkStatus();
   });
+}
+
+TEST(TableGroupTest, RefusesWhatCannotWork) {
+  const auto ranks = comm::CreateInProcessGroup(1);
+  TableConfig config;
+  config.set_learning_rate(-1);
+  config.set_beta2(1);
+  const auto bad = MakeGroup(*ranks[0], {{"a", 0}, {"b", 1}, {"b", 1}}, 0, config, 1);
+
+  ASSERT_FALSE(bad.ok());
+  EXPECT_EQ(ExitCodeOf(bad.status()), ExitCode::kConfig);
+  const std::string message(bad.status().message());
+  for (const char* part : {"learning_rate is -1", "beta2 is 1", "'a' has 0 rows", "'b'", "width"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << part << " in " << message;
+  }
+}
+
+TEST(TableGroupDeathTest, LookupsRefuseKeysThatAreNoRows) {
+  const auto ranks = comm::CreateInProcessGroup(1);
+  comm::Communicator& comm = *ranks[0];
+  const auto group = MakeGroup(comm, {{"a", 3}, {"b", 2}}, 1, {}, 1).value();
+  for (const int64_t key : {int64_t{-1}, int64_t{5}, int64_t{1} << 40}) {
+    EXPECT_DEATH((void)Find(*group, comm, std::vector<int64_t>{0, key}),
+                 "negative|of a key space of 5");
+    EXPECT_DEATH((void)FindOwned(*group, comm, std::vector<int64_t>{0, key}),
+                 "of a key space of 5");
+  }
 }
 
 }  // namespace
