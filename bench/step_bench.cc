@@ -108,6 +108,8 @@ class PeerLoss final : public model::Loss {
          .positive_offset = own,
          .target_offset = own,
          .weight = input.weight,
+         .excluded_begin = {},
+         .excluded = {},
          .temperature = input.scorer->divisor()});
     return model::LossResult{result.value, result.q_grad, result.v_grad};
   }

@@ -41,10 +41,10 @@ TEST(ChangesSinceTest, AnotherRateOfATableIsAnotherModel) {
 }
 
 TEST(ChangesSinceTest, EntriesAreComparedByName) {
-  const std::string a = R"(table { name: "a" beta1: 0.5 })", b = R"(table { name: "b" beta1: 0.4 })";
+  const std::string a = R"(table { name: "a" beta1: 0.5 })",
+                    b = R"(table { name: "b" beta1: 0.4 })";
   EXPECT_THAT(Changes(a + b, b + a), IsEmpty());
-  EXPECT_THAT(Changes(a + b, b),
-              ElementsAre(FieldChange{"table[0].beta1", "0.5", "0.9", MEANING}));
+  EXPECT_THAT(Changes(a + b, b), ElementsAre(FieldChange{"table[0].beta1", "0.5", "0.9", MEANING}));
 }
 
 }  // namespace
