@@ -12,10 +12,10 @@ namespace torii::bench {
 namespace {
 
 using kernels::cpu::Ints;
-using kernels::cpu::cpu::Broadcast;
-using kernels::cpu::cpu::Floats;
-using kernels::cpu::cpu::kLanes;
-using kernels::cpu::cpu::Load;
+using kernels::cpu::Broadcast;
+using kernels::cpu::Floats;
+using kernels::cpu::kLanes;
+using kernels::cpu::Load;
 
 constexpr int kVectorsPerRow = kRowFloats / kLanes;
 
