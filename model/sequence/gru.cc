@@ -30,8 +30,11 @@ class Gru final : public SequenceEncoder {
   at::Tensor Forward(const Sequences& s, const RowDropout&) const final {
     const int64_t n = std::ssize(s.begins) - 1;
     const at::Tensor first = parameters_.Get(first_state_).unsqueeze(0).expand({n, hidden_});
-    if (s.index.size(0) == 0) return first.contiguous();
     const kernels::Device& device = parameters_.device();
+    if (s.index.size(0) == 0) {
+      // The rows are part of the graph all the same: their gradient is 0.
+      return first + PickRows(s.rows, s.index, device).sum();
+    }
     const TimeMajor order = InTimeMajorOrder(s.begins, device);
     const at::Tensor events = PickRows(s.rows, s.index.index_select(0, order.event), device);
     const int64_t longer = order.sequence.size(0);  // sequences that are not empty

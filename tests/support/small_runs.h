@@ -66,13 +66,13 @@ inline std::vector<std::pair<std::string, SmallRun>> PartRuns() {
   using sharding::TableConfig;
   using trainer::DenseOptimizerConfig;
   std::vector<std::pair<std::string, SmallRun>> runs;
-  SmallRun deep = ConcatRun(TableConfig::ROWWISE_ADAGRAD, DenseOptimizerConfig::ADAM);
+  SmallRun deep = ConcatRun(TableConfig::ROWWISE_ADAGRAD, DenseOptimizerConfig::SGD);
   model::TowerConfig* user = deep.model.model.mutable_user();
   user->mutable_history()->mutable_gru()->set_hidden(5);
   user->mutable_trunk()->mutable_residual()->set_hidden(9);
   user->mutable_trunk()->mutable_residual()->set_dropout(0.2);
   deep.model.model.mutable_item()->mutable_trunk()->mutable_residual()->set_width(7);
-  runs.emplace_back("residual trunks, GRU over the history", deep);
+  runs.emplace_back("residual trunks, GRU over the history, SGD", deep);
 
   SmallRun shared = ConcatRun(TableConfig::SGD, DenseOptimizerConfig::ADAM);
   for (model::TowerConfig* tower :
