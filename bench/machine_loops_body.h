@@ -11,9 +11,9 @@
 namespace torii::bench {
 namespace {
 
-using kernels::cpu::Ints;
 using kernels::cpu::Broadcast;
 using kernels::cpu::Floats;
+using kernels::cpu::Ints;
 using kernels::cpu::kLanes;
 using kernels::cpu::Load;
 

@@ -23,10 +23,10 @@
 #include "base/stopwatch.h"
 #include "bench/machine_limits.h"
 #include "comm/in_process/rank_group.h"
+#include "kernels/touched_rows.h"
 #include "launch/process/allocator.h"
 #include "sharding/distinct_rows.h"
 #include "sharding/table_group.h"
-#include "sharding/touched_rows.h"
 
 namespace torii::sharding {
 namespace {
@@ -172,7 +172,7 @@ void BenchGrouping(int64_t rows, const std::vector<Keys>& sets) {
     Print("distinct keys of " + std::to_string(ranks) + " owners",
           Measure([&](size_t s) { finder.Find(sets[s], ranks, index); }), kKeys, 0);
   }
-  TouchedRows touched;
+  kernels::TouchedRows touched;
   Print("gradients grouped by row", Measure([&](size_t s) {
           touched.Clear();
           touched.Add(sets[s]);
