@@ -293,7 +293,8 @@ TEST(TableGroupTest, RefusesWhatCannotWork) {
   ASSERT_FALSE(bad.ok());
   EXPECT_EQ(ExitCodeOf(bad.status()), ExitCode::kConfig);
   const std::string message(bad.status().message());
-  for (const char* part : {"learning_rate: must be above 0, not -1", "beta2: must be in [0, 1), not 1", "'a' has 0 rows", "'b'", "width"}) {
+  for (const char* part : {"learning_rate: must be above 0, not -1",
+                           "beta2: must be in [0, 1), not 1", "'a' has 0 rows", "'b'", "width"}) {
     EXPECT_NE(message.find(part), std::string::npos) << part << " in " << message;
   }
 }
