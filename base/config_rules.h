@@ -14,7 +14,7 @@
 namespace torii {
 
 struct BrokenRule {
-  std::string field;  // its path from the root of the configuration: "model.user.hidden[1]"
+  std::string field;  // its path from the root: "model.user.trunk.mlp.hidden[1]"
   std::string what;   // "must be at least 1, not 0"
   std::string Text() const { return absl::StrCat(field, ": ", what); }
 };

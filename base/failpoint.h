@@ -1,13 +1,14 @@
 // Failpoints: named places where a test or an operator can inject a fault.
 //
-//   TORII_FAILPOINT("checkpoint.manifest.before_rename");   // in a function that returns
-//   Status/StatusOr
+//   TORII_FAILPOINT("checkpoint.manifest.before_rename");  // where Status or StatusOr is returned
 //
-// Armed by the environment (read once by ArmFailpoints, called from main and from tests):
-//   TORII_FAIL="name[@rank][#hit]=action[,...]", action: kill | stop | sleep:SECONDS | eio | enospc
-//   | error
-// e.g. TORII_FAIL="trainer.step@1#5=kill": rank 1 kills itself at its fifth step. Without arming, a
-// failpoint is one relaxed load and a predictable branch.
+// ArmFailpoints arms them from a text; the program passes it the variable TORII_FAIL:
+//
+//   TORII_FAIL="name[@rank][#hit]=action[,...]"
+//   action: kill | stop | sleep:SECONDS | eio | enospc | error
+//
+// For example TORII_FAIL="trainer.step@1#5=kill": rank 1 kills itself at its fifth step. While none
+// is armed, a failpoint costs one relaxed load and a predictable branch.
 #pragma once
 
 #include <atomic>

@@ -27,7 +27,7 @@ class ReadableFile {
   virtual absl::Status ReadAt(int64_t offset, int64_t size, void* out) const = 0;
 };
 
-// A file being written from its beginning. Not thread-safe. Destroyed without Close: content
+// A file that is written from its beginning. Not thread-safe. Without Close its content is
 // undefined.
 class WritableFile {
  public:
@@ -67,7 +67,7 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppending(
       const std::string& path) = 0;
   virtual absl::StatusOr<std::shared_ptr<MappedFile>> Map(const std::string& path) = 0;
-  // exists = false for a missing path; an error only when that cannot be told.
+  // A missing path is no error: it has exists = false.
   virtual absl::StatusOr<FileInfo> Info(const std::string& path) = 0;
   // Names (not paths) in a directory, sorted.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;

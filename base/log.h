@@ -18,7 +18,7 @@ void Log(LogLevel level, const std::string& message);
 void SetLogRank(int rank);
 int LogRank();
 
-// From now on messages of `rank` are appended to `path` as well. Empty: stop.
+// From now on messages of `rank` are also appended to `path`. An empty path ends that.
 void SetLogFile(int rank, const std::string& path);
 
 // Messages below this level go nowhere. Default kInfo.

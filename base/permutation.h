@@ -1,5 +1,5 @@
-// A keyed bijection on [0, n): a Feistel network over the next even power of two with cycle
-// walking. The exact global shuffle of an epoch in O(1) memory: row = permutation(position).
+// A keyed bijection on [0, n): a Feistel network over the next even power of two, with cycle
+// walking. It shuffles an epoch exactly in O(1) memory: row = permutation(position).
 #pragma once
 
 #include <array>

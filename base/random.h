@@ -14,7 +14,7 @@ using PhiloxCounter = std::array<uint32_t, 4>;
 using PhiloxKey = std::array<uint32_t, 2>;
 PhiloxCounter Philox4x32(PhiloxCounter counter, PhiloxKey key);
 
-// The finaliser of splitmix64, a bijection in which every bit of the result depends on all bits of
+// The finaliser of splitmix64: a bijection in which each bit of the result depends on all bits of
 // x.
 inline uint64_t MixBits(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;

@@ -1,5 +1,5 @@
-// The one rule by which n things in order are divided over parts: contiguous ranges, the first n
-// mod parts of them one longer.
+// How n things in order are divided into parts: contiguous ranges, of which the first n mod parts
+// are longer by one.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Where the time of a rank goes: named spans of its threads, written in the format of
-// chrome://tracing and ui.perfetto.dev. Free when nobody asked for them: a load and a branch.
+// chrome://tracing and ui.perfetto.dev. A span that nobody asked for costs a load and a branch.
 //
 //   Trace trace;                              // of a rank
 //   const TraceThread here(&trace, "train");  // spans of this thread belong to it

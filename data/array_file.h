@@ -1,5 +1,5 @@
-// One array of numbers in a file: a header of 64 bytes, then the values, little-endian, back to
-// back. Mapped, the values are aligned to 64 bytes.
+// One array of numbers in a file: a header of 64 bytes, then the values, little-endian, without
+// gaps. In a mapped file the values are aligned to 64 bytes.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ absl::StatusOr<std::span<const T>> ArrayValues(const MappedFile& file, const std
 
 int64_t BytesOf(ArrayType type);
 
-// A file written through a buffer of 1 MB, digested on the way. Single-threaded.
+// A file that is written through a buffer of 1 MB and digested while it is written.
+// Single-threaded.
 class BufferedFile {
  public:
   enum class Durability { kScratch, kDurable };
@@ -85,7 +86,8 @@ class BufferedFile {
   // Bytes appended so far.
   int64_t size() const { return size_; }
   absl::Status Close(Durability durability);
-  // Closes an array file and says what it is. All values that CreateArray announced must be there.
+  // Closes an array file and describes it. As many values as CreateArray announced must have been
+  // appended.
   absl::StatusOr<PreparedFile> Finish();
 
  private:

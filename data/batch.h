@@ -24,7 +24,7 @@ struct Batch {
   std::vector<int64_t> rows;   // [B] row in train(), for messages
   std::vector<int64_t> users;  // [B]
   std::vector<int64_t> items;  // [B]
-  std::vector<float> weights;  // [B] of the data, balanced by users if asked
+  std::vector<float> weights;  // [B] weight in the data, times the user balance
   RowGroups user_runs;         // rows that follow one another and are of one user
   Bags history;  // [B] item rows before the interaction, oldest first, at most `history` long
   int64_t size() const { return static_cast<int64_t>(users.size()); }
@@ -59,14 +59,14 @@ class BatchMaker {
   BatchOptions options_;
 };
 
-// The history that evaluation and recommendation use for a user: the last `length` training items,
-// oldest first (with_valid: then the validation items too).
+// The histories that evaluation and recommendation use: each user's last `length` training items,
+// oldest first. with_valid: validation items, which are later, count as well.
 Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length,
                bool with_valid);
 
-// Makes the batches from (epoch, step) on in a background thread, at most `ahead` beyond what was
-// taken; none ahead: each when it is taken, without a thread. Never ends by itself: epochs follow
-// one another. Its spans go to `trace`, if any.
+// Makes the batches from (epoch, step) on, epoch after epoch without end. A background thread keeps
+// up to `ahead` batches ready; with ahead = 0 there is no thread, and Next() makes its batch. Spans
+// of the thread go to `trace`, if given.
 class BatchPrefetcher {
  public:
   virtual ~BatchPrefetcher() = default;

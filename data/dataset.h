@@ -1,5 +1,5 @@
-// A prepared dataset, opened: everything is mapped read-only, shared by all ranks of a node, and
-// may be read from any thread.
+// An opened prepared dataset. Its files are mapped read-only, so that the ranks of a node share the
+// memory. All methods may be called from any thread.
 #pragma once
 
 #include <cstdint>

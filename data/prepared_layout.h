@@ -3,7 +3,7 @@
 //
 //   dataset.txtpb                    PreparedDataset: written last, lists every other file
 //   For each part P of train, valid, test (always all three; a part may have 0 rows):
-//     P.user_begin.i64               [users + 1]; rows of user u: [user_begin[u], user_begin[u + 1])
+//     P.user_begin.i64               [users + 1]; user u has rows [user_begin[u], user_begin[u + 1])
 //     P.user.i32, P.item.i32         [n] user and item row, by (user, time, order of the files)
 //     P.weight.f32                   [n], only if has_weight
 //     P.time.i64                     [n], only if has_time

@@ -13,8 +13,7 @@
 
 namespace torii::kernels {
 
-// ---- Softmax loss
-// --------------------------------------------------------------------------------
+// ---- Softmax loss ----
 
 // What the products of the loss multiply; sums and exponentials are float32 always. With kBfloat16,
 // q / tau (in base 2) and v are rounded to bfloat16 for the logits; probabilities, v and weighted q
@@ -49,8 +48,7 @@ struct SoftmaxArgs {
 // The memory that a device keeps from one loss to the next. The device defines it.
 struct SoftmaxMemory;
 
-// ---- Stacks of linear layers
-// ---------------------------------------------------------------------
+// ---- Stacks of linear layers ----
 
 struct LinearLayer {
   const float* weight = nullptr;  // [out, in]
@@ -89,8 +87,7 @@ struct LinearBackwardArgs {
   float* const* bias_grad = nullptr;    // [layers], on the host
 };
 
-// ---- Pooled rows
-// ---------------------------------------------------------------------------------
+// ---- Pooled rows ----
 
 // Lists of rows. All of it in the memory of the device.
 struct RowLists {
@@ -107,8 +104,7 @@ struct RowTable {
   int64_t width = 0, stride = 0;
 };
 
-// ---- Rows of embedding tables
-// --------------------------------------------------------------------
+// ---- Rows of embedding tables ----
 
 // Rows are where the slots say: slot s at weights + s * stride.
 struct GatherArgs {
@@ -159,8 +155,7 @@ struct TouchedRowList {
   const float* const* gradients;  // [begin[rows]]
 };
 
-// ---- Random numbers
-// ------------------------------------------------------------------------------
+// ---- Random numbers ----
 
 // A stream of base/random.h: the key of its rows.
 struct RandomRowKey {
@@ -186,8 +181,7 @@ struct DropoutArgs {
   float* out = nullptr;  // [count, width]
 };
 
-// ---- Dense weights
-// -------------------------------------------------------------------------------
+// ---- Dense weights ----
 
 struct WeightsArgs {
   OptimizerStep step;
@@ -207,8 +201,7 @@ struct ClipArgs {
   double* norm = nullptr;  // [1]
 };
 
-// ---- Ranking
-// -------------------------------------------------------------------------------------
+// ---- Ranking ----
 
 // Items ready for scoring: vectors [n, dim], and the same as pack_items left them.
 struct ItemVectors {
@@ -239,8 +232,7 @@ struct TopKLists {
   int64_t* length;  // [rows]
 };
 
-// ---- The table
-// -----------------------------------------------------------------------------------
+// ---- The table ----
 
 struct DeviceKernels {
   // Softmax cross-entropy with both gradients. name: what computes it, for the log.

@@ -9,8 +9,8 @@
 
 namespace torii::data {
 
-// The words of UTF-8 `text` in lower case. A word is a run of letters and digits; beyond ASCII every
-// character counts as a letter unless Unicode calls it punctuation or space. Latin, Greek and
+// The words of UTF-8 `text` in lower case. A word is a run of letters and digits; beyond ASCII
+// every character counts as a letter unless Unicode calls it punctuation or space. Latin, Greek and
 // Cyrillic capitals become small letters. A byte that is not UTF-8 counts as one character.
 std::vector<std::u32string> Words(std::string_view text);
 

@@ -19,8 +19,8 @@ struct Kept {
   }
 };
 
-// Counts the rows of Part::kTrain before any split. A minimum of 1 drops nothing, not even users and
-// items without interactions; a higher minimum drops these too.
+// Counts the rows of Part::kTrain before any split. A minimum of 1 drops nothing, not even users
+// and items without interactions; a higher minimum drops these too.
 absl::StatusOr<Kept> FilterByCounts(const InteractionSpill& spill, const Filters& filters,
                                     int64_t num_users, int64_t num_items);
 

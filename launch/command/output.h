@@ -1,4 +1,5 @@
-// Standard output carries the result that the user asked for; messages about the work go to the log.
+// Standard output carries the result that the user asked for; messages about the work go to the
+// log.
 #pragma once
 
 #include <string>

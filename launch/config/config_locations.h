@@ -19,7 +19,7 @@ class ConfigLocations {
   // A --set assignment: `path` and everything below it.
   void AddAssignment(const std::string& path, const std::string& assignment);
 
-  // Where the field at `path` ("model.user.hidden[1]") was given: "my.txtpb:12:5" (the place of its
+  // Where the field at `path` ("eval.k[1]") was given: "my.txtpb:12:5" (the place of its
   // name, line and column from 1) or "--set train.epochs=0". Empty if it has its default.
   std::string Find(const std::string& path) const;
 

@@ -4,7 +4,8 @@
 namespace torii::launch {
 
 // Keeps freed memory in the process. By default glibc gives large blocks back to the kernel, and
-// each step would fault in its tensors again, page by page. Called once, at the start of the program.
+// each step would fault in its tensors again, page by page. Called once, at the start of the
+// program.
 void KeepFreedMemory();
 
 }  // namespace torii::launch

@@ -14,9 +14,9 @@
 
 namespace torii::launch {
 
-// Runs `work` on rank 0 while the others wait, however long it takes. They wait in a series of short
-// collectives, so that none of them reaches its deadline and a lost rank is still noticed. All ranks
-// get the status of `work`. Collective.
+// Runs `work` on rank 0 while the others wait, however long it takes. They wait in a series of
+// short collectives, so that none of them reaches its deadline and a lost rank is still noticed.
+// All ranks get the status of `work`. Collective.
 absl::Status OnRankZero(comm::Communicator& comm, const std::function<absl::Status()>& work);
 
 // Prepares (or finds up to date) on rank 0. Collective.

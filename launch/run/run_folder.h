@@ -1,5 +1,5 @@
-// The folder of a run (docs/cli.md): the command, the machine, the configuration and the state of the
-// run.
+// The folder of a run (docs/cli.md): the command, the machine, the configuration and the state of
+// the run.
 //
 //   config.resolved.txtpb  command.txt  environment.json  STATUS.json  logs/rank-0000.log  lock
 //   metrics.jsonl and checkpoints/ are the trainer's.

@@ -1,4 +1,5 @@
-// Lets one job at a time use a run folder: a file with the host, process id and start of the holder.
+// Lets one job at a time use a run folder: a file with the host, process id and start of the
+// holder.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// A trained model, loaded from a checkpoint on any number of ranks. eval, recommend and export start
-// with it.
+// A trained model, loaded from a checkpoint on any number of ranks. eval, recommend and export
+// start with it.
 #pragma once
 
 #include <memory>

@@ -13,10 +13,12 @@ namespace {
 constexpr int64_t kMostTileRows = 8, kMostPanelWidth = 64;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Some rows of q pass by all panels. A score that equals a threshold counts in the panels before
-// the one that holds item tie_before, so the limit there is the next smaller number; in that panel
-// ties are looked at one by one; after it they do not count. Hidden items are counted like all
-// others, and taken away again.
+// Counts for a block of rows of q while panel after panel of items passes. An item whose score
+// equals the threshold counts if it comes before item tie_before. Therefore
+//   in the panels before that item's panel, the limit is the next smaller number: ties count;
+//   in that panel, ties are compared one by one;
+//   in the panels after it, the limit is the threshold itself: ties do not count.
+// Hidden items are counted like all others and subtracted one by one.
 class BlockCounter {
  public:
   // rows [n]: those of q, thresholds and counts.
@@ -32,7 +34,7 @@ class BlockCounter {
   void Count(int64_t* counts) {
     ForEachPanelAndTile(v_, tiles_.num_tiles(),
                         [&](int64_t p, int64_t t) { CountPanel(p, t, counts); });
-    // Items that the last panel lacks scored 0.
+    // The last panel is filled up with items of score 0, which do not count.
     const int64_t lacking = v_.num_panels() * kernels_.panel_width - v_.n();
     for (size_t e = 0; e < entries_.size(); ++e) {
       if (entries_[e].threshold < 0) continue;
@@ -51,8 +53,8 @@ class BlockCounter {
     int64_t first_entry;  // its entries, limits and counters: [rounds, tile_rows]
     int64_t rounds;
   };
-  // A tile looks at single scores of a panel: at those of an item that a row hides, or for an entry
-  // that ceases to count ties.
+  // A panel in which a tile must look at single scores: a row hides an item of it, or an entry
+  // stops counting ties in it.
   struct Event {
     int64_t panel;
     int32_t tile;

@@ -11,15 +11,16 @@ namespace {
 constexpr double kLog2E = 1.4426950408889634;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Partial sums of exponentials in float are short: then they go into doubles. Often at first, so
-// that a bad shift is noticed soon.
+// After which panels the partial sums of exponentials, in float, are added to sums in double. Short
+// partial sums stay exact; the first ones are especially short, so that a bad shift is noticed
+// soon.
 bool EndsASum(int64_t panels) {
   return panels % 32 == 0 || std::has_single_bit(static_cast<uint64_t>(panels));
 }
 
-// What a row's exponentials may sum up to: far from the largest float32, and their inverse, the
-// scale of the gradients, far from the smallest. With a shift not below the largest logit they stay
-// below it.
+// The largest sum of a row's exponentials. It is far below the largest float32, and its inverse,
+// which scales the gradients, is far above the smallest. Where the shift is at least the largest
+// logit, no sum exceeds it.
 constexpr double kLargestSum = 0x1p40;
 
 }  // namespace
@@ -59,8 +60,9 @@ void SoftmaxBlock::Compute(int64_t begin, int64_t queries) {
   CollectPositives();
   CollectHidden();
   StartShifts();
-  // The shift need not be the largest logit: close to it is as exact, and that a look at the first
-  // columns finds. Where it does not, the sums get too large, and all columns are looked at.
+  // A shift near a row's largest logit suffices, and the maximum of the first panel is nearly
+  // always near enough. First sweep: that maximum, then the exponentials of all panels. If a sum
+  // became too large, a second sweep takes the maximum of all panels and repeats the exponentials.
   for (int64_t seen = 1;; seen = kernel_.panels_) {
     std::fill(lanes_.get(), lanes_.get() + queries * k.lanes, -kInfinity);
     for (int64_t p = 0; p < seen; ++p) {
@@ -122,7 +124,8 @@ void SoftmaxBlock::MarkExcluded(int64_t query) {
   }
 }
 
-// Entries of each panel to be hidden: those of the positives and of the excluded columns.
+// The entries of each panel that a query does not see: positives, treated apart, and excluded
+// columns.
 void SoftmaxBlock::CollectHidden() {
   const int64_t width = kernel_.kernels_.panel_width;
   const auto for_each = [&](const auto& visit) {

@@ -1,4 +1,14 @@
 // One block of queries of the softmax loss: their logits, exponentials, losses and gradients.
+//
+// A block is up to 64 queries, which stay in the first cache with one panel. A panel is up to
+// panel_width columns of v. Compute() sweeps over the panels in order:
+//   1. logits of the first panel, and the row maxima in it: the shifts;
+//   2. for each panel: its logits less the shifts, their exponentials, their sums, and the sums of
+//      exponentials times columns (q_grad before scaling); the exponentials are kept;
+//   3. where a sum became too large: steps 1 and 2 again with the maxima over all panels;
+//   4. for each query: its losses, and the scale of its gradients.
+// AddColumns() then multiplies the kept exponentials of one panel with the scaled queries, which
+// gives the block's part of v_grad.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +26,14 @@ class SoftmaxBlock {
   // Makes room for what the kernel has started.
   void Prepare();
   // Queries [begin, begin + queries): writes their q_grad and the row_loss of their rows, and keeps
-  // what they do to v.
+  // their exponentials for AddColumns.
   void Compute(int64_t begin, int64_t queries);
-  // Adds what the queries do to one panel of columns to its v_sums.
+  // Adds the part of the queries in the gradient of one panel of columns to v_sums.
   void AddColumns(int64_t panel, float* v_sums) const;
 
  private:
-  // A column that is the positive of some rows of a query. Apart from the other columns, so that
-  // what is left of 1 - P is exact however close P is to 1.
+  // A column that is the positive of some rows of a query. Its exponential is not in the sums of
+  // the other columns, so that 1 - P is exact however close P is to 1.
   struct Positive {
     int32_t query = 0;  // of the block
     int64_t column = 0;
@@ -35,7 +45,7 @@ class SoftmaxBlock {
     double weight = 0;                   // sum of weight / (tau * sum of exponentials) of its rows
     float slope = 0;                     // weight of column in the gradient of the query
   };
-  // An entry of a panel that its query does not see, or that is a positive.
+  // An entry of a panel that is not summed with the others: excluded, or a positive.
   struct Hidden {
     int32_t query, column;
     int64_t positive;  // index into positives_, -1: none

@@ -9,9 +9,10 @@
 namespace torii::kernels::cpu {
 
 // The factors of products are words of four bytes: one float32, or `terms` = 2 bfloat16 whose
-// products are added together. Vectors of `lanes` words. A panel is what some rows have to do with
-// up to panel_width columns. Dimensions come in whole vectors of words; the operands of the two
-// gradient products in slabs of up to slab_width dimensions, one slab after the other.
+// products are added together. A vector register holds `lanes` words. A panel: the logits of a
+// block of rows against up to panel_width columns. Dimensions are padded to whole registers. The
+// operands of the two gradient products lie in slabs of up to slab_width dimensions, one after the
+// other.
 struct SoftmaxVariant {
   const char* name;
   SoftmaxPrecision precision;
