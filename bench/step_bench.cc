@@ -34,8 +34,8 @@
 #include "launch/process/allocator.h"
 #include "model/loss/fused_softmax.h"
 #include "sampler/negative_sampler.h"
-#include "trainer/copy_rows.h"
-#include "trainer/train_step.h"
+#include "trainer/checkpoint/copy_rows.h"
+#include "trainer/step/train_step.h"
 
 namespace torii::bench {
 namespace {

@@ -15,7 +15,7 @@
 #include "exports/json_text.h"
 #include "kernels/host_tensors.h"
 #include "nlohmann/json.hpp"
-#include "trainer/checkpoint.h"
+#include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate_model.h"
 
 namespace torii::exports {

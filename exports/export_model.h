@@ -10,7 +10,7 @@
 #include "base/file_system.h"
 #include "base/partition.h"
 #include "exports/export_files.h"
-#include "trainer/two_tower.h"
+#include "trainer/step/two_tower.h"
 
 namespace torii::exports {
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "trainer/message_state.h"
+#include "trainer/checkpoint/message_state.h"
 
 namespace torii::trainer {
 

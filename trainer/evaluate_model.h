@@ -10,7 +10,7 @@
 #include "eval/metrics.h"
 #include "eval/rank_targets.h"
 #include "eval/top_k.h"
-#include "trainer/two_tower.h"
+#include "trainer/step/two_tower.h"
 
 namespace torii::trainer {
 

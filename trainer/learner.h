@@ -13,11 +13,11 @@
 #include "data/dataset.h"
 #include "model/loss/loss.h"
 #include "sampler/negative_sampler.h"
-#include "trainer/dense_optimizer.h"
-#include "trainer/step_clock.h"
+#include "trainer/step/dense_optimizer.h"
+#include "trainer/step/step_clock.h"
+#include "trainer/step/train_step.h"
+#include "trainer/step/two_tower.h"
 #include "trainer/train_run.h"
-#include "trainer/train_step.h"
-#include "trainer/two_tower.h"
 
 namespace torii::trainer {
 

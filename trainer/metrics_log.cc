@@ -9,7 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "trainer/shallow_json.h"
+#include "trainer/checkpoint/shallow_json.h"
 
 namespace torii::trainer {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "trainer/checkpoint.h"
+#include "trainer/checkpoint/checkpoint.h"
 #include "trainer/train_run.h"
 
 namespace torii::trainer {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "trainer/message_state.h"
+#include "trainer/checkpoint/message_state.h"
 
 namespace torii::trainer {
 

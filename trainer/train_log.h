@@ -13,8 +13,8 @@
 #include "base/stopwatch.h"
 #include "trainer/metrics_log.h"
 #include "trainer/run_state.pb.h"
-#include "trainer/step_clock.h"
-#include "trainer/train_step.h"
+#include "trainer/step/step_clock.h"
+#include "trainer/step/train_step.h"
 
 namespace torii::trainer {
 

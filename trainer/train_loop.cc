@@ -13,11 +13,11 @@
 #include "base/trace.h"
 #include "data/batch.h"
 #include "trainer/cadence.h"
-#include "trainer/checkpoint_store.h"
+#include "trainer/checkpoint/checkpoint_store.h"
+#include "trainer/checkpoint/message_state.h"
 #include "trainer/early_stopping.h"
 #include "trainer/evaluate_model.h"
 #include "trainer/learner.h"
-#include "trainer/message_state.h"
 #include "trainer/resume_check.h"
 #include "trainer/train_log.h"
 

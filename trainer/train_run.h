@@ -15,7 +15,7 @@
 #include "model/model.pb.h"
 #include "sampler/sampler.pb.h"
 #include "sharding/sharding.pb.h"
-#include "trainer/checkpoint_store.h"
+#include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/profile.h"
 #include "trainer/run_state.pb.h"
 #include "trainer/trainer.pb.h"

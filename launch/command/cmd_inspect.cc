@@ -10,9 +10,9 @@
 #include "launch/command/describe.h"
 #include "launch/command/output.h"
 #include "launch/run/trained_model.h"
-#include "trainer/checkpoint.h"
-#include "trainer/checkpoint_manifest.h"
-#include "trainer/safetensors.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_manifest.h"
+#include "trainer/checkpoint/safetensors.h"
 
 namespace torii::launch {
 namespace {

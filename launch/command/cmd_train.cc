@@ -14,8 +14,8 @@
 #include "launch/run/dataset_on_ranks.h"
 #include "launch/run/run_folder.h"
 #include "launch/run/trained_model.h"
-#include "trainer/agree_on_run.h"
-#include "trainer/checkpoint_store.h"
+#include "trainer/checkpoint/agree_on_run.h"
+#include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/evaluate_model.h"
 #include "trainer/train_loop.h"
 

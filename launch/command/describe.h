@@ -7,7 +7,7 @@
 #include "data/prepared.pb.h"
 #include "eval/metrics.h"
 #include "nlohmann/json.hpp"
-#include "trainer/checkpoint.h"
+#include "trainer/checkpoint/checkpoint.h"
 #include "trainer/evaluate_model.h"
 
 namespace torii::launch {

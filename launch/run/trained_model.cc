@@ -7,8 +7,8 @@
 #include "base/status_macros.h"
 #include "launch/config/validate_config.h"
 #include "launch/run/dataset_on_ranks.h"
-#include "trainer/checkpoint_manifest.h"
-#include "trainer/checkpoint_store.h"
+#include "trainer/checkpoint/checkpoint_manifest.h"
+#include "trainer/checkpoint/checkpoint_store.h"
 
 namespace torii::launch {
 namespace {

@@ -11,8 +11,8 @@
 #include "comm/communicator.h"
 #include "data/dataset.h"
 #include "launch/config/config_flags.h"
-#include "trainer/checkpoint.h"
-#include "trainer/two_tower.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/step/two_tower.h"
 
 namespace torii::launch {
 

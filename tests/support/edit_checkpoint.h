@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "trainer/checkpoint_manifest.h"
-#include "trainer/safetensors.h"
+#include "trainer/checkpoint/checkpoint_manifest.h"
+#include "trainer/checkpoint/safetensors.h"
 
 namespace torii::testing {
 

@@ -22,8 +22,8 @@
 #include "data/dataset.h"
 #include "gtest/gtest.h"
 #include "sampler/negative_sampler.h"
-#include "trainer/train_step.h"
-#include "trainer/two_tower.h"
+#include "trainer/step/train_step.h"
+#include "trainer/step/two_tower.h"
 
 namespace torii::testing {
 

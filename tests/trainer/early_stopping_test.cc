@@ -2,7 +2,7 @@
 
 #include "base/exit_code.h"
 #include "gtest/gtest.h"
-#include "trainer/message_state.h"
+#include "trainer/checkpoint/message_state.h"
 
 namespace torii::trainer {
 namespace {

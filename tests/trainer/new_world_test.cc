@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/run_on_ranks.h"
 #include "tests/support/small_runs.h"
-#include "trainer/safetensors.h"
+#include "trainer/checkpoint/safetensors.h"
 #include "trainer/train_loop.h"
 
 namespace torii::trainer {

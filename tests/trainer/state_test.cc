@@ -10,8 +10,8 @@
 #include "tests/support/edit_checkpoint.h"
 #include "tests/support/run_on_ranks.h"
 #include "tests/support/small_runs.h"
-#include "trainer/checkpoint_store.h"
-#include "trainer/message_state.h"
+#include "trainer/checkpoint/checkpoint_store.h"
+#include "trainer/checkpoint/message_state.h"
 #include "trainer/train_loop.h"
 
 namespace torii::trainer {

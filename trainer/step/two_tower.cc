@@ -1,0 +1,145 @@
+#include "trainer/step/two_tower.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/trace.h"
+
+namespace torii::trainer {
+
+model::SideShape ShapeOf(const data::Features& features) {
+  model::SideShape shape;
+  shape.rows = features.rows();
+  for (const data::PreparedFeature& feature : features.info()) {
+    model::FeatureShape out;
+    out.name = feature.name();
+    switch (feature.kind()) {
+      case data::PreparedFeature::BAG:
+        out.kind = model::FeatureShape::kBag;
+        break;
+      case data::PreparedFeature::SINGLE:
+        out.kind = model::FeatureShape::kSingle;
+        break;
+      case data::PreparedFeature::DENSE:
+        out.kind = model::FeatureShape::kDense;
+        break;
+    }
+    out.rows = feature.rows();
+    out.width = feature.width();
+    out.vector = feature.vector();
+    shape.features.push_back(std::move(out));
+  }
+  return shape;
+}
+
+TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset, uint64_t seed)
+    : comm_(comm),
+      dataset_(dataset),
+      seed_(seed),
+      corpus_(Partition::RowModWorld(dataset.items().rows(), comm.world_size())) {}
+
+absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& comm,
+                                                           const data::Dataset& dataset,
+                                                           const TwoTowerConfig& config) {
+  std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config.seed));
+  TORII_ASSIGN_OR_RETURN(towers->net_,
+                         model::Net::Create(config.model, ShapeOf(dataset.users()),
+                                            ShapeOf(dataset.items()), config.seed, config.device));
+  const model::ModelPlan& plan = towers->net_->plan();
+  const int64_t world = comm.world_size();
+  TORII_ASSIGN_OR_RETURN(
+      std::vector<sharding::TableNeed> needs,
+      TableNeedsOf(plan, config.tables, config.table, (config.global_batch + world - 1) / world));
+  TORII_ASSIGN_OR_RETURN(towers->tables_,
+                         ModelTables::Create(comm.rank(), comm.world_size(), std::move(needs),
+                                             config.seed, config.device));
+  const std::span<const TablePlace> places = towers->tables_->places();
+  if (plan.item_id_table >= 0) {
+    const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();
+    if (!of_ids.is_replicated()) towers->corpus_ = of_ids;
+  }
+  towers->user_ = {&towers->net_->user(), PlanPass(plan.user, places, /*owned=*/nullptr),
+                   "user lookup", "user tower"};
+  towers->item_ = {&towers->net_->item(), PlanPass(plan.item, places, &towers->corpus_),
+                   "item lookup", "item tower"};
+  return towers;
+}
+
+absl::StatusOr<TowerPass> TwoTower::Users(std::span<const int64_t> users, const data::Bags& history,
+                                          std::span<const int64_t> dropout_key, PassKind kind,
+                                          int64_t step) {
+  return Pass(user_, {dataset_.users(), users, history, dropout_key}, kind, step);
+}
+
+absl::StatusOr<TowerPass> TwoTower::OwnedItems(std::span<const int64_t> items, PassKind kind,
+                                               int64_t step) {
+  return Pass(item_, {dataset_.items(), items, no_history_, items}, kind, step);
+}
+
+absl::StatusOr<TowerPass> TwoTower::Pass(const Side& side, const PassRows& rows, PassKind kind,
+                                         int64_t step) {
+  const bool training = kind == PassKind::kTraining;
+  const at::AutoGradMode grad(training);
+  TowerPass pass;
+  {
+    const TraceSpan span(side.lookup_span);
+    pass.features = rows.features.Gather(rows.rows, side.plan.features);
+    FillKeys(side.plan, rows, pass.features, &keys_);
+    TORII_ASSIGN_OR_RETURN(PassRoutes routes, tables_->PlanLookups(comm_, side.plan, keys_));
+    TORII_ASSIGN_OR_RETURN(pass.rows, tables_->Fetch(comm_, std::move(routes)));
+  }
+  const TraceSpan span(side.tower_span);
+  pass.vectors = side.tower->Forward(InputOf(side.plan, rows, pass.features, pass.rows.lookups),
+                                     {training, seed_, step});
+  return pass;
+}
+
+absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
+  const int rank = comm_.rank();
+  const int64_t owned = corpus_.OwnedRows(rank);
+  const int64_t most = corpus_.MostOwnedRows();  // all ranks make the same number of calls
+  at::Tensor out = at::empty({owned, net_->config().dim()}, at::kFloat);
+  std::vector<int64_t> items;
+  for (int64_t begin = 0; begin < most; begin += batch) {
+    items.clear();
+    for (int64_t i = begin; i < std::min(begin + batch, owned); ++i) {
+      items.push_back(corpus_.Row(rank, i));
+    }
+    TORII_ASSIGN_OR_RETURN(const TowerPass pass, OwnedItems(items, PassKind::kInference, 0));
+    if (!items.empty()) {
+      out.narrow(0, begin, static_cast<int64_t>(items.size())).copy_(pass.vectors);
+    }
+  }
+  return out;
+}
+
+void TwoTower::RegisterState(StateRegistry& registry) {
+  for (sharding::TableState& state : tables_->State()) {
+    const bool weight = state.name.ends_with(".weight");
+    registry.Add({.name = state.name,
+                  .tensor = std::move(state.tensor),
+                  .partition = state.partition,
+                  .role = weight ? StateRole::kWeight : StateRole::kTraining});
+  }
+  model::DenseParameters& dense = net_->dense();
+  for (const model::ParameterInfo& info : dense.info()) {
+    registry.Add({.name = info.name,
+                  .tensor = dense.flat().narrow(0, info.begin, info.size).view(info.shape),
+                  .partition = std::nullopt,
+                  .role = StateRole::kWeight});
+  }
+}
+
+std::vector<std::string> TwoTower::Description() const {
+  std::vector<std::string> lines = tables_->Description();
+  lines.push_back(absl::StrCat("tables and optimizer state on this rank: ", tables_->bytes() >> 20,
+                               " MiB, ", net_->dense().size(), " dense weights"));
+  return lines;
+}
+
+}  // namespace torii::trainer
