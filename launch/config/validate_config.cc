@@ -87,6 +87,24 @@ void CheckTower(const model::TowerConfig& config, const std::string& side,
                 "has no input: use_id is off, and there are no features and no history");
 }
 
+// The loss says what rows are scored against; the sources of negatives must fit it.
+void CheckNegatives(const RunConfig& config, const ConfigRules& rules) {
+  const model::LossConfig& loss = config.model().loss();
+  const sampler::SamplerConfig& sampler = config.sampler();
+  rules.Require(
+      !loss.has_symmetric() || sampler.in_batch() != sampler::SamplerConfig::LOCAL,
+      "sampler.in_batch",
+      "must not be LOCAL with model.loss.symmetric, whose softmax over rows needs the same columns "
+      "on all ranks: write WORLD");
+  if (!loss.has_bpr() && !loss.has_bce()) return;
+  const std::string why = absl::StrCat(
+      "must be left out with model.loss.", loss.has_bpr() ? "bpr" : "bce",
+      ", which draws negatives for each row alone (its field negatives, sampler.row_negatives)");
+  rules.Require(sampler.uniform() <= 0, "sampler.uniform", why);
+  rules.Require(sampler.popularity() <= 0, "sampler.popularity", why);
+  rules.Require(!sampler.full_corpus(), "sampler.full_corpus", why);
+}
+
 void CheckFolders(const RunConfig& config, const ConfigRules& rules) {
   rules.Require(!config.run_dir().empty(), "run_dir", "must not be empty");
   rules.Require(config.run_dir() != config.data().prepared_dir(), "data.prepared_dir",
@@ -108,6 +126,7 @@ void Validate(const RunConfig& config, const ConfigRules& rules) {
              rules.In("model").In("user"));
   CheckTower(config.model().item(), "data.items", config.data().items(),
              rules.In("model").In("item"));
+  CheckNegatives(config, rules);
   CheckBestMetric(config, rules);
   CheckParts(config, rules);
 }

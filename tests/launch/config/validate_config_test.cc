@@ -86,6 +86,20 @@ TEST(ValidateConfigTest, PartsToEvaluateMustExist) {
   EXPECT_EQ(Broken(Config({"eval.part=TEST", "data.split=", "data.test_path=x"}), "eval.part"), 0);
 }
 
+TEST(ValidateConfigTest, SourcesOfNegativesMustFitTheLoss) {
+  const std::string local = "sampler.in_batch=LOCAL", symmetric = "model.loss.symmetric={}";
+  EXPECT_EQ(Broken(Config({local}), "sampler."), 0);
+  EXPECT_EQ(Broken(Config({symmetric}), "sampler."), 0);
+  EXPECT_EQ(Broken(Config({local, symmetric}), "sampler.in_batch"), 1);
+  for (const std::string loss : {"bpr", "bce"}) {
+    const std::string chosen = "model.loss." + loss + "={ negatives: 2 }";
+    EXPECT_EQ(Broken(Config({chosen}), "sampler."), 0) << loss;
+    EXPECT_EQ(Broken(Config({chosen, "sampler.uniform=5"}), "sampler.uniform"), 1) << loss;
+    EXPECT_EQ(Broken(Config({chosen, "sampler.popularity=5"}), "sampler.popularity"), 1) << loss;
+    EXPECT_EQ(Broken(Config({chosen, "sampler.full_corpus=true"}), "sampler.full_corpus"), 1);
+  }
+}
+
 TEST(ValidateConfigTest, PatienceNeedsEvaluations) {
   EXPECT_EQ(Broken(Config({"train.patience=2"}), "train.patience"), 0);
   EXPECT_EQ(Broken(Config({"train.patience=2", "train.eval_every_epochs=0"}), "train.patience"), 1);
