@@ -95,7 +95,9 @@ TEST(OneRankEqualityTest, TrainingLowersTheLoss) {
       first += state.losses[s];
       last += state.losses[state.losses.size() - 1 - s];
     }
-    EXPECT_LT(last, first) << name;
+    // Measured: 0.46 to 0.93; BPR under an MLP scorer learns slowly at the first, 0.9925.
+    const double most = name == "concat, SGD, BPR, MLP scorer" ? 0.995 : 0.95;
+    EXPECT_LT(last, most * first) << name << ": " << last / first;
   }
 }
 
