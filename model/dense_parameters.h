@@ -1,5 +1,5 @@
-// All dense weights of a model in one flat float32 buffer, and their gradients in another: one
-// all-reduce and one optimizer pass. Each weight is a named view of the buffer.
+// All dense weights of a model in one flat float32 buffer, and their gradients in another, so that
+// one all-reduce and one optimizer pass serve all. Each weight is a named view of the buffer.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct ParameterInfo {
   bool decay = false;         // weight decay applies (not on biases and norms)
   std::string init_key = "";  // names the stream of the initial values; empty: `name`
   double constant = 0;
-  // The weight never exceeds it: ClampToBounds.
+  // ClampToBounds lowers the weight to this.
   double at_most = std::numeric_limits<double>::infinity();
   int64_t begin = 0, size = 0;  // in the flat buffer; set by Add
 };

@@ -23,8 +23,9 @@ class RowDropout {
   RowDropout(std::string side, const DropoutStep& step, at::Tensor key,
              const kernels::Device& device = kernels::Device::Cpu());
   bool is_on() const { return step_.training && key_.defined(); }
-  // x [n, width], in training each float with probability `drop` 0, else times 1 / (1 - drop).
-  // `layer` names the stream of random numbers: no two layers of a tower share a name.
+  // x [n, width] with dropout, if is_on(): each float becomes 0 with probability `drop`, else it is
+  // multiplied by 1 / (1 - drop). `layer` names the stream of random numbers: no two layers of a
+  // tower share a name.
   at::Tensor Apply(const at::Tensor& x, const std::string& layer, double drop) const;
 
  private:

@@ -12,9 +12,9 @@ namespace torii::model {
 using kernels::LinearWeights;
 
 // x [n, in] -> [n, out]: the layers with ReLU after all but the last; no layers: x. With
-// `normalize` each row is scaled to length 1; a row of zeros stays one and passes no gradient on:
-// its direction is unknown, and 1 / 1e-12 times the gradient would wreck the weights behind it. Row
-// i of the result depends on row i of x alone. Differentiable (once) with respect to x and the
+// `normalize` each row is scaled to length 1. A row of zeros stays a row of zeros and gets no
+// gradient: it has no direction, and a gradient times 1 / 1e-12 would wreck the weights before it.
+// Row i of the result depends on row i of x alone. Differentiable (once) with respect to x and the
 // weights, which may be used in several places. Uses the threads of at::parallel_for, and no
 // result depends on their number.
 at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& layers,

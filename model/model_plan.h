@@ -69,8 +69,8 @@ struct ModelPlan {
   int item_id_table = -1;  // index into tables, -1 if the item tower has no id
 };
 
-// Errors (kConfig): a named feature that the data lack (did you mean), a tower without any input,
-// SUM with widths that differ, history on the item side, ...
+// Errors (kConfig): a named feature that the data lack (the message has the closest name), a tower
+// without any input, a sum of inputs whose widths differ, a history of items, ...
 absl::StatusOr<ModelPlan> MakePlan(const ModelConfig& config, const SideShape& users,
                                    const SideShape& items);
 

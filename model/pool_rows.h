@@ -10,7 +10,7 @@ namespace torii::model {
 
 enum class BagPooling { kMean, kSum };
 
-// All of them: rows [distinct, E] float32, index int64 into rows; differentiable with
+// In all three functions: rows [distinct, E] float32, index int64 into rows; differentiable with
 // respect to rows (once).
 
 // index [n] -> [n, E]; `rows` itself where the device sees that the index is 0, 1, ...,

@@ -47,8 +47,8 @@ class Tower {
   const TowerPlan& plan() const { return plan_; }
 
  private:
-  // Whether the vectors are a function of one picked row, of which there are no more distinct ones
-  // than vectors.
+  // Whether each vector is a function of one embedding row, and there are no more distinct rows
+  // than vectors: then the layers may run on the distinct rows.
   bool FollowsDistinctRows(const TowerInput& input, const RowDropout& dropout) const;
   at::Tensor Encode(size_t source, const TowerInput& input, const RowDropout& dropout) const;
   // [n, D] from the joined inputs.

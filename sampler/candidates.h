@@ -12,7 +12,8 @@ namespace torii::sampler {
 struct Candidates {
   at::Tensor rows;                     // [U] int64 distinct item rows, ordered by (owner, row)
   std::vector<int64_t> owner_columns;  // [W] columns of each owner, contiguous in rank order
-  // Whether `rows` is the same on all ranks; if not, each rank has the items of its own rows alone.
+  // Whether `rows` is the same on all ranks. If not, `rows` has only the items that this rank's own
+  // rows are scored against.
   bool same_on_all_ranks = true;
   // int64 into rows: the columns that this rank's rows are scored against; undefined: all of them.
   at::Tensor seen_columns;

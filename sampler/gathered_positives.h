@@ -10,7 +10,7 @@
 
 namespace torii::sampler {
 
-// The rows of all ranks, in numbers.
+// How many rows the ranks have in a step, and their weight.
 struct GatheredSums {
   std::vector<int64_t> rows;  // [W]
   int64_t begin = 0;          // rows of the ranks before this one

@@ -31,7 +31,7 @@ struct StepRows {
   int64_t first_position = 0;          // of row 0 in the epoch, counted over all ranks
 };
 
-// What the loss wants to be scored against.
+// What the loss needs its rows to be scored against.
 struct CandidateNeeds {
   bool all_columns = true;        // the columns of all sources; else the rows' own items alone
   int64_t negatives_per_row = 0;  // n, drawn for each row alone

@@ -18,15 +18,15 @@ namespace torii::sampler {
 // The positives of a step on all ranks.
 struct StepPositives {
   std::span<const int64_t> items;  // [G] item rows in rank order
-  Range own;                       // this rank's
+  Range own;                       // those of this rank's rows
 };
 
-// What a source draws at a step. Ranks agree on it unless it is kOwnPositives.
+// What a source draws at a step: the same on all ranks, except for kOwnPositives.
 struct Drawn {
   enum class From {
     kItems,         // `items`
     kPositives,     // the positives of all rows
-    kOwnPositives,  // the positives of the own rank's rows
+    kOwnPositives,  // the positives of this rank's rows
     kCorpus,        // every item once
   };
   From from = From::kItems;
@@ -36,27 +36,29 @@ struct Drawn {
 class Source {
  public:
   virtual ~Source() = default;
-  // As facts, configuration and the log name it: "uniform".
+  // Its name in the facts and in the configuration: "uniform".
   virtual std::string_view name() const = 0;
   // For the log: "1024 uniform".
   virtual std::string Description() const = 0;
-  // The columns of step `step` (global, from 0): a pure function of (seed, step, positives).
+  // What it draws at step `step` (global, from 0): a pure function of (seed, step).
   virtual Drawn Draw(int64_t step) const = 0;
-  // Whether a row's own positive is always among these columns.
+  // Whether a row's own positive is always among what it draws.
   virtual bool holds_positives() const = 0;
-  // How many of these columns a row has, repeats counted, its own positive not counted.
+  // How many drawn columns a row gets from it, repeats counted. Sources of positives do not count
+  // the row's own one.
   virtual int64_t NumDraws(const StepPositives& positives) const = 0;
-  // E: expected copies of `item` among `draws` of them.
+  // E: how many copies of `item` are to be expected among `draws` drawn columns.
   virtual double ExpectedCount(int64_t item, int64_t draws) const = 0;
 };
 
-// What sources are made from. The counts are copied where they are needed.
+// What sources are made from. Sources copy what they need of the counts.
 struct SourceContext {
   std::span<const int64_t> item_counts;  // [C] training interactions of each item, sum above 0
   uint64_t seed = 0;                     // of the run
 };
 
-// The sources that `config` turns on, in a fixed order: in batch, uniform, popularity, corpus.
+// The sources that `config` turns on, in a fixed order: in batch, uniform, popularity; with
+// full_corpus the corpus alone.
 std::vector<std::unique_ptr<Source>> MakeSources(const SamplerConfig& config,
                                                  const SourceContext& context);
 
@@ -68,7 +70,7 @@ class ItemDraw {
   virtual int64_t Draw(const RandomStream& stream, uint64_t index) const = 0;
 };
 
-// One file each: a source, and where it can serve single rows its draw.
+// Each source has a file of its own, which also has the draw for single rows if there is one.
 std::unique_ptr<Source> MakeInBatchSource(const SamplerConfig& config,
                                           const SourceContext& context);
 std::unique_ptr<Source> MakeUniformSource(const SamplerConfig& config,

@@ -17,8 +17,8 @@ struct SourceColumns {
   std::vector<int64_t> owner_columns;  // [W]
   std::vector<int64_t> positive;       // [own B] column of each of this rank's positives
   std::vector<int32_t> multiplicity;   // [S, U] copies of each item, by source
-  // Columns of `items` that this rank's rows see, ascending; empty: all. Where it is given,
-  // `positive` and `multiplicity` are about these.
+  // If not sees_all: the columns of `items` that this rank's rows see, ascending. Then `positive`
+  // and `multiplicity` count these columns only.
   std::vector<int64_t> seen;
   bool sees_all = true;
 

@@ -1,4 +1,4 @@
-// Pure arithmetic of a lookup: which distinct keys are asked, grouped by their owner.
+// The arithmetic of planning a lookup: the distinct ones of the asked keys, grouped by owner.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ class DistinctFinder {
   struct Entry {
     int64_t key;
     uint32_t position;  // in keys_
-    uint32_t call = 0;  // the call that wrote the entry: others find it empty
+    uint32_t call = 0;  // the call that wrote the entry; for any other call it is empty
   };
   std::vector<Entry> table_;  // open addressing, a power of two in size
   uint32_t call_ = 0;

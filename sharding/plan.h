@@ -11,7 +11,7 @@
 
 namespace torii::sharding {
 
-// What a model wants of a table.
+// What a model needs of a table.
 struct TableNeed {
   std::string name;
   int64_t rows = 0;
@@ -30,10 +30,10 @@ struct PlacedTable {
 // Bytes of one row with its optimizer state.
 int64_t BytesOfRow(const TableConfig& config, int64_t width);
 
-// In the order of `needs`. A placement that the configuration names is taken. AUTO is row mod W,
-// but for tables that do not grow: those of one width are replicated together if a step then costs
-// less (bytes moved, and a fixed price for each exchange), if the copies stay small, and if no
-// other table of that width needs the exchange of rows anyway. On one rank nothing is replicated.
+// In the order of `needs`. A placement that the configuration names is taken. AUTO means row mod W,
+// with one exception: on several ranks, all AUTO tables of one width are replicated together if
+// none of them grows, if no table of that width needs the exchange of rows anyway, if the copies
+// stay small, and if a step then costs less (bytes moved, and a fixed price for each exchange).
 std::vector<PlacedTable> PlanTables(std::span<const TableNeed> needs, int world_size);
 
 // One line for each table, under a line of headings: name, rows, width, placement, optimizer, bytes

@@ -21,8 +21,9 @@ void Validate(const TableConfig& defaults, std::span<const TableConfig> override
 // `entry` with what it leaves out taken from `defaults`.
 TableConfig WithDefaults(const TableConfig& entry, const TableConfig& defaults);
 
-// The configuration of each table of `names`, in their order: the defaults, or the entry of that
-// name laid over them. An entry of a table that is not there is kConfig, with the tables there are.
+// The configuration of each table of `names`, in their order: the defaults, overridden by the entry
+// of that name if there is one. An entry whose name is not in `names` is kConfig, which lists
+// `names`.
 absl::StatusOr<std::vector<TableConfig>> ConfigsOf(std::span<const std::string> names,
                                                    const TableConfig& defaults,
                                                    std::span<const TableConfig> overrides);

@@ -1,9 +1,10 @@
 // Keys: one number for each row of the tables of a group, so that one list of numbers may ask rows
 // of several tables and one exchange serves them all.
 //
-// On each rank the tables lie one behind the other, each with as many slots as its largest part
-// needs. A key is slot * W + owner, whatever the partition: who reads it needs no partition. Where
-// every rank holds every row (replicated), each rank is a world of its own and a key is the slot.
+// On each rank the tables lie one behind the other, each with as many slots as the rank with most
+// of its rows needs. A key is slot * W + owner for every kind of partition, so that owner and slot
+// follow from the key alone. If the tables are replicated, a key is the slot, as in a world of one
+// rank.
 #pragma once
 
 #include <cstdint>
@@ -38,10 +39,11 @@ class TableKeys {
 
   // CHECK-fails unless the table has the row.
   int64_t Key(int table, int64_t row) const;
-  // keys[i] = Key(table, rows[i]), without the check: CheckKeys finds what is no row.
+  // keys[i] = Key(table, rows[i]), without the check: CheckKeys finds keys of rows that do not
+  // exist.
   void Fill(int table, std::span<const int64_t> rows, std::span<int64_t> keys) const;
-  // CHECK-fails unless each key is that of a row. A table whose parts differ in size has slots that
-  // hold no row on some ranks.
+  // CHECK-fails unless each key is that of a row. If W does not divide the rows of a table, some
+  // ranks have a slot that holds no row.
   void CheckKeys(std::span<const int64_t> keys) const;
 
  private:

@@ -16,12 +16,14 @@ class Cadence {
 
   // Moves `position` past a step of `rows` training rows over all ranks.
   void Advance(int64_t rows, RunPosition* position) const;
-  // A position behind the last step of an epoch goes to the next one; whether it did.
+  // Moves a position that lies behind the last step of its epoch to the start of the next epoch.
+  // Returns whether it did.
   bool FitEpoch(RunPosition* position) const;
-  // Of the whole run.
+  // How many steps the whole run has.
   int64_t total_steps() const;
 
-  // After the steps of `position`. The last step is due for everything.
+  // These ask about the moment after position.step() steps. At the end of the run everything is
+  // due.
   bool AtEnd(const RunPosition& position) const { return position.step() >= total_steps(); }
   bool LogDue(const RunPosition& position) const;
   bool EvaluationDue(const RunPosition& position) const;

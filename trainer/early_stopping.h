@@ -15,10 +15,10 @@ class EarlyStopping {
   // patience: evaluations without gain until the run stops; 0: it never does.
   EarlyStopping(std::string measure, int64_t patience);
 
-  // "early_stopping". Lives as long as the registry.
+  // Registers the message "early_stopping". This object must outlive the registry.
   void RegisterState(StateRegistry& registry);
-  // Forgets values of another measure, as a run that goes on with another train.best_metric has
-  // them; true if there were any.
+  // Forgets the state if it is of another measure: a run that goes on with another
+  // train.best_metric has loaded such a state. Returns whether it was.
   bool ForgetOtherMeasure();
 
   // Whether `value`, of the evaluation after `step` steps, is the best one yet.

@@ -30,10 +30,12 @@ absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
 // Collective.
 absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfig& config,
                                          int64_t embed_batch);
-// Vectors of users by rows, as evaluation sees them (history = their last items). Collective.
+// [n, D] vectors of `users` (user rows) with their last items as history: training items, and
+// validation items if with_valid_history. Collective.
 absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
                                        bool with_valid_history);
-// This rank's items with the scorer of the model, which they borrow. Collective.
+// The vectors of this rank's items with the scorer of the model; valid as long as `towers`.
+// Collective.
 absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_batch);
 // The k best unseen items (training and validation items are left out) for each user. Collective.
 absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(

@@ -1,5 +1,5 @@
-// metrics.jsonl: one JSON object a line (docs/metrics.md). Appended to; on resume lines of steps
-// that will be done again are cut off first. Written by rank 0.
+// metrics.jsonl: one JSON object a line (docs/metrics.md), appended by rank 0. When a run resumes,
+// the lines of steps that will be done again are removed first.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,8 @@ struct ProfileOptions {
   int64_t steps = 10;  // how many are recorded
 };
 
-// Steps that run before the recorded ones, if the run is long enough: caches fill, memory is found.
+// Steps that run before the recorded ones, if the run is long enough, so that caches are full and
+// memory is allocated.
 inline constexpr int64_t kStepsBeforeProfile = 20;
 
 class Profile {
@@ -26,8 +27,9 @@ class Profile {
   Profile(ProfileOptions options, int64_t begin, int64_t end);
   // Where threads record; null without a profile.
   Trace* trace() { return options_.path.empty() ? nullptr : &trace_; }
-  // Around every step, on all ranks; these two do nothing but at the first recorded step (the ranks
-  // meet, so that their times begin together) and after the last one (rank 0 writes the file).
+  // To be called around every step, on all ranks. BeforeStep acts only at the first recorded step:
+  // a barrier, so that the times of all ranks begin together. AfterStep acts only after the last
+  // recorded step: rank 0 writes the file. Both are collective then.
   absl::Status BeforeStep(comm::Communicator& comm, int64_t step);
   absl::Status AfterStep(FileSystem& files, comm::Communicator& comm, int64_t step);
 

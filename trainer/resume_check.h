@@ -9,9 +9,10 @@
 
 namespace torii::trainer {
 
-// Compares what made the checkpoint with `run` on data of `data_digest`. A change of meaning is
-// kConfig with every such field, its old and its new value; with Resume::kAcceptConfig it is a
-// warning. Changes that mean nothing for the weights are said in the log. Local: rank 0 calls it.
+// Compares the configuration and the data that made the checkpoint with `run` and `data_digest`.
+// Fields whose change would train another model are kConfig, each with its old and its new value;
+// with Resume::kAcceptConfig they are a warning. Other changes are written to the log. Local: rank
+// 0 calls it.
 absl::Status CheckSameRun(const CheckpointInfo& checkpoint, const TrainRun& run,
                           const std::string& data_digest);
 

@@ -1,5 +1,5 @@
-// What a run tells of itself while it trains: metrics.jsonl, the progress line, the loss since the
-// last line.
+// What a run reports while it trains: metrics.jsonl, the progress line, the loss since the last
+// line.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace torii::trainer {
 // One for each rank; only rank 0 writes.
 class TrainLog {
  public:
-  // "train_log". Lives as long as the registry.
+  // Registers the message "train_log". This object must outlive the registry.
   void RegisterState(StateRegistry& registry);
   // Rank 0, once the run stands at `position`: opens metrics.jsonl of the run folder, without the
   // lines of steps that will be done again.
@@ -37,9 +37,9 @@ class TrainLog {
     int world_size = 1;
     int64_t total_steps = 0, global_batch = 0;
   };
-  // Writes the line of the steps since the last one and begins a new one.
+  // Writes a line about the steps since the last line.
   absl::Status WriteLine(const RunPosition& position, const Line& line);
-  // Writes an evaluation; the time that it took counts as none of a step.
+  // Writes an evaluation. The speed in the next training line counts from this call on.
   absl::Status WriteEvaluation(const RunPosition& position, const std::string& part,
                                const std::map<std::string, double>& values);
   absl::Status Close();

@@ -1,4 +1,4 @@
-// What one training run is asked to do, and what it tells at its end.
+// What one training run is asked to do, and what it reports at its end.
 #pragma once
 
 #include <atomic>
@@ -32,8 +32,8 @@ struct TrainRun {
   TrainConfig train;
   eval::EvalConfig eval;
   std::string resolved_config;  // protobuf text, kept in every checkpoint
-  // The fields in which a checkpoint's configuration (protobuf text) differs from this one; without
-  // it they are taken as the same.
+  // Returns the fields in which a checkpoint's configuration `theirs` (protobuf text) differs from
+  // this one. Null: the two are taken as equal.
   std::function<absl::StatusOr<std::vector<FieldChange>>(const std::string& theirs)> changes_since;
   Resume resume = Resume::kAuto;
   // Rank 0, before the first step. Not called if the run is refused, or complete already.

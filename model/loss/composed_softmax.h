@@ -1,5 +1,6 @@
-// The softmax of fused_softmax.h for any scorer: LibTorch's operations over tiles of rows, on any
-// device. For scores that are no inner products, and as its reference.
+// The softmax of fused_softmax.h for any scorer: LibTorch's operations over tiles of queries, on
+// any device. It serves scorers that are no inner products; tests compare the fused kernels with
+// it.
 #pragma once
 
 #include <string>
@@ -9,8 +10,8 @@
 
 namespace torii::model {
 
-// Value and gradients. The gradients of the scorer's weights are added to its own. The problem's
-// temperature is not read: it is in the scores.
+// Value and gradients. Gradients of the scorer's weights are added to the dense gradient. The
+// problem's temperature is not read, because the scores contain it.
 SoftmaxResult ComposedSoftmax(const Scorer& scorer, const SoftmaxProblem& problem);
 
 // Tells the first row whose loss is not finite; empty if all are finite.

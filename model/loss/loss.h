@@ -40,7 +40,7 @@ struct ExcludedColumns {
 // B rows of R queries against U columns of width D, on one rank, scored by the scorer. The loss of
 // a step is the sum over the rows of all ranks of weight * loss of the row.
 struct LossInput {
-  at::Tensor q;         // [R, D] float32, no graph
+  at::Tensor q;         // [R, D] float32, no graph: what scorer->ScaleQueries gave
   at::Tensor v;         // [U, D] float32, no graph
   RowGroups rows;       // B rows over R queries
   at::Tensor weight;    // [B] float32: the row's weight / the sum of the weights of all ranks
@@ -50,19 +50,19 @@ struct LossInput {
       negatives;      // [B, n] int64: columns of the row's own negatives, -1: none (only if asked)
   ColumnFacts facts;  // of the columns (only if all columns were asked)
   ExcludedColumns excluded;
-  std::shared_ptr<const Scorer> scorer;             // q is what its ScaleQueries gave
+  std::shared_ptr<const Scorer> scorer;
   kernels::Device device = kernels::Device::Cpu();  // where all of it is
 };
 
-// The gradients of the weights of a scorer that is no inner product are added to theirs.
+// A loss adds the gradients of the scorer's own weights to the dense gradient; those of a learned
+// temperature are added later, by Scorer::QueryGradient.
 struct LossResult {
   at::Tensor value;   // [] float64: this rank's part of the loss
   at::Tensor q_grad;  // [R, D]
   at::Tensor v_grad;  // [U, D]: this rank's part, to be summed over the ranks
 };
 
-// A tensor of which a loss needs the sum or the maximum over the ranks: of one shape on all of
-// them.
+// A tensor whose sum or maximum over the ranks a loss needs. It has the same shape on all ranks.
 struct Reduction {
   enum class Op { kSum, kMax };
   at::Tensor tensor;
@@ -75,14 +75,15 @@ class Loss {
   virtual LossNeeds needs() const = 0;
   // How many tensors it needs reduced over the ranks, one after the other.
   virtual int num_reductions() const = 0;
-  // Tensor number reduced.size() of them. reduced: the results of those before.
+  // The tensor to be reduced next, number reduced.size(). reduced: the results of those before it.
   virtual absl::StatusOr<Reduction> Partial(const LossInput& input,
                                             std::span<const at::Tensor> reduced) = 0;
-  // Value and gradients, once all are reduced. The value may be infinite or NaN: nothing is wrong
-  // with the call then, but with the numbers.
+  // Value and gradients, once all are reduced. A value that is infinite or NaN is not an error of
+  // the call.
   virtual absl::StatusOr<LossResult> Finish(const LossInput& input,
                                             std::span<const at::Tensor> reduced) = 0;
-  // A second look at a loss that is not finite: which row it is of, and its logits.
+  // After a loss that is not finite: computes it again and says which row it is of, with its
+  // logits.
   virtual std::string Explain(const LossInput& input) = 0;
   // For the log: "softmax, pairing A, FLOAT32 products, avx512".
   virtual std::string Description() const = 0;

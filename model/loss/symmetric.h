@@ -14,10 +14,11 @@ namespace torii::model {
 // divided by the temperature,
 //   k_n = -s_np + log(exp(s_np) + sum over rows m != n of all ranks that p is visible to,
 //   exp(s_mp)).
-// Pairing A: p is not visible to rows with the same item, which would be further positives of it.
-// Pairs that are excluded in the first half are so in the second. The columns of a step have to be
-// the same on all ranks, and so do its reductions: the greatest score of each column, the sum of
-// its exponentials, the sum of its rows' weights over their denominators, each [U].
+// Pairing A: p is not visible to other rows with the same item, which would be further positives of
+// it. Pairs that are excluded in the first half are excluded in the second half too. The columns of
+// a step have to be the same on all ranks. Three tensors [U] are reduced, with for each column: its
+// greatest score; the sum of its exponentials; the sum, over the rows whose item it is, of weight /
+// denominator.
 class SymmetricLoss final : public Loss {
  public:
   explicit SymmetricLoss(const SymmetricConfig& config,

@@ -17,7 +17,7 @@ std::unique_ptr<Scorer> MakeInnerProduct(double temperature);
 inline constexpr double kMostInverseTemperature = 100;
 
 // q . v * exp(theta) with the weight theta = log(1 / tau), which starts at log(1 / temperature),
-// stays below log(100) and does not decay. Borrows `parameters`.
+// never exceeds log(100) and has no weight decay. Borrows `parameters`.
 std::unique_ptr<Scorer> MakeInnerProductOfLearnedTemperature(double temperature,
                                                              DenseParameters& parameters);
 

@@ -10,7 +10,8 @@ class Scorer {
  public:
   virtual ~Scorer() = default;
 
-  // The score is q . v / temperature(): fused kernels and indices for inner products serve it.
+  // Whether the score is q . v / temperature(), so that fused kernels and indices for inner
+  // products can serve it.
   virtual bool is_inner_product() const = 0;
   // tau, by which Scores and PairScores are divided; 1 if there is none. Rankings may leave it out.
   // May have to read it from a device: for logs and exports.
@@ -23,9 +24,9 @@ class Scorer {
   // The rows pair by pair: q [n, D], v [n, D] -> [n]. Differentiable likewise.
   virtual at::Tensor PairScores(const at::Tensor& q, const at::Tensor& v) const = 0;
 
-  // For losses, whose fused kernels bypass Scores: they get the queries that ScaleQueries makes of
-  // q [R, D] (q itself, but where the temperature is learned), score an inner product as q . v /
-  // divisor(), and any other with Scores and PairScores.
+  // For losses, whose fused kernels do not call Scores. A loss gets the queries that ScaleQueries
+  // makes of q [R, D] (q itself unless the temperature is learned). It computes an inner product as
+  // q . v / divisor(), and any other score with Scores and PairScores.
   virtual at::Tensor ScaleQueries(const at::Tensor& q) const = 0;
   virtual double divisor() const = 0;
   // The gradient of q from that of the scaled queries. Adds the gradient of a learned temperature

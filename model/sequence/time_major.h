@@ -16,7 +16,7 @@ struct TimeMajor {
                         // shortest, equal ones in their order
   at::Tensor running;   // [L] int64, on the CPU: how many of them have an event at step t, t = 0 ..
                         // longest - 1
-  at::Tensor event;  // [nnz] int64: places of the events, step by step, in the order of `sequence`
+  at::Tensor event;     // [nnz] int64: places in Sequences::index, by step, then as in `sequence`
 };
 
 // begins: [n + 1], as in Sequences. The tensors are on `device`.

@@ -16,8 +16,8 @@
 
 namespace torii::model {
 
-// Rows, and linear layers that are still to be applied to them, each with ReLU behind it. Whoever
-// takes them may append layers of its own, so that all of them run as one pass (LinearLayers).
+// Rows, and linear layers that are still to be applied to them, each followed by ReLU. The next
+// part may append layers of its own, so that all of them run as one pass (LinearLayers).
 struct LayeredRows {
   at::Tensor x;                       // [n, in]
   std::vector<LinearWeights> layers;  // may be none

@@ -1,5 +1,5 @@
-// Ranks compare what they were started with before they train: ranks of two seeds or two rates
-// would end well with two models.
+// Ranks compare what they were started with before they train. Otherwise ranks with different seeds
+// or learning rates would train different models without an error.
 #pragma once
 
 #include <string>
@@ -15,9 +15,9 @@ namespace torii::trainer {
 absl::Status AgreeOnText(comm::Communicator& comm, const std::string& what,
                          const std::string& mine);
 
-// OK on all ranks if the configurations are alike but for fields marked LOCAL; else kConfig with
-// every such field of the first rank that differs, its value and rank 0's. The same program on all
-// ranks. Collective.
+// OK on all ranks if the configurations are equal in all fields that are not marked LOCAL. Else
+// kConfig: every such field in which the first differing rank differs from rank 0, with both
+// values. All ranks must run the same program. Collective.
 absl::Status AgreeOnConfig(comm::Communicator& comm, const google::protobuf::Message& mine);
 
 }  // namespace torii::trainer

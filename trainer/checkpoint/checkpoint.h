@@ -1,7 +1,7 @@
-// Checkpoints: a folder with one safetensors file per rank, the replicated tensors, and a manifest
-// with hashes, written beside its final name and renamed when every rank agreed
-// (docs/checkpoint.md). They hold what the parts of a run registered as named state, and load on
-// any number of ranks and into any partition.
+// A checkpoint is a folder with one safetensors file per rank, one file of the replicated tensors,
+// and a manifest with hashes. It is written under another name and renamed when every rank has
+// reported success (docs/checkpoint.md). It holds what the parts of a run registered as named
+// state, and loads on any number of ranks and into any partition.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,10 @@ struct CheckpointInfo {
 // "DIRECTORY/step-00001200".
 std::string CheckpointPath(const std::string& directory, int64_t step);
 
-// Writes `directory`/step-00001200 with all of `state`; step, config and data_digest are those of
-// `identity`, the rest of it is filled in. Refuses a tensor that is not finite (kDiverged, with its
-// name and row). Collective; on any rank's failure nothing is left and all ranks get the error.
-// When it returns OK on this rank, the checkpoint is durable.
+// Writes `directory`/step-00001200 with all of `state` and returns its path. Of `identity` only
+// step, config and data_digest are read. Refuses a tensor that is not finite (kDiverged, with its
+// name and row). Collective; if any rank fails, nothing is left and all ranks get the error. When
+// it returns OK on this rank, the checkpoint is durable.
 absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator& comm,
                                            const std::string& directory, const StateRegistry& state,
                                            const CheckpointInfo& identity);

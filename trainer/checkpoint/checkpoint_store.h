@@ -1,6 +1,6 @@
 // The checkpoints of one run: which of them are good, which one a run goes on from, which are kept.
-// Nothing good is destroyed: the store removes only what it has committed or checked itself, and
-// never the newest good one.
+// A good checkpoint has a manifest and files whose digests verify. The store removes only
+// checkpoints that it has written or verified itself, and never the newest good one.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,11 @@ class CheckpointStore {
   // keep: newest checkpoints that stay, besides the best one; at least 1.
   CheckpointStore(FileSystem& files, const std::string& run_dir, int keep);
 
-  // Rank 0 looks at all checkpoints of the run folder; the path of the newest good one on all
-  // ranks, "" if there is none. Older good ones are a way on where a newer one is damaged; if
-  // nothing good is left, or something cannot be judged (no permission, input or output failed,
-  // another format version), all ranks get an error with each name and reason. Collective.
+  // Rank 0 verifies all checkpoints of the run folder. Returns the path of the newest good one on
+  // all ranks, "" if the folder has no checkpoint. Damaged ones are skipped with a warning if
+  // another one is good. If none is good, or if one cannot be read for another reason (no
+  // permission, input or output failed, another format version), all ranks get an error with each
+  // name and reason. Collective.
   absl::StatusOr<std::string> Open(comm::Communicator& comm);
   // Moves the checkpoints to checkpoints.old-N and removes what was moved there before. Collective.
   absl::Status MoveAside(comm::Communicator& comm);
@@ -46,7 +47,7 @@ class CheckpointStore {
   absl::Status Save(comm::Communicator& comm, const StateRegistry& state,
                     const CheckpointInfo& identity, int64_t best_step);
 
-  // The path of BestCheckpoint on all ranks. Collective.
+  // The path of BestCheckpoint (below), on all ranks. Collective.
   absl::StatusOr<std::string> Best(comm::Communicator& comm) const;
 
  private:
@@ -72,9 +73,9 @@ absl::StatusOr<std::vector<int64_t>> CheckpointSteps(FileSystem& files,
 // warning. Local.
 absl::StatusOr<std::optional<CheckpointInfo>> NewestCheckpoint(FileSystem& files,
                                                                const std::string& directory);
-// The best checkpoint by the newest one's word, if its content is good. Else, with a warning, the
-// best of the good ones: the one of the best evaluation, without evaluations the newest. nullopt:
-// there is no good one. Local.
+// The best checkpoint, as the early-stopping state of the newest one names it, if its content is
+// good. Otherwise, with a warning, the good one that has the best evaluation; without evaluations
+// the newest good one. nullopt: there is no good one. Local.
 absl::StatusOr<std::optional<CheckpointInfo>> BestCheckpoint(FileSystem& files,
                                                              const std::string& directory);
 

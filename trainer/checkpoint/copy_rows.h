@@ -6,9 +6,10 @@
 
 namespace torii::trainer {
 
-// Copies those rows of `from`, which holds what rank `from_rank` of `of_from` holds, that rank
-// `rank` of `of_to` holds, into `to`. Both are [held rows, ...] with the same row shape and dtype;
-// other rows of `to` stay as they are. The partitions are of the same rows, over any worlds. Local.
+// `from` has the rows that rank `from_rank` holds under partition `of_from`; `to` has those that
+// rank `rank` holds under `of_to`. Copies the rows that both have from `from` to `to`; other rows
+// of `to` stay as they are. Both are [held rows, ...] with the same row shape and dtype. The
+// partitions are of the same table, over worlds of any size. Local.
 void CopyRows(const at::Tensor& from, const Partition& of_from, int from_rank, at::Tensor& to,
               const Partition& of_to, int rank);
 

@@ -1,5 +1,5 @@
-// JSON from a file that anyone may have written: text of a few levels, read without exceptions and
-// without recursion.
+// Reads JSON from files that are not trusted: text of a few levels, without exceptions and without
+// recursion.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace torii::trainer {
 absl::StatusOr<nlohmann::ordered_json> ParseShallowJson(const std::string& text,
                                                         const std::string& where);
 
-// The member `name` of an object, as what it must be; kData names it otherwise. Integers are in
-// [0, 2^63).
+// The member `name` of an object; kData with its name if it is missing or of another type. Integers
+// are in [0, 2^63).
 absl::StatusOr<int64_t> IntegerMember(const nlohmann::ordered_json& object, const std::string& name,
                                       const std::string& where);
 absl::StatusOr<std::string> TextMember(const nlohmann::ordered_json& object,

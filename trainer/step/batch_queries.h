@@ -16,7 +16,7 @@ struct BatchQueries {
   std::vector<int64_t> dropout_key;  // [R] global positions; empty if rows share vectors
 };
 
-// share: the vector depends on the user alone.
+// share: rows of one user that follow one another get one vector (it depends on the user alone).
 BatchQueries QueriesOf(const data::Batch& batch, bool share);
 
 }  // namespace torii::trainer

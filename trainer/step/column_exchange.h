@@ -1,5 +1,5 @@
-// The way of item vectors from the ranks that compute them to the ranks that score them, and of
-// their gradients back.
+// Moves item vectors from the ranks that compute them to the ranks that score them, and their
+// gradients back.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,11 @@ namespace torii::trainer {
 struct ColumnRoute {
   std::vector<int64_t> owned;          // [U_r] distinct item rows whose vectors this rank computes
   std::vector<int64_t> owner_columns;  // [W] columns that this rank scores, by their owner
-  // Every rank scores the same columns, the owned ones of all ranks in rank order; else:
+  // true: every rank scores the same columns, those owned by rank 0, then by rank 1, and so on. The
+  // two fields below are empty then.
   bool same_on_all_ranks = true;
   std::vector<int64_t> served_columns;  // [W] columns that each rank asks of this one
-  at::Tensor served;                    // int64 into owned: these columns, in rank order
+  at::Tensor served;                    // int64 into `owned`: the asked columns, in rank order
 };
 
 // Collective if the columns are not the same on all ranks: an all-to-all of counts, one of ids.

@@ -1,4 +1,4 @@
-// The gradient of the dense weights between backward and update: its sum over the ranks.
+// The sum of the dense gradients over the ranks, between backward and update.
 #pragma once
 
 #include "ATen/core/Tensor.h"
@@ -9,7 +9,7 @@
 namespace torii::trainer {
 
 // Sums the dense gradient and `loss` ([] float64) over the ranks, in one all-reduce. Returns the
-// loss of all ranks, one number; that of several ranks is thereby rounded to float32. Collective.
+// sum of the losses, one number; with several ranks it is rounded to float32. Collective.
 absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
                                         model::DenseParameters& dense);
 

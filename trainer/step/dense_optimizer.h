@@ -12,8 +12,9 @@
 
 namespace torii::trainer {
 
-// Factor on all learning rates at global step `step` (from 0) of `total_steps`: warm-up
-// min(1, (step + 1) / warmup_steps), then the curve. State: the step alone.
+// The factor on all learning rates at global step `step` (from 0) of `total_steps`: during the
+// warm-up (step + 1) / warmup_steps, then the curve of schedule.kind. Depends on the arguments
+// alone.
 double ScheduleFactor(const Schedule& schedule, int64_t step, int64_t total_steps);
 
 class DenseOptimizer {
@@ -22,9 +23,9 @@ class DenseOptimizer {
   DenseOptimizer(const DenseOptimizerConfig& config, model::DenseParameters& parameters);
   // One update from parameters.grad(). step: global, from 0.
   void Step(double learning_rate_factor, int64_t step);
-  // Of each weight what the rule keeps: "user.trunk.0.weight.adam.m", ...
+  // Registers what the rule keeps for each weight: "user.trunk.0.weight.adam.m", ...
   void RegisterState(StateRegistry& registry);
-  // Live views [P] of the same for all weights together, by kind and part.
+  // The same as live tensors [P] for all weights together, by name.
   std::vector<std::pair<std::string, at::Tensor>> State();
 
  private:

@@ -19,7 +19,7 @@ struct StepTime {
   double total() const { return data + exchange + towers + loss + update; }
 };
 
-// One phase after the other: beginning one ends the one before.
+// Times one phase after the other: the beginning of a phase ends the one before.
 class StepClock {
  public:
   explicit StepClock(StepTime* time) : time_(time) {}
@@ -27,7 +27,7 @@ class StepClock {
   StepClock(const StepClock&) = delete;
   StepClock& operator=(const StepClock&) = delete;
 
-  // `part` of the step's time; `name` of the span.
+  // part: where the seconds of the phase are added. name: of its span.
   void Begin(double StepTime::* part, const char* name) {
     End();
     watch_.Restart();

@@ -1,5 +1,4 @@
-// From the plan of a step and the vectors of both towers to the loss over all ranks and its
-// gradients.
+// Computes the loss and its gradients from the plan of a step and the vectors of both towers.
 #pragma once
 
 #include "ATen/core/Tensor.h"
@@ -10,14 +9,14 @@
 
 namespace torii::trainer {
 
-// q: [R, D] of this rank's queries; v: [U, D] of the columns. Looks at the plan's memory.
+// q: [R, D] of this rank's queries; v: [U, D] of the columns. The result borrows the plan's memory.
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
                              std::shared_ptr<const model::Scorer> scorer,
                              const kernels::Device& device);
 
-// This rank's part of the loss. q_grad is of the queries that LossInputOf got; v_grad is of all
-// columns, [U, D], also where this rank's rows see only some. Collective: what the loss needs
-// reduced.
+// This rank's part of the loss. q_grad: gradient of the queries that LossInputOf got. v_grad: of
+// all columns, [U, D], also if this rank's rows see only some. Collective if the loss needs sums or
+// maxima over the ranks.
 absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model::Loss& loss,
                                                 const StepPlan& plan,
                                                 const model::LossInput& input);
