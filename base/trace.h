@@ -1,8 +1,8 @@
 // Where the time of a rank goes: named spans of its threads, written in the format of
-// chrome://tracing and ui.perfetto.dev. A span that nobody asked for costs a load and a branch.
+// chrome://tracing and ui.perfetto.dev. Where nothing is recorded a span costs a load and a branch.
 //
-//   Trace trace;                              // of a rank
-//   const TraceThread here(&trace, "train");  // spans of this thread belong to it
+//   Trace trace;                              // one for each rank
+//   const TraceThread here(&trace, "train");  // records the spans of this thread in it
 //   trace.Start();
 //   { const TraceSpan span("all-gather"); ... }
 #pragma once
@@ -34,13 +34,14 @@ struct ThreadSpans {
 };
 }  // namespace trace_internal
 
-// The spans of one rank. Outlives the threads that record into it. Thread-safe.
+// The spans of one rank. Must outlive the threads that record into it. Thread-safe.
 class Trace {
  public:
   // Spans that begin between Start and Stop are kept. Times count from Start.
   void Start();
   void Stop() { on_.store(false); }
-  // The spans that have ended, as events of process `rank`: JSON objects with commas between them.
+  // The spans that have ended, as events of process `rank` of the viewer: JSON objects with commas
+  // between them.
   std::string Events(int rank) const;
 
  private:
@@ -51,7 +52,8 @@ class Trace {
   std::vector<std::unique_ptr<trace_internal::ThreadSpans>> threads_;  // guarded by mutex_
 };
 
-// While it lives, spans of the calling thread go to `trace` (null: nowhere).
+// While it lives, spans of the calling thread go to `trace` (null: nowhere). `name`: what the
+// viewer calls the thread.
 class TraceThread {
  public:
   TraceThread(Trace* trace, const std::string& name);
@@ -63,7 +65,8 @@ class TraceThread {
   trace_internal::ThreadSpans* const before_;
 };
 
-// From here to the end of the scope. The spans of a thread nest. `name` is kept as a pointer.
+// A span from here to the end of the scope. The spans of a thread nest. `name` must live as long as
+// the Trace. step: shown with the span unless it is -1.
 class TraceSpan {
  public:
   explicit TraceSpan(const char* name, int64_t step = -1);
@@ -72,11 +75,11 @@ class TraceSpan {
   TraceSpan& operator=(const TraceSpan&) = delete;
 
  private:
-  trace_internal::ThreadSpans* thread_;  // null: nobody asked
+  trace_internal::ThreadSpans* thread_;  // null: nothing is recorded
   trace_internal::Span span_;
 };
 
-// A file of the events of all ranks.
+// The text of a trace file. events_of_ranks: Trace::Events of each rank.
 std::string TraceFile(const std::vector<std::string>& events_of_ranks);
 
 }  // namespace torii

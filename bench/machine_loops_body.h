@@ -1,4 +1,5 @@
-// The loops of machine_loops.h, written once; compiled by machine_loops_{baseline,avx2,avx512}.cc.
+// The loops of machine_loops.h, written once and included by
+// machine_loops_{baseline,avx2,avx512}.cc, which are compiled for different instruction sets.
 #pragma once
 
 #include "bench/machine_loops.h"
@@ -25,7 +26,7 @@ constexpr int kVectorsPerRow = kRowFloats / kLanes;
   return sum;
 }
 
-// Enough independent sums to hide the latency, few enough to stay in registers.
+// Enough independent sums to hide the latency of a multiply-add, few enough to stay in registers.
 #if defined(__AVX512F__)
 constexpr int kSums = 24;
 #else
@@ -46,7 +47,8 @@ float FmaLoop(int64_t rounds) {
   return SumOfLanes(sums[0]);
 }
 
-// x = n + r with n whole and |r| <= 1/2; minimax polynomial for 2^r; n goes into the exponent.
+// 2^x = 2^n * 2^r for x = n + r with n whole and |r| <= 1/2: a minimax polynomial gives 2^r, and n
+// is added to its exponent.
 [[gnu::always_inline]] inline Floats Exp2OfVector(Floats x) {
   const Floats round = Broadcast(12582912.0F);  // 1.5 * 2^23
   const Floats rounded = x + round;

@@ -1,4 +1,5 @@
-// Reads NumPy .npy files (version 1 and 2, C order) of float32, float64 and int64.
+// Reads NumPy .npy files (version 1 and 2) of float32, float64 and int64 in C order. It does not
+// notice other types or orders: they give wrong numbers.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,5 +1,5 @@
-// The wish of a rank to stop, which reaches the others without an exchange of its own: it travels
-// with every call of a ControlPlane.
+// A rank's wish to stop. It reaches the other ranks without an exchange of its own: every call of a
+// ControlPlane carries it.
 #pragma once
 
 #include <atomic>
@@ -9,15 +9,15 @@ namespace torii::comm {
 class StopFlag {
  public:
   // From now on this rank asks for a stop once *asked is true (a signal handler may set it). Null:
-  // it does not ask. `asked` outlives this flag or the next Watch.
+  // it does not ask. `asked` must live until the next Watch or the end of this flag.
   void Watch(const std::atomic<bool>* asked) { watched_ = asked; }
 
-  // Whether a rank had asked when the last call of the control plane was made. Ranks that have made
-  // the same calls see the same answer. To be read by the thread that makes the calls.
+  // Whether any rank had asked by the last call of the control plane. Ranks that have made the same
+  // calls get the same answer. Only the thread that makes the calls may read it.
   bool agreed() const { return agreed_; }
 
-  // For back ends: what this rank says with its next call, and what the call brought. Once there
-  // was a wish to stop it stays.
+  // For back ends: asked() is what this rank sends with its next call; Hear takes what the call
+  // brought. A wish that was heard once is never taken back.
   bool asked() const { return watched_ != nullptr && watched_->load(std::memory_order_relaxed); }
   void Hear(bool any_rank_asked) { agreed_ = agreed_ || any_rank_asked; }
 

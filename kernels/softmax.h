@@ -25,7 +25,7 @@ struct SoftmaxTensors {
   double inverse_temperature = 1;
 };
 
-// What a loss makes; the caller brings the memory.
+// The results, in tensors that the caller allocates.
 struct SoftmaxResults {
   at::Tensor loss;      // [1] float64: sum_n weight_n l_n; not finite if a row diverged
   at::Tensor row_loss;  // [B] float64: l_n
@@ -33,12 +33,12 @@ struct SoftmaxResults {
   at::Tensor v_grad;    // [U, D] float32
 };
 
-// Keeps the memory of the device's kernel from one problem to the next. Not for two threads at
-// once.
+// Keeps the memory of the device's kernel from one call of Compute to the next. Not for two threads
+// at once.
 class Softmax {
  public:
   Softmax(const Device& device, SoftmaxPrecision precision);
-  // Ends the program where shapes do not fit. B and U are at least 1.
+  // Fills `results`. CHECK-fails if shapes do not fit. B and U are at least 1.
   void Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results);
   // What computes it, for the log: "avx512", "composed".
   const char* name() const;
@@ -49,7 +49,7 @@ class Softmax {
   std::unique_ptr<SoftmaxMemory, void (*)(SoftmaxMemory*)> memory_;
 };
 
-// The same composed of LibTorch's operations over blocks of rows, in float32.
+// What Compute does, composed of LibTorch's operations over blocks of rows, in float32.
 void ComposedSoftmax(const SoftmaxTensors& tensors, const SoftmaxResults& results);
 
 }  // namespace torii::kernels

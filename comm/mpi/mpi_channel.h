@@ -20,7 +20,7 @@ namespace torii::comm {
 struct MpiOptions {
   // A call that takes longer fails with kPeerLost.
   std::chrono::milliseconds deadline = std::chrono::minutes(10);
-  // After so long a warning names the call that waits.
+  // After this wait a warning names the call.
   std::chrono::milliseconds warn_after = std::chrono::seconds(10);
   // No message and no staging buffer per peer is larger; at most 2^31 - 1 elements whatever this
   // says.
@@ -29,7 +29,7 @@ struct MpiOptions {
 
 class MpiChannel {
  public:
-  // What was the first failure on any channel of a world, on this rank. Shared by its channels.
+  // The first failure on any channel of a world, on this rank. The world's channels share it.
   using Failure = std::shared_ptr<absl::Status>;
   using Post = absl::FunctionRef<absl::Status(PendingCall&)>;
 

@@ -1,4 +1,4 @@
-// The MPI back end: one rank a process, CPU tensors.
+// The MPI back end: each rank is a process, tensors lie on the CPU.
 #pragma once
 
 #include <mpi.h>
@@ -14,13 +14,13 @@
 
 namespace torii::comm {
 
-// Sums in rank order, with the bits of the in-process back end: MPI moves data, the reduction is
-// ours (comm/reduce_in_rank_order.h). One thread calls it (Abort: any); the MPI environment
-// outlives it. MPI works on a call only while this class polls, so a rank that computes does not
-// delay its own deadline.
+// Sums are taken in rank order and have the bits of the in-process back end: MPI only moves data,
+// the additions are in comm/reduce_in_rank_order.h. One thread uses it (Abort: any thread). The MPI
+// environment must outlive it. The deadline of a call counts from its start: the time that a rank
+// computes before it does not count, but its peers wait for it then.
 class MpiCommunicator final : public Communicator {
  public:
-  // On a duplicate of `parent`. Collective over `parent`.
+  // Works on duplicates of `parent`. Collective over `parent`.
   static absl::StatusOr<std::unique_ptr<Communicator>> Create(MPI_Comm parent, MpiOptions options);
 
   int rank() const override { return channel_->rank(); }

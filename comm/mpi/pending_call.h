@@ -15,7 +15,7 @@
 
 namespace torii::comm {
 
-// How long a call may take; no warning is due after the deadline.
+// When a call that still waits is to warn and when it fails. warn = deadline: it has warned.
 struct WaitLimits {
   std::chrono::steady_clock::time_point warn, deadline;
 };
@@ -31,10 +31,10 @@ struct PendingCall {
   MPI_Request* AddRequest() { return &requests.emplace_back(MPI_REQUEST_NULL); }
 };
 
-// Polls until all requests are complete, the deadline has passed (kDeadlineExceeded, to be named by
-// the caller) or MPI reports an error; calls `warn` when that is due, and then never again for the
-// same limits. After an error the call's memory is kept for ever, because MPI may still write into
-// it, and `call` is null.
+// Polls until all requests are complete, the deadline has passed (kDeadlineExceeded without a text:
+// the caller names the call) or MPI reports an error. Calls `warn` at most once for the same
+// limits. After an error the call's memory is kept for ever, because MPI may still write into it,
+// and `call` is null.
 absl::Status WaitForAll(std::unique_ptr<PendingCall>& call, WaitLimits& limits,
                         absl::FunctionRef<void()> warn);
 
