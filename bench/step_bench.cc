@@ -192,9 +192,13 @@ class StepRun {
   }
 
   absl::StatusOr<trainer::StepResult> Step() {
-    data::Batch batch = NextBatch();
-    return trainer::TrainStep({*towers_, *sampler_, *loss_, *dense_}, std::move(batch),
-                              trainer::StepOptions(), step_++, 1.0, &time);
+    TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
+                                            NextBatch(), step_++, &plan_, &time));
+    const trainer::StepOptions options;
+    TORII_ASSIGN_OR_RETURN(
+        const trainer::PendingStep pending,
+        trainer::ComputeStep({*towers_, *loss_, *dense_}, plan_, options, 1.0, &time));
+    return trainer::Collect(pending, *loss_, options.check_finite);
   }
 
   trainer::StepTime time;
@@ -225,6 +229,7 @@ class StepRun {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<PeerLoss> loss_;
   std::unique_ptr<trainer::DenseOptimizer> dense_;
+  trainer::StepPlan plan_;
   int64_t step_ = 0;
 };
 
@@ -313,6 +318,7 @@ absl::Status Run(comm::Communicator& comm, const Arguments& arguments) {
       {"columns", measured.columns},
       {"limit_seconds", limit.total()},
       {"fraction_of_limit", limit.total() / median},
+      {"plan", share(run.time.plan)},
       {"exchange", share(run.time.exchange)},
       {"towers", share(run.time.towers)},
       {"towers_limit", limit.towers / median},

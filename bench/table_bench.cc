@@ -106,6 +106,12 @@ struct Limits {
   bench::RowRates gradients, table;
 };
 
+// Fetched rows and their plan.
+struct Found {
+  at::Tensor rows;
+  Route route;
+};
+
 struct Rule {
   TableConfig::Optimizer optimizer;
   double table_rows;  // k
@@ -118,28 +124,29 @@ void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& set
   const auto comm = std::move(comm::CreateInProcessGroup(1)[0]);
   TableConfig config;
   config.set_optimizer(rule.optimizer);
-  const auto group =
-      TableGroup::Create(0, 1, {{"t", rows, config}}, kDim, Partition::Kind::kRowModWorld, 1)
-          .value();
+  const auto group = TableGroup::Create(0, 1, {{"t", rows, config}}, kDim,
+                                        Partition::Kind::kRowModWorld, 1, kernels::Device::Cpu())
+                         .value();
   const at::Tensor gradient = at::randn({kKeys, kDim}).mul_(0.01);
 
   const auto lookup = [&](const Keys& keys) {
-    return group->Fetch(*comm, group->PlanOwned(keys)).value();
+    Route route = group->PlanOwned(keys);
+    at::Tensor fetched = group->Fetch(*comm, route).value();
+    return Found{std::move(fetched), std::move(route)};
   };
   const double forward_limit = kKeys / limits.table.copy;
   const double update_limit =
       kKeys / limits.gradients.read + rule.table_rows * distinct / limits.table.update;
   int64_t step = 0;
   UpdatePlan plan;
-  const auto update = [&](Lookup& found, const at::Tensor& g) {
+  const auto update = [&](Found& found, const at::Tensor& g) {
     found.rows.mutable_grad() = g;
     const Route* route = &found.route;
-    const Lookup* one = &found;
     TORII_CHECK(group->PlanUpdate(*comm, {&route, 1}, &plan).ok(), "plan");
-    TORII_CHECK(group->Update(*comm, plan, {&one, 1}, 1.0, step++).ok(), "update");
+    TORII_CHECK(group->Update(*comm, plan, {&found.rows, 1}, {1.0, step++}).ok(), "update");
   };
   Print(name + " lookup", Measure([&](size_t s) { (void)lookup(sets[s]); }), kKeys, forward_limit);
-  std::vector<Lookup> found;
+  std::vector<Found> found;
   for (size_t s = 0; s < kSets; ++s) found.push_back(lookup(sets[s]));
   Print(name + " update", Measure([&](size_t s) { update(found[s], gradient); }), kKeys,
         update_limit);

@@ -45,7 +45,7 @@ at::Tensor Leaf(at::IntArrayRef sizes, double scale) {
 using Layers = decltype(&model::ComposedLinearLayers);
 
 at::Tensor Own(at::Tensor x, const std::vector<model::LinearWeights>& layers, bool normalize) {
-  return model::LinearLayers(x, layers, normalize);
+  return model::LinearLayers(x, layers, normalize, kernels::Device::Cpu());
 }
 
 // Seconds of one call.

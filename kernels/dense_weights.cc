@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "base/check.h"
 #include "kernels/composed_optimizer.h"
+#include "kernels/update_gate.h"
 
 namespace torii::kernels {
 namespace {
@@ -13,6 +16,21 @@ void CheckFlat(const at::Tensor& x, int64_t size) {
               "flat weights: ", x.toString(), " of ", x.numel(), " elements, expected ", size);
 }
 
+void ComposedUpdate(const OptimizerStep& step, const WeightTensors& weights) {
+  at::Tensor weight = weights.weight.clone(), first, second;
+  if (weights.first.defined()) first = weights.first.clone();
+  if (weights.second.defined()) second = weights.second.clone();
+  const at::Tensor gradient =
+      weights.gradient + weights.decays * weight * static_cast<double>(step.l2);
+  weight.sub_(weights.decays * weight * static_cast<double>(step.shrink));
+  ComposedRule(step, gradient, weight, first, second);
+  const std::pair<at::Tensor, at::Tensor> changed[] = {
+      {weights.weight, weight}, {weights.first, first}, {weights.second, second}};
+  for (const auto& [was, now] : changed) {
+    if (was.defined()) was.copy_(Gated(weights.gate, now, was));
+  }
+}
+
 }  // namespace
 
 void UpdateWeights(const Device& device, const OptimizerStep& step, const WeightTensors& weights) {
@@ -20,12 +38,7 @@ void UpdateWeights(const Device& device, const OptimizerStep& step, const Weight
   for (const at::Tensor* x : {&weights.gradient, &weights.decays}) CheckFlat(*x, size);
   CheckFlat(weights.weight, size);
   at::Tensor weight = weights.weight, first = weights.first, second = weights.second;
-  if (device.kernels().update_weights == nullptr) {
-    const at::Tensor gradient =
-        weights.gradient + weights.decays * weight * static_cast<double>(step.l2);
-    weight.sub_(weights.decays * weight * static_cast<double>(step.shrink));
-    return ComposedRule(step, gradient, weight, first, second);
-  }
+  if (device.kernels().update_weights == nullptr) return ComposedUpdate(step, weights);
   device.kernels().update_weights(
       {.step = step,
        .size = size,
@@ -33,7 +46,8 @@ void UpdateWeights(const Device& device, const OptimizerStep& step, const Weight
        .gradient = weights.gradient.const_data_ptr<float>(),
        .decays = weights.decays.const_data_ptr<float>(),
        .first = first.defined() ? first.mutable_data_ptr<float>() : nullptr,
-       .second = second.defined() ? second.mutable_data_ptr<float>() : nullptr});
+       .second = second.defined() ? second.mutable_data_ptr<float>() : nullptr,
+       .gate = FlagOf(weights.gate)});
 }
 
 at::Tensor ClipGradient(const Device& device, at::Tensor gradient, double most) {

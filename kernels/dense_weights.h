@@ -12,6 +12,7 @@ struct WeightTensors {
   at::Tensor weight, gradient;
   at::Tensor decays;         // 1 where decay applies, else 0
   at::Tensor first, second;  // state of the rule: momentum or Adam's m; Adagrad's h or Adam's v
+  at::Tensor gate = {};      // update_gate.h
 };
 
 // Updates weights and state once. Rules: all but row-wise Adagrad.

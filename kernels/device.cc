@@ -4,11 +4,11 @@
 
 namespace torii::kernels {
 
-Device Device::Cpu() { return {at::kCPU, &cpu::CpuKernels(), "cpu"}; }
+Device Device::Cpu() { return {at::kCPU, &cpu::CpuKernels(), "cpu", Pace::kCallByCall}; }
 
 Device Device::Composed() {
   static const DeviceKernels kNone{};
-  return {at::kCPU, &kNone, "composed"};
+  return {at::kCPU, &kNone, "composed", Pace::kBehindCalls};
 }
 
 }  // namespace torii::kernels

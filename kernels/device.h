@@ -11,15 +11,20 @@ class Device {
  public:
   // Tensors on the CPU, kernels for the widest instruction set that this machine has.
   static Device Cpu();
-  // Tensors on the CPU and no kernel at all: every operation is composed of LibTorch's. Slow; it
-  // keeps the compositions right, which serve where a device has no kernel of its own.
+  // Tensors on the CPU and no kernel at all: every operation is composed of LibTorch's, and numbers
+  // are read late. Slow; it keeps the compositions right, which serve where a device has no kernel
+  // of its own, and the order of work of a GPU.
   static Device Composed();
+  // Whether calls return when their work is done, or before: the numbers of a step are then read
+  // while the next one is computed.
+  enum class Pace { kCallByCall, kBehindCalls };
   // `kernels` must live as long as the program.
-  Device(at::Device torch_device, const DeviceKernels* kernels, const char* name)
-      : torch_device_(torch_device), kernels_(kernels), name_(name) {}
+  Device(at::Device torch_device, const DeviceKernels* kernels, const char* name, Pace pace)
+      : torch_device_(torch_device), kernels_(kernels), name_(name), pace_(pace) {}
 
   at::Device torch() const { return torch_device_; }
   const DeviceKernels& kernels() const { return *kernels_; }
+  Pace pace() const { return pace_; }
   // "cpu", "composed".
   const char* name() const { return name_; }
 
@@ -27,6 +32,7 @@ class Device {
   at::Device torch_device_;
   const DeviceKernels* kernels_;
   const char* name_;
+  Pace pace_;
 };
 
 }  // namespace torii::kernels

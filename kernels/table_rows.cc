@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "kernels/composed_optimizer.h"
 #include "kernels/host_tensors.h"
+#include "kernels/update_gate.h"
 
 namespace torii::kernels {
 namespace {
@@ -37,7 +38,7 @@ RowStep PointersTo(const OptimizerStep& step, const TableRows& table, int64_t fi
 }
 
 void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
-                    const RowGradients& gradients, int64_t first_slot) {
+                    const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
   std::vector<int64_t> list(gradients.list.slots, gradients.list.slots + gradients.list.rows);
   for (int64_t& slot : list) slot -= first_slot;
   const at::Tensor slots = TensorOf(list).to(table.weight.device());
@@ -45,18 +46,17 @@ void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
   const at::Tensor sums = gradients.sums + weight * static_cast<double>(step.l2);
   std::vector<at::Tensor> state;
   for (const at::Tensor& part : table.state) state.push_back(part.index_select(0, slots));
+  const auto put_back = [&](at::Tensor to, const at::Tensor& now) {
+    to.index_copy_(0, slots, gate.defined() ? Gated(gate, now, to.index_select(0, slots)) : now);
+  };
   // Adagrad has its one part where Adam has its second.
   const bool is_second = step.rule == OptimizerRule::kAdagrad;
   at::Tensor none;
   at::Tensor& first = state.empty() || is_second ? none : state[0];
   at::Tensor& second = is_second ? state[0] : state.size() > 1 ? state[1] : none;
   ComposedRule(step, sums, weight, first, second);
-  at::Tensor to = table.weight;
-  to.index_copy_(0, slots, weight);
-  for (size_t part = 0; part < state.size(); ++part) {
-    to = table.state[part];
-    to.index_copy_(0, slots, state[part]);
-  }
+  put_back(table.weight, weight);
+  for (size_t part = 0; part < state.size(); ++part) put_back(table.state[part], state[part]);
 }
 
 }  // namespace
@@ -90,12 +90,14 @@ RowGradients RowGradients::Between(int64_t begin_slot, int64_t end_slot) const {
 }
 
 void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,
-                const RowGradients& gradients, int64_t first_slot) {
+                const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
   if (gradients.list.rows == 0) return;
   if (device.kernels().update_rows == nullptr) {
-    return ComposedUpdate(step, table, gradients, first_slot);
+    return ComposedUpdate(step, table, gradients, first_slot, gate);
   }
-  device.kernels().update_rows(PointersTo(step, table, first_slot), gradients.list);
+  RowStep row_step = PointersTo(step, table, first_slot);
+  row_step.gate = FlagOf(gate);
+  device.kernels().update_rows(row_step, gradients.list);
 }
 
 }  // namespace torii::kernels

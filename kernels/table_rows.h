@@ -34,8 +34,8 @@ struct TableRows {
 };
 
 // Updates each touched row once. first_slot: the slot of the table's row 0 among those of the
-// gradients.
+// gradients. gate: update_gate.h.
 void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,
-                const RowGradients& gradients, int64_t first_slot);
+                const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate = {});
 
 }  // namespace torii::kernels

@@ -43,8 +43,18 @@ void Fill(const kernels::Device& device, const ParameterInfo& info, uint64_t see
 // microseconds each.
 class AddGradients : public torch::autograd::Node {
  public:
-  explicit AddGradients(std::vector<at::Tensor> to) : to_(std::move(to)) {}
+  // all: the buffer; to: the place of each weight in it, one behind the other.
+  AddGradients(at::Tensor all, std::vector<at::Tensor> to)
+      : all_(std::move(all)), to_(std::move(to)) {}
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
+    std::vector<at::Tensor> flat;
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i].defined()) flat.push_back(gradients[i].reshape({-1}));
+    }
+    if (flat.size() == to_.size()) {  // one operation instead of one for each weight
+      all_.add_(at::cat(flat));
+      return {};
+    }
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (gradients[i].defined()) to_[i].add_(gradients[i]);
     }
@@ -52,7 +62,8 @@ class AddGradients : public torch::autograd::Node {
   }
 
  private:
-  std::vector<at::Tensor> to_;  // of each weight
+  at::Tensor all_;
+  std::vector<at::Tensor> to_;
 };
 
 }  // namespace
@@ -86,7 +97,7 @@ void DenseParameters::Allocate(uint64_t seed) {
     weights_.push_back(flat_.narrow(0, info.begin, info.size).view(info.shape).detach());
     gradients_.push_back(grad_.narrow(0, info.begin, info.size).view(info.shape));
   }
-  const auto source = std::make_shared<AddGradients>(gradients_);
+  const auto source = std::make_shared<AddGradients>(grad_, gradients_);
   for (at::Tensor& weight : weights_) {
     torch::autograd::impl::set_gradient_edge(weight, {source, source->add_input_metadata(weight)});
   }

@@ -18,7 +18,7 @@ using kernels::LinearWeights;
 // weights, which may be used in several places. Uses the threads of at::parallel_for, and no
 // result depends on their number.
 at::Tensor LinearLayers(const at::Tensor& x, const std::vector<LinearWeights>& layers,
-                        bool normalize, const kernels::Device& device = kernels::Device::Cpu());
+                        bool normalize, const kernels::Device& device);
 
 // The same as a composition of LibTorch's operations, for any type and device: where the device has
 // no kernels of its own.

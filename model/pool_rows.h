@@ -15,15 +15,14 @@ enum class BagPooling { kMean, kSum };
 
 // index [n] -> [n, E]; `rows` itself where the device sees that the index is 0, 1, ...,
 // distinct - 1.
-at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index,
-                    const kernels::Device& device = kernels::Device::Cpu());
+at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index, const kernels::Device& device);
 
 // index [nnz], offsets [n + 1] int64 with offsets[0] = 0 and offsets[n] = nnz -> [n, E].
 at::Tensor PoolRows(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                    BagPooling pooling, const kernels::Device& device = kernels::Device::Cpu());
+                    BagPooling pooling, const kernels::Device& device);
 
 // Mean with weights 0.5^(age / half_life), age 0 for the last of a list, 1 for the one before it.
 at::Tensor PoolRecent(const at::Tensor& rows, const at::Tensor& index, const at::Tensor& offsets,
-                      double half_life, const kernels::Device& device = kernels::Device::Cpu());
+                      double half_life, const kernels::Device& device);
 
 }  // namespace torii::model

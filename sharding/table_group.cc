@@ -52,10 +52,10 @@ TableKeys KeysOf(const std::vector<TableSpec>& specs, Partition::Kind kind, int 
   return TableKeys(std::move(tables), kind, world_size);
 }
 
-// The gradients of a lookup's rows [rows, dim], contiguous.
-at::Tensor GradientOf(const Lookup& lookup) {
-  const at::Tensor& gradient = lookup.rows.grad();
-  return gradient.defined() ? gradient.contiguous() : at::zeros_like(lookup.rows.detach());
+// The gradients of fetched rows [rows, dim], contiguous.
+at::Tensor GradientOf(const at::Tensor& fetched) {
+  const at::Tensor& gradient = fetched.grad();
+  return gradient.defined() ? gradient.contiguous() : at::zeros_like(fetched.detach());
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ struct TableGroup::Members {
   void PlanSharded(std::span<const Route* const> routes, UpdatePlan* plan) const;
   // The gradients of all lookups at the owner, one tensor for each `lookup` of the plan's pieces.
   absl::StatusOr<std::vector<at::Tensor>> SendHome(comm::Communicator& comm, const UpdatePlan& plan,
-                                                   std::span<const Lookup* const> lookups) const;
+                                                   std::span<const at::Tensor> fetched) const;
 
   const kernels::Device device;
   const int rank, world_size;
@@ -209,18 +209,18 @@ Route TableGroup::PlanOwned(std::span<const int64_t> keys) {
   return route;
 }
 
-absl::StatusOr<Lookup> TableGroup::Fetch(comm::Communicator& comm, Route route) {
-  Lookup lookup{members_->Gather(route.served), std::move(route)};
-  const Route& way = lookup.route;
-  if (!way.is_local) {
-    TORII_ASSIGN_OR_RETURN(lookup.rows, comm.AllToAllV(lookup.rows, way.recv_rows, way.send_rows));
+absl::StatusOr<at::Tensor> TableGroup::Fetch(comm::Communicator& comm, const Route& route) {
+  at::Tensor rows = members_->Gather(route.served);
+  if (!route.is_local) {
+    TORII_ASSIGN_OR_RETURN(rows, comm.AllToAllV(rows, route.recv_rows, route.send_rows));
   }
-  lookup.rows.requires_grad_(c10::GradMode::is_enabled());
-  return lookup;
+  rows.requires_grad_(c10::GradMode::is_enabled());
+  return rows;
 }
 
 absl::Status TableGroup::PlanUpdate(comm::Communicator& comm, std::span<const Route* const> routes,
                                     UpdatePlan* plan) {
+  plan->routes.assign(routes.begin(), routes.end());
   plan->touched.Clear();
   plan->pieces.clear();
   if (members_->shares_gradients()) {
@@ -272,12 +272,13 @@ absl::Status TableGroup::Members::PlanReplicated(comm::Communicator& comm,
 }
 
 absl::StatusOr<std::vector<at::Tensor>> TableGroup::Members::SendHome(
-    comm::Communicator& comm, const UpdatePlan& plan,
-    std::span<const Lookup* const> lookups) const {
-  std::vector<at::Tensor> home(lookups.size());
-  for (size_t l = 0; l < lookups.size(); ++l) {
-    const Route& route = lookups[l]->route;
-    home[l] = GradientOf(*lookups[l]);
+    comm::Communicator& comm, const UpdatePlan& plan, std::span<const at::Tensor> fetched) const {
+  TORII_CHECK(fetched.size() == plan.routes.size(), "rows of ", fetched.size(), " lookups for ",
+              plan.routes.size());
+  std::vector<at::Tensor> home(fetched.size());
+  for (size_t l = 0; l < fetched.size(); ++l) {
+    const Route& route = *plan.routes[l];
+    home[l] = GradientOf(fetched[l]);
     if (route.is_local) continue;
     TORII_ASSIGN_OR_RETURN(home[l], comm.AllToAllV(home[l], route.send_rows, route.recv_rows));
   }
@@ -288,18 +289,18 @@ absl::StatusOr<std::vector<at::Tensor>> TableGroup::Members::SendHome(
 }
 
 absl::Status TableGroup::Update(comm::Communicator& comm, UpdatePlan& plan,
-                                std::span<const Lookup* const> lookups, double learning_rate_factor,
-                                int64_t step) {
+                                std::span<const at::Tensor> fetched,
+                                const kernels::UpdateTerms& terms) {
   Members& m = *members_;
   const c10::NoGradGuard no_grad;
-  TORII_ASSIGN_OR_RETURN(const std::vector<at::Tensor> home, m.SendHome(comm, plan, lookups));
+  TORII_ASSIGN_OR_RETURN(const std::vector<at::Tensor> home, m.SendHome(comm, plan, fetched));
   std::vector<kernels::TouchedRows::Gradients> pieces;
   for (const UpdatePlan::Piece& piece : plan.pieces) {
     pieces.push_back({home[piece.lookup], piece.first_row});
   }
   const kernels::RowGradients gradients = plan.touched.GradientsOf(m.device, pieces);
   for (Members::Shard& shard : m.shards) {
-    shard.rows.Update(gradients, shard.first_slot, learning_rate_factor, step);
+    shard.rows.Update(gradients, shard.first_slot, terms);
   }
   return absl::OkStatus();
 }

@@ -17,6 +17,8 @@
 #include "base/partition.h"
 #include "comm/communicator.h"
 #include "kernels/device.h"
+#include "kernels/update_gate.h"
+#include "sharding/route.h"
 #include "sharding/sharding.pb.h"
 #include "sharding/table_keys.h"
 #include "sharding/update_plan.h"
@@ -27,20 +29,6 @@ struct TableSpec {
   std::string name;
   int64_t rows = 0;
   TableConfig config;  // `placement` is the group's kind; nothing here reads it
-};
-
-// The plan of a lookup: where its distinct rows come from, and the way back for their gradients.
-struct Route {
-  at::Tensor index;                // [keys] int64: the fetched row of each key
-  std::vector<int64_t> send_rows;  // [W] distinct keys asked of each owner
-  std::vector<int64_t> recv_rows;  // [W] keys each rank asked of me
-  std::vector<int64_t> served;     // local slots of the keys asked of me, in rank order
-  bool is_local = false;           // every row lies here: nothing is exchanged to fetch
-};
-
-struct Lookup {
-  at::Tensor rows;  // [rows, dim] float32; a leaf that collects gradients
-  Route route;
 };
 
 // A piece of a table's state on this rank, for checkpoints: row i of `tensor` belongs to table row
@@ -56,9 +44,11 @@ class TableGroup {
   // Rows start as normal(0, init_stddev), a pure function of (seed, table name, row): not of W, nor
   // of the partition. Tables of one optimizer should stand side by side in `specs`. Every violated
   // rule of `specs` is named (kConfig). Not collective.
-  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(
-      int rank, int world_size, std::vector<TableSpec> specs, int64_t dim, Partition::Kind kind,
-      uint64_t seed, const kernels::Device& device = kernels::Device::Cpu());
+  static absl::StatusOr<std::unique_ptr<TableGroup>> Create(int rank, int world_size,
+                                                            std::vector<TableSpec> specs,
+                                                            int64_t dim, Partition::Kind kind,
+                                                            uint64_t seed,
+                                                            const kernels::Device& device);
   ~TableGroup();
 
   int64_t dim() const;
@@ -73,24 +63,24 @@ class TableGroup {
   // 0, 1, 2, ...). Repeats are allowed; each has its own gradient. Not for replicated tables.
   // Local.
   Route PlanOwned(std::span<const int64_t> keys);
-  // Fetches the rows of a plan. Collective unless the route is local.
-  absl::StatusOr<Lookup> Fetch(comm::Communicator& comm, Route route);
+  // The rows of a plan: [rows, dim] float32, a leaf that collects gradients. Collective unless the
+  // route is local.
+  absl::StatusOr<at::Tensor> Fetch(comm::Communicator& comm, const Route& route);
 
-  // Plans the update after a step in which the lookups of `routes` collect gradients: all ranks
-  // pass the same lookups in the same order. Local, but for replicated tables on several ranks:
-  // there each rank learns what all ranks touch.
+  // Plans the update after a step in which the rows of `routes` collect gradients: all ranks pass
+  // the same lookups in the same order. The plan borrows the routes. Local, but for replicated
+  // tables on several ranks: there each rank learns what all ranks touch.
   absl::Status PlanUpdate(comm::Communicator& comm, std::span<const Route* const> routes,
                           UpdatePlan* plan);
   // Sums the gradients of each touched row in the order (rank, lookup, position in the lookup) and
-  // updates the row once: at its owner or, replicated, on every rank, with the same bits. lookups:
-  // those of the plan, in its order. A row of a planned lookup is touched even if its gradient is
-  // zero; a lookup that got no gradient at all counts as zeros (so that Adam's moments and the
-  // weight decay of a row do not depend on which rank asked it): a pass that is not trained does
-  // not belong into the plan. learning_rate_factor: the schedule's. step: global, from 0.
-  // Collective, but for routes that are all local in a group that is not replicated.
+  // updates the row once: at its owner or, replicated, on every rank, with the same bits. fetched:
+  // what Fetch gave for each route of the plan, in its order. A row of a planned lookup is touched
+  // even if its gradient is zero; rows that got no gradient at all count as zeros (so that Adam's
+  // moments and the weight decay of a row do not depend on which rank asked it): a pass that is not
+  // trained does not belong into the plan. Collective, but for routes that are all local in a group
+  // that is not replicated.
   absl::Status Update(comm::Communicator& comm, UpdatePlan& plan,
-                      std::span<const Lookup* const> lookups, double learning_rate_factor,
-                      int64_t step);
+                      std::span<const at::Tensor> fetched, const kernels::UpdateTerms& terms);
 
   // Live views of the state of all tables of the group.
   std::vector<TableState> State();

@@ -96,16 +96,16 @@ at::Tensor TableShard::Gather(std::span<const int64_t> slots) {
 }
 
 void TableShard::Update(const kernels::RowGradients& gradients, int64_t first_slot,
-                        double learning_rate_factor, int64_t step) {
+                        const kernels::UpdateTerms& terms) {
   kernels::TableRows rows{.weight = parts_[0].tensor, .state = {}};
   for (size_t part = 1; part < parts_.size(); ++part) rows.state.push_back(parts_[part].tensor);
   int64_t begin_slot = first_slot;
   for (const Run& run : runs_) {
     const int64_t end_slot = first_slot + run.end_slot;
     kernels::UpdateRows(device_,
-                        kernels::StepOf(SettingsOf(run.config), learning_rate_factor, step,
-                                        kernels::BiasCorrection::kInMoments),
-                        rows, gradients.Between(begin_slot, end_slot), first_slot);
+                        kernels::StepOf(SettingsOf(run.config), terms.learning_rate_factor,
+                                        terms.step, kernels::BiasCorrection::kInMoments),
+                        rows, gradients.Between(begin_slot, end_slot), first_slot, terms.gate);
     begin_slot = end_slot;
   }
 }

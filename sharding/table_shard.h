@@ -10,6 +10,7 @@
 #include "ATen/core/Tensor.h"
 #include "base/partition.h"
 #include "kernels/table_rows.h"
+#include "kernels/update_gate.h"
 #include "sharding/row_memory.h"
 #include "sharding/sharding.pb.h"
 
@@ -35,10 +36,9 @@ class TableShard {
                   int rank);
   // [slots.size(), dim] copies.
   at::Tensor Gather(std::span<const int64_t> slots);
-  // One step for the rows of `gradients`, whose slots count from `first_slot`. step: global, from
-  // 0.
+  // One step for the rows of `gradients`, whose slots count from `first_slot`.
   void Update(const kernels::RowGradients& gradients, int64_t first_slot,
-              double learning_rate_factor, int64_t step);
+              const kernels::UpdateTerms& terms);
 
   struct Part {
     std::string suffix;  // "weight", "adagrad", "adam.m", "adam.v"

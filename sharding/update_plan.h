@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/touched_rows.h"
+#include "sharding/route.h"
 
 namespace torii::sharding {
 
@@ -17,6 +18,7 @@ struct UpdatePlan {
     int64_t first_row = 0;  // of those
   };
 
+  std::vector<const Route*> routes;  // of the lookups, in their order; borrowed
   kernels::TouchedRows touched;
   std::vector<Piece> pieces;
   // Replicated tables: the slots that the lookups of all ranks touch, and how many of each rank.

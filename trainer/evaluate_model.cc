@@ -81,8 +81,10 @@ absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t
                                        bool with_valid_history) {
   const data::Bags history =
       data::LastItems(towers.dataset(), users, towers.net().history_length(), with_valid_history);
-  TORII_ASSIGN_OR_RETURN(const TowerPass pass,
-                         towers.Users(users, history, {}, PassKind::kInference, 0));
+  PassPlan plan;
+  TORII_RETURN_IF_ERROR(
+      towers.PlanUsers(towers.comm(), {.rows = users, .history = &history}, &plan));
+  TORII_ASSIGN_OR_RETURN(const TowerPass pass, towers.Forward(plan, PassKind::kInference, 0));
   return pass.vectors;
 }
 

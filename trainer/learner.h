@@ -28,9 +28,14 @@ class Learner {
                                                          const data::Dataset& dataset,
                                                          const TrainRun& run);
   void RegisterState(StateRegistry& registry);
-  // Step number `step` (from 0) with learning rates times `learning_rate_factor`. Collective.
-  absl::StatusOr<StepResult> Step(data::Batch batch, int64_t step, double learning_rate_factor,
-                                  StepTime* time);
+  // Plans and starts step number `step` (from 0) with learning rates times `learning_rate_factor`.
+  // Collective.
+  absl::StatusOr<PendingStep> Start(data::Batch batch, int64_t step, double learning_rate_factor,
+                                    StepTime* time);
+  // The numbers of a step that was started; kDiverged if they are not finite. Local.
+  absl::StatusOr<StepResult> Collect(const PendingStep& pending);
+  // Whether a step is best collected when the next one has been started.
+  bool collects_late() const;
   // Lines for the start of the log.
   std::vector<std::string> Description() const;
   TwoTower& towers() { return *towers_; }
@@ -43,6 +48,7 @@ class Learner {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<model::Loss> loss_;
   std::unique_ptr<DenseOptimizer> optimizer_;
+  StepPlan plan_;
 };
 
 }  // namespace torii::trainer

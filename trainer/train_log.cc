@@ -53,6 +53,7 @@ absl::Status TrainLog::WriteLine(const RunPosition& position, const Line& line) 
                                          {"gradient_norm", line.last_step->gradient_norm},
                                          {"columns", static_cast<double>(line.last_step->columns)},
                                          {"time_data", time.data / total},
+                                         {"time_plan", time.plan / total},
                                          {"time_exchange", time.exchange / total},
                                          {"time_towers", time.towers / total},
                                          {"time_loss", time.loss / total},
@@ -61,9 +62,10 @@ absl::Status TrainLog::WriteLine(const RunPosition& position, const Line& line) 
   const auto left = static_cast<double>(line.total_steps - position.step()) *
                     static_cast<double>(line.global_batch);
   LogProgress(absl::StrFormat("epoch %d  step %d/%d  loss %.4f  %.0f examples/s  data %.0f%%  "
-                              "exchange %.0f%%  ETA %.0fs",
+                              "plan %.0f%%  exchange %.0f%%  ETA %.0fs",
                               position.epoch(), position.step(), line.total_steps, last_loss_, rate,
-                              100 * time.data / total, 100 * time.exchange / total, left / rate),
+                              100 * time.data / total, 100 * time.plan / total,
+                              100 * time.exchange / total, left / rate),
               /*done=*/position.step() == line.total_steps);
   return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 #include "trainer/train_loop.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,12 @@ data::BatchOptions BatchOptionsOf(const TrainRun& run, const comm::Communicator&
           .user_balance = run.train.user_balance()};
 }
 
+struct StartedStep {
+  PendingStep pending;
+  RunPosition position;  // after it
+  double learning_rate_factor = 1;
+};
+
 // A run on one rank.
 class Training {
  public:
@@ -85,6 +92,8 @@ class Training {
   StateRegistry State();
   absl::Status Begin();
   absl::Status Step(data::BatchPrefetcher& batches);
+  // Reads the numbers of the step that was started last, if they were not read yet, and logs them.
+  absl::Status Collect();
   absl::Status AfterStep();
   absl::StatusOr<bool> Evaluate();
   absl::Status Save();
@@ -100,6 +109,7 @@ class Training {
   EarlyStopping early_stopping_;
   CheckpointStore store_;
   TrainLog log_;
+  std::optional<StartedStep> started_;  // whose numbers were not read yet
 };
 
 void Training::Describe(const data::BatchMaker& batches) const {
@@ -192,6 +202,7 @@ absl::Status Training::Train(const data::BatchMaker& maker) {
     TORII_RETURN_IF_ERROR(AfterStep());
     TORII_RETURN_IF_ERROR(LeaveIfStopAsked());
   }
+  TORII_RETURN_IF_ERROR(Collect());
   // A run that was made shorter: its last step was not meant to be the last one.
   if (CanEvaluate(dataset_) && early_stopping_.state().evaluated_step() != position_.step()) {
     TORII_RETURN_IF_ERROR(Evaluate().status());
@@ -210,16 +221,25 @@ absl::Status Training::Step(data::BatchPrefetcher& batches) {
   const int64_t rows = batch.global_rows;
   const double factor =
       ScheduleFactor(run_.train.schedule(), position_.step(), cadence_.total_steps());
-  TORII_ASSIGN_OR_RETURN(const StepResult result,
-                         learner_->Step(std::move(batch), position_.step(), factor, log_.time()));
+  TORII_ASSIGN_OR_RETURN(PendingStep started,
+                         learner_->Start(std::move(batch), position_.step(), factor, log_.time()));
+  TORII_RETURN_IF_ERROR(Collect());  // the step before
   cadence_.Advance(rows, &position_);
+  started_ = StartedStep{std::move(started), position_, factor};
+  return learner_->collects_late() ? absl::OkStatus() : Collect();
+}
+
+absl::Status Training::Collect() {
+  if (!started_) return absl::OkStatus();
+  const StartedStep step = *std::exchange(started_, std::nullopt);
+  TORII_ASSIGN_OR_RETURN(const StepResult result, learner_->Collect(step.pending));
   log_.Add(result);
-  if (!cadence_.LogDue(position_)) return absl::OkStatus();
-  return log_.WriteLine(position_, {.last_step = &result,
-                                    .learning_rate_factor = factor,
-                                    .world_size = comm_.world_size(),
-                                    .total_steps = cadence_.total_steps(),
-                                    .global_batch = run_.train.global_batch()});
+  if (!cadence_.LogDue(step.position)) return absl::OkStatus();
+  return log_.WriteLine(step.position, {.last_step = &result,
+                                        .learning_rate_factor = step.learning_rate_factor,
+                                        .world_size = comm_.world_size(),
+                                        .total_steps = cadence_.total_steps(),
+                                        .global_batch = run_.train.global_batch()});
 }
 
 // A checkpoint of a step holds the evaluation of that step.
@@ -234,6 +254,7 @@ absl::Status Training::AfterStep() {
 
 // Whether it is the best one yet.
 absl::StatusOr<bool> Training::Evaluate() {
+  TORII_RETURN_IF_ERROR(Collect());
   const TraceSpan span("evaluate");
   const Stopwatch watch;
   TORII_ASSIGN_OR_RETURN(
@@ -260,6 +281,7 @@ absl::StatusOr<bool> Training::Evaluate() {
 }
 
 absl::Status Training::Save() {
+  TORII_RETURN_IF_ERROR(Collect());
   const TraceSpan span("checkpoint");
   CheckpointInfo identity;
   identity.step = position_.step();

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/field_changes.h"
 #include "eval/eval.pb.h"
+#include "kernels/device.h"
 #include "model/model.pb.h"
 #include "sampler/sampler.pb.h"
 #include "sharding/sharding.pb.h"
@@ -41,6 +42,7 @@ struct TrainRun {
   // Set by a signal: checkpoint and leave with kInterrupted.
   const std::atomic<bool>* stop = nullptr;
   ProfileOptions profile;
+  kernels::Device device = kernels::Device::Cpu();
 };
 
 struct TrainSummary {

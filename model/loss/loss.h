@@ -92,7 +92,6 @@ class Loss {
 // Collects the rules that `config` breaks.
 void Validate(const LossConfig& config, const ConfigRules& rules);
 // `device`: where the inputs will be.
-std::unique_ptr<Loss> MakeLoss(const LossConfig& config,
-                               const kernels::Device& device = kernels::Device::Cpu());
+std::unique_ptr<Loss> MakeLoss(const LossConfig& config, const kernels::Device& device);
 
 }  // namespace torii::model

@@ -10,8 +10,7 @@ namespace torii::model {
 
 class SoftmaxLoss final : public Loss {
  public:
-  explicit SoftmaxLoss(const SoftmaxConfig& config,
-                       const kernels::Device& device = kernels::Device::Cpu());
+  SoftmaxLoss(const SoftmaxConfig& config, const kernels::Device& device);
   LossNeeds needs() const final { return {.all_columns = true, .negatives_per_row = 0}; }
   int num_reductions() const final { return 0; }
   absl::StatusOr<Reduction> Partial(const LossInput& input,

@@ -21,8 +21,7 @@ namespace torii::model {
 // denominator.
 class SymmetricLoss final : public Loss {
  public:
-  explicit SymmetricLoss(const SymmetricConfig& config,
-                         const kernels::Device& device = kernels::Device::Cpu());
+  SymmetricLoss(const SymmetricConfig& config, const kernels::Device& device);
   LossNeeds needs() const final { return {.all_columns = true, .negatives_per_row = 0}; }
   int num_reductions() const final { return 3; }
   absl::StatusOr<Reduction> Partial(const LossInput& input,

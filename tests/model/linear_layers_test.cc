@@ -14,6 +14,8 @@
 namespace torii::model {
 namespace {
 
+const kernels::Device kCpu = kernels::Device::Cpu();
+
 at::Tensor Normal(at::IntArrayRef sizes) {
   static std::mt19937_64 random{31};
   std::normal_distribution<float> normal;
@@ -68,7 +70,7 @@ TEST(LinearLayersTest, EqualTheCompositionForwardAndBackward) {
         const at::Tensor values = Normal({n, widths.front()});
         const at::Tensor x = values.clone().requires_grad_(), x2 = values.clone().requires_grad_();
         const at::Tensor toward = Normal({n, widths.back()});
-        const at::Tensor y = LinearLayers(x, layers, normalize);
+        const at::Tensor y = LinearLayers(x, layers, normalize, kCpu);
         const at::Tensor expected = ComposedLinearLayers(x2, copies, normalize);
         EXPECT_TRUE(Near(y.detach(), expected.detach())) << widths << " rows " << n;
         y.backward(toward);
@@ -91,7 +93,7 @@ TEST(LinearLayersTest, SameBitsOnAnyNumberOfThreads) {
     const Threads these(threads);
     const std::vector<LinearWeights> copies = Copies(layers);
     const at::Tensor x = values.clone().requires_grad_();
-    const at::Tensor y = LinearLayers(x, copies, true);
+    const at::Tensor y = LinearLayers(x, copies, true, kCpu);
     y.backward(toward);
     results.push_back({y.detach(), x.grad()});
     for (const LinearWeights& layer : copies) {
@@ -107,10 +109,10 @@ TEST(LinearLayersTest, SameBitsOnAnyNumberOfThreads) {
 TEST(LinearLayersTest, GradientsAddUpAndInputsMayWantNone) {
   const std::vector<LinearWeights> layers = Layers({6, 8, 4});
   const at::Tensor x = Normal({50, 6});  // no gradient of its own
-  LinearLayers(x, layers, false).sum().backward();
+  LinearLayers(x, layers, false, kCpu).sum().backward();
   const at::Tensor once = layers[0].weight.grad().clone();
   EXPECT_GT(once.abs().sum().item<float>(), 0);
-  LinearLayers(x, layers, false).sum().backward();
+  LinearLayers(x, layers, false, kCpu).sum().backward();
   EXPECT_TRUE(Near(layers[0].weight.grad(), once * 2));
 }
 
@@ -123,7 +125,7 @@ TEST(LinearLayersTest, LayerThatIsUsedTwiceGetsTheSumOfItsGradients) {
     return x.grad();
   };
   const auto kernels = [](const at::Tensor& x, const std::vector<LinearWeights>& weights,
-                          bool normalize) { return LinearLayers(x, weights, normalize); };
+                          bool normalize) { return LinearLayers(x, weights, normalize, kCpu); };
   EXPECT_TRUE(Near(twice(kernels, layers), twice(ComposedLinearLayers, copies)));
   EXPECT_TRUE(Near(layers[0].weight.grad(), copies[0].weight.grad()));
   EXPECT_TRUE(Near(layers[0].bias.grad(), copies[0].bias.grad()));
@@ -132,10 +134,10 @@ TEST(LinearLayersTest, LayerThatIsUsedTwiceGetsTheSumOfItsGradients) {
 TEST(LinearLayersTest, WithoutGradientsTheResultHasNoGraphAndTheSameBits) {
   const std::vector<LinearWeights> layers = Layers({20, 33, 9});
   const at::Tensor x = Normal({120, 20});
-  const at::Tensor y = LinearLayers(x, layers, true);
+  const at::Tensor y = LinearLayers(x, layers, true, kCpu);
   EXPECT_TRUE(y.requires_grad());
   const at::NoGradGuard no_grad;
-  const at::Tensor same = LinearLayers(x, layers, true);
+  const at::Tensor same = LinearLayers(x, layers, true, kCpu);
   EXPECT_FALSE(same.requires_grad());
   EXPECT_TRUE(at::equal(same, y.detach()));
 }
@@ -143,10 +145,10 @@ TEST(LinearLayersTest, WithoutGradientsTheResultHasNoGraphAndTheSameBits) {
 TEST(LinearLayersTest, OtherTypesAndLayoutsWork) {
   std::vector<LinearWeights> layers = Layers({6, 5});
   const at::Tensor x = Normal({6, 40}).t();  // not contiguous
-  const at::Tensor y = LinearLayers(x, layers, true).detach();
+  const at::Tensor y = LinearLayers(x, layers, true, kCpu).detach();
   EXPECT_TRUE(Near(y, ComposedLinearLayers(x.contiguous(), layers, true).detach()));
   layers = {{layers[0].weight.detach().to(at::kDouble), layers[0].bias.detach().to(at::kDouble)}};
-  const at::Tensor doubles = LinearLayers(x.to(at::kDouble), layers, true);
+  const at::Tensor doubles = LinearLayers(x.to(at::kDouble), layers, true, kCpu);
   EXPECT_EQ(doubles.scalar_type(), at::kDouble);
   EXPECT_TRUE(Near(doubles.to(at::kFloat), y));
 }

@@ -14,6 +14,8 @@
 namespace torii::model {
 namespace {
 
+const kernels::Device kCpu = kernels::Device::Cpu();
+
 const at::Tensor kIndex = at::tensor({2, 0, 2, 1, 3}, at::kLong);
 const at::Tensor kOffsets = at::tensor({0, 2, 2, 5, 5}, at::kLong);  // lists of 2, 0, 3 and 0 rows
 
@@ -23,12 +25,12 @@ at::Tensor Rows() {
 
 TEST(PoolRowsTest, TakesMeanOrSumAndEmptyListsGiveZeros) {
   const at::Tensor rows = Rows(), data = rows.detach();
-  const at::Tensor sum = PoolRows(rows, kIndex, kOffsets, BagPooling::kSum);
-  const at::Tensor mean = PoolRows(rows, kIndex, kOffsets, BagPooling::kMean);
+  const at::Tensor sum = PoolRows(rows, kIndex, kOffsets, BagPooling::kSum, kCpu);
+  const at::Tensor mean = PoolRows(rows, kIndex, kOffsets, BagPooling::kMean, kCpu);
   EXPECT_TRUE(at::allclose(sum[0].detach(), data[2] + data[0]));
   EXPECT_TRUE(at::allclose(sum[2].detach(), data[2] + data[1] + data[3]));
   EXPECT_TRUE(at::allclose(mean[2].detach(), (data[2] + data[1] + data[3]) / 3));
-  for (const at::Tensor& pooled : {sum, mean, PoolRecent(rows, kIndex, kOffsets, 2)}) {
+  for (const at::Tensor& pooled : {sum, mean, PoolRecent(rows, kIndex, kOffsets, 2, kCpu)}) {
     ASSERT_EQ(pooled.sizes(), at::IntArrayRef({4, 3}));
     EXPECT_EQ(pooled[1].abs().sum().item<float>(), 0);
     EXPECT_EQ(pooled[3].abs().sum().item<float>(), 0);
@@ -37,7 +39,7 @@ TEST(PoolRowsTest, TakesMeanOrSumAndEmptyListsGiveZeros) {
 
 TEST(PoolRowsTest, GradientGoesToTheRowsThatWerePooled) {
   const at::Tensor rows = Rows();
-  PoolRows(rows, kIndex, kOffsets, BagPooling::kMean)[2].sum().backward();
+  PoolRows(rows, kIndex, kOffsets, BagPooling::kMean, kCpu)[2].sum().backward();
   const std::vector<double> expected = {0, 1.0 / 3, 1.0 / 3, 1.0 / 3};
   for (int64_t j = 0; j < 4; ++j) {
     EXPECT_NEAR(rows.grad()[j][1].item<double>(), expected[static_cast<size_t>(j)], 1e-7) << j;
@@ -56,8 +58,8 @@ TEST(PoolRowsTest, RecencyHalvesEveryHalfLifeAndAddsUpToOne) {
 
 TEST(PoolRowsTest, RecencyWithAVeryLongHalfLifeIsTheMean) {
   const at::Tensor rows = Rows();
-  EXPECT_TRUE(at::allclose(PoolRecent(rows, kIndex, kOffsets, 1e12),
-                           PoolRows(rows, kIndex, kOffsets, BagPooling::kMean), 1e-6));
+  EXPECT_TRUE(at::allclose(PoolRecent(rows, kIndex, kOffsets, 1e12, kCpu),
+                           PoolRows(rows, kIndex, kOffsets, BagPooling::kMean, kCpu), 1e-6));
   const at::Tensor long_list =
       kernels::RecencyWeights(kernels::Device::Cpu(), at::tensor({0, 5000}, at::kLong), 5000, 0.01);
   EXPECT_EQ(long_list[4999].item<float>(), 1);
@@ -70,8 +72,8 @@ TEST(PoolRowsTest, WorksWithoutListsAndWithoutRows) {
     for (const int64_t lists : {0, 3}) {
       const at::Tensor rows = at::ones({distinct, 3}).requires_grad_();
       const at::Tensor offsets = at::zeros({lists + 1}, at::kLong);
-      for (const at::Tensor& pooled :
-           {PoolRows(rows, none, offsets, BagPooling::kMean), PoolRecent(rows, none, offsets, 2)}) {
+      for (const at::Tensor& pooled : {PoolRows(rows, none, offsets, BagPooling::kMean, kCpu),
+                                       PoolRecent(rows, none, offsets, 2, kCpu)}) {
         EXPECT_TRUE(at::equal(pooled.detach(), at::zeros({lists, 3})));
         pooled.sum().backward();
         EXPECT_TRUE(at::equal(rows.grad(), at::zeros({distinct, 3})));
@@ -82,7 +84,7 @@ TEST(PoolRowsTest, WorksWithoutListsAndWithoutRows) {
 
 TEST(PoolRowsTest, PicksRowsAndSumsTheirGradients) {
   const at::Tensor rows = Rows(), index = at::tensor({3, 1, 3, 3, 0}, at::kLong);
-  const at::Tensor picked = PickRows(rows, index);
+  const at::Tensor picked = PickRows(rows, index, kCpu);
   EXPECT_TRUE(at::equal(picked.detach(), at::embedding(rows.detach(), index)));
   picked.backward(at::arange(15, at::kFloat).view({5, 3}));
   EXPECT_TRUE(at::equal(
@@ -92,9 +94,9 @@ TEST(PoolRowsTest, PicksRowsAndSumsTheirGradients) {
 
 TEST(PoolRowsTest, PickingAllRowsInOrderCopiesNothing) {
   const at::Tensor rows = Rows();
-  EXPECT_TRUE(PickRows(rows, at::arange(4, at::kLong)).is_same(rows));
-  EXPECT_FALSE(PickRows(rows, at::arange(3, at::kLong)).is_same(rows));
-  EXPECT_FALSE(PickRows(rows, at::tensor({0, 1, 3, 2}, at::kLong)).is_same(rows));
+  EXPECT_TRUE(PickRows(rows, at::arange(4, at::kLong), kCpu).is_same(rows));
+  EXPECT_FALSE(PickRows(rows, at::arange(3, at::kLong), kCpu).is_same(rows));
+  EXPECT_FALSE(PickRows(rows, at::tensor({0, 1, 3, 2}, at::kLong), kCpu).is_same(rows));
 }
 
 TEST(PoolRowsTest, EqualsEmbeddingBagOnManyListsAndAnyNumberOfThreads) {
@@ -120,7 +122,7 @@ TEST(PoolRowsTest, EqualsEmbeddingBagOnManyListsAndAnyNumberOfThreads) {
   for (const int threads : {1, 3}) {
     at::set_num_threads(threads);
     const at::Tensor rows = values.clone().requires_grad_();
-    const at::Tensor pooled = PoolRows(rows, index, offsets, BagPooling::kMean);
+    const at::Tensor pooled = PoolRows(rows, index, offsets, BagPooling::kMean, kCpu);
     pooled.backward(toward);
     at::set_num_threads(1);
     EXPECT_TRUE(at::allclose(pooled.detach(), expected.detach(), 1e-5, 1e-6));

@@ -127,8 +127,8 @@ check "STATUS.json says: $end" test "$end" = "failed 74"
 check "STATUS.json names the cause" grep -q '"error": ".*pass 23: Input/output error' failed/STATUS.json
 finishes failed "$of_two" "${two_ranks[@]}"
 
-# Eight configurations: what each of them keeps (moments, momentum, schedule, patience, histories, dropout) is in the
-# checkpoint. Killed in a step, in an evaluation and before a checkpoint has its name, each ends with the digest of the
+# Many configurations: what each of them keeps (moments, momentum, schedule, patience, histories, dropout, weights of every
+# part of a model) is in the checkpoint. Killed in a step, in an evaluation and before a checkpoint has its name, each ends with the digest of the
 # undisturbed run; started once more, it does nothing.
 newest() { find "$1/checkpoints" -name 'step-*' -not -name '*.partial' | sort | tail -n 1; }
 state_of() { "$torii" inspect "$(newest "$1")" --digest | grep '^digest'; }
@@ -168,6 +168,16 @@ survives history "$faults" --set model.user.history.length=5 --set 'model.user.t
 survives negatives "$faults" --set sampler.uniform=7 --set sampler.popularity=5 --set model.loss.softmax.pairing=B \
   --set sampler.mask_known_positives=true
 survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefetch=0
+# Every loss, part of a tower, scorer and placement that the ones above leave out.
+survives bpr "$faults" --set model.loss.bpr.negatives=3 --set sampler.in_batch=NONE \
+  --set 'model.scorer.mlp.hidden=[6]' --set sampler.row_negatives=POPULAR
+survives bce "$faults" --set model.loss.bce.negatives=2 --set sampler.in_batch=NONE \
+  --set model.user.history.length=4 --set model.user.history.gru.hidden=5 \
+  --set model.user.trunk.residual.hidden=9 --set model.user.trunk.residual.dropout=0.1
+survives symmetric "$faults" --set 'model.loss.symmetric.softmax.pairing=A' --set 'model.shared_trunk.mlp.hidden=[7]' \
+  --set model.shared_trunk.mlp.dropout=0.1 --set model.scorer.inner_product.learned_temperature=true
+survives replicated "$faults" --set tables.placement=REPLICATED --set tables.optimizer=ADAM --ranks 2
+survives row_blocks "$faults" --set tables.placement=BLOCKS --ranks 2
 survives blocks "$faults" --set train.shuffle_block=4 --set train.user_balance=0.5 --set train.eval_every_epochs=2
 
 # Another number of ranks: the same losses to 1e-5.

@@ -67,8 +67,9 @@ TEST(TableUpdateTest, TablesHaveTheirOwnOptimizers) {
   for (const Partition::Kind kind : kKinds) {
     for (const int world_size : {1, 2, 3}) {
       torii::testing::RunOnRanks(world_size, [&](comm::Communicator& comm) -> absl::Status {
-        TORII_ASSIGN_OR_RETURN(
-            const auto group, TableGroup::Create(comm.rank(), world_size, specs(), 2, kind, kSeed));
+        TORII_ASSIGN_OR_RETURN(const auto group,
+                               TableGroup::Create(comm.rank(), world_size, specs(), 2, kind, kSeed,
+                                                  kernels::Device::Cpu()));
         std::vector<int64_t> keys;
         for (int table = 3; table >= 0; --table) {
           for (int64_t row = 0; row < specs()[static_cast<size_t>(table)].rows; ++row) {

@@ -71,15 +71,16 @@ class SmallTraining {
       batch.user_runs = RowGroups::OneEach(batch.size());
     }
     trainer::StepTime time;
-    const trainer::StepParts parts{*towers_, *sampler_, *loss_, dense_};
-    TORII_ASSIGN_OR_RETURN(const trainer::StepPlan plan,
-                           trainer::PlanStep(parts, std::move(batch), step, &time));
+    TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
+                                            std::move(batch), step, &plan_, &time));
     if (run_.around_computation) run_.around_computation(true);
-    const absl::StatusOr<trainer::StepResult> result =
-        trainer::ComputeStep(parts, plan, run_.step, /*learning_rate_factor=*/1.0, &time);
+    const absl::StatusOr<trainer::PendingStep> pending = trainer::ComputeStep(
+        {*towers_, *loss_, dense_}, plan_, run_.step, /*learning_rate_factor=*/1.0, &time);
     if (run_.around_computation) run_.around_computation(false);
-    TORII_RETURN_IF_ERROR(result.status());
-    return result->loss;
+    TORII_RETURN_IF_ERROR(pending.status());
+    TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
+                           trainer::Collect(*pending, *loss_, run_.step.check_finite));
+    return result.loss;
   }
 
   // Everything that training changes, on every rank.
@@ -143,6 +144,7 @@ class SmallTraining {
   std::unique_ptr<model::Loss> loss_;
   trainer::DenseOptimizer dense_;
   const data::BatchMaker batches_;
+  trainer::StepPlan plan_;
 };
 
 // Moves every weight by up to half a unit in its last place; which way depends on `variant`.

@@ -12,7 +12,7 @@ absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tens
   at::Tensor place = dense.bucket().narrow(0, dense.size(), 1);
   place.copy_(loss);
   TORII_RETURN_IF_ERROR(comm.AllReduce(dense.bucket(), comm::ReduceOp::kSum));
-  return place;
+  return place.to(at::kDouble);  // the next step writes to the bucket
 }
 
 }  // namespace torii::trainer

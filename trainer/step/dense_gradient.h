@@ -9,7 +9,8 @@
 namespace torii::trainer {
 
 // Sums the dense gradient and `loss` ([] float64) over the ranks, in one all-reduce. Returns the
-// sum of the losses, one number; with several ranks it is rounded to float32. Collective.
+// sum of the losses, one float64; with several ranks it is rounded to float32 on its way.
+// Collective.
 absl::StatusOr<at::Tensor> SumOverRanks(comm::Communicator& comm, const at::Tensor& loss,
                                         model::DenseParameters& dense);
 

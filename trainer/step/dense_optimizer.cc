@@ -79,15 +79,16 @@ DenseOptimizer::DenseOptimizer(const DenseOptimizerConfig& config,
   }
 }
 
-void DenseOptimizer::Step(double learning_rate_factor, int64_t step) {
+void DenseOptimizer::Step(const kernels::UpdateTerms& terms) {
   kernels::UpdateWeights(parameters_.device(),
-                         kernels::StepOf(SettingsOf(config_), learning_rate_factor, step,
-                                         kernels::BiasCorrection::kInRate),
+                         kernels::StepOf(SettingsOf(config_), terms.learning_rate_factor,
+                                         terms.step, kernels::BiasCorrection::kInRate),
                          {.weight = parameters_.flat(),
                           .gradient = parameters_.grad(),
                           .decays = parameters_.decay_mask(),
                           .first = first_,
-                          .second = second_});
+                          .second = second_,
+                          .gate = terms.gate});
   parameters_.ClampToBounds();
 }
 

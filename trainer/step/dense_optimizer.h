@@ -7,6 +7,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "base/named_state.h"
+#include "kernels/update_gate.h"
 #include "model/dense_parameters.h"
 #include "trainer/trainer.pb.h"
 
@@ -21,8 +22,8 @@ class DenseOptimizer {
  public:
   // Borrows `parameters`, which must be allocated.
   DenseOptimizer(const DenseOptimizerConfig& config, model::DenseParameters& parameters);
-  // One update from parameters.grad(). step: global, from 0.
-  void Step(double learning_rate_factor, int64_t step);
+  // One update from parameters.grad().
+  void Step(const kernels::UpdateTerms& terms);
   // Registers what the rule keeps for each weight: "user.trunk.0.weight.adam.m", ...
   void RegisterState(StateRegistry& registry);
   // The same as live tensors [P] for all weights together, by name.

@@ -29,18 +29,19 @@ GroupMembers MembersOf(std::span<const sharding::TableNeed> needs,
   return groups;
 }
 
-// What the passes ask of a group, in the order of an update: pass by pass, lookup by lookup.
-template <class Pass, class Member>
-std::vector<const Member*> OfGroup(size_t group, std::span<const Pass* const> passes,
-                                   std::vector<Member> Pass::* members) {
-  std::vector<const Member*> found;
+const PassLayout& LayoutOf(const PassPlan& plan) { return *plan.layout; }
+const PassLayout& LayoutOf(const FetchedPass& pass) { return *pass.plan->layout; }
+
+// Calls visit(pass, lookup) for what the passes ask of a group, in the order of an update: pass by
+// pass, lookup by lookup.
+template <class Pass, class Visit>
+void VisitGroup(size_t group, std::span<const Pass* const> passes, const Visit& visit) {
   for (const Pass* pass : passes) {
-    const std::vector<Member>& of_pass = pass->*members;
-    for (size_t l = 0; l < of_pass.size(); ++l) {
-      if (pass->plan->lookups[l].group == static_cast<int>(group)) found.push_back(&of_pass[l]);
+    const std::vector<PlannedLookup>& lookups = LayoutOf(*pass).lookups;
+    for (size_t l = 0; l < lookups.size(); ++l) {
+      if (lookups[l].group == static_cast<int>(group)) visit(*pass, l);
     }
   }
-  return found;
 }
 
 }  // namespace
@@ -97,68 +98,55 @@ absl::StatusOr<std::unique_ptr<ModelTables>> ModelTables::Create(
   return tables;
 }
 
-absl::StatusOr<PassRoutes> ModelTables::PlanLookups(comm::Communicator& comm, const PassPlan& plan,
-                                                    std::span<const std::vector<int64_t>> keys) {
-  PassRoutes result{&plan, {}};
-  for (size_t l = 0; l < plan.lookups.size(); ++l) {
-    const PlannedLookup& planned = plan.lookups[l];
-    sharding::TableGroup& group = *groups_[static_cast<size_t>(planned.group)];
-    if (planned.owned) {
-      result.routes.push_back(group.PlanOwned(keys[l]));
+absl::Status ModelTables::PlanLookups(comm::Communicator& comm, PassPlan* plan) {
+  const std::vector<PlannedLookup>& lookups = plan->layout->lookups;
+  plan->routes.resize(lookups.size());
+  for (size_t l = 0; l < lookups.size(); ++l) {
+    sharding::TableGroup& group = *groups_[static_cast<size_t>(lookups[l].group)];
+    if (lookups[l].owned) {
+      plan->routes[l] = group.PlanOwned(plan->keys[l]);
     } else {
-      TORII_ASSIGN_OR_RETURN(result.routes.emplace_back(), group.PlanLookup(comm, keys[l]));
+      TORII_ASSIGN_OR_RETURN(plan->routes[l], group.PlanLookup(comm, plan->keys[l]));
     }
   }
-  return result;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<PassLookups> ModelTables::Fetch(comm::Communicator& comm, PassRoutes routes) {
-  PassLookups result{routes.plan, {}};
-  for (size_t l = 0; l < routes.routes.size(); ++l) {
-    sharding::TableGroup& group = *groups_[static_cast<size_t>(routes.plan->lookups[l].group)];
-    TORII_ASSIGN_OR_RETURN(result.lookups.emplace_back(),
-                           group.Fetch(comm, std::move(routes.routes[l])));
+absl::StatusOr<FetchedPass> ModelTables::Fetch(comm::Communicator& comm, const PassPlan& plan) {
+  FetchedPass pass{&plan, {}};
+  for (size_t l = 0; l < plan.routes.size(); ++l) {
+    sharding::TableGroup& group = *groups_[static_cast<size_t>(plan.layout->lookups[l].group)];
+    TORII_ASSIGN_OR_RETURN(pass.rows.emplace_back(), group.Fetch(comm, plan.routes[l]));
   }
-  return result;
+  return pass;
 }
 
 absl::Status ModelTables::PlanUpdate(comm::Communicator& comm,
-                                     std::span<const PassRoutes* const> passes,
-                                     std::vector<sharding::UpdatePlan>* plans) {
-  plans->resize(groups_.size());
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    TORII_RETURN_IF_ERROR(groups_[g]->PlanUpdate(
-        comm, OfGroup<PassRoutes, sharding::Route>(g, passes, &PassRoutes::routes), &(*plans)[g]));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ModelTables::Update(comm::Communicator& comm, std::vector<sharding::UpdatePlan>& plans,
-                                 std::span<const PassLookups* const> passes,
-                                 double learning_rate_factor, int64_t step) {
-  const TraceSpan span("table update");
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    TORII_RETURN_IF_ERROR(groups_[g]->Update(
-        comm, plans[g], OfGroup<PassLookups, sharding::Lookup>(g, passes, &PassLookups::lookups),
-        learning_rate_factor, step));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ModelTables::PlanAndUpdate(comm::Communicator& comm,
-                                        std::span<const PassLookups* const> passes,
-                                        double learning_rate_factor, int64_t step) {
-  plans_.resize(groups_.size());
+                                     std::span<const PassPlan* const> passes,
+                                     std::vector<sharding::UpdatePlan>* updates) {
+  updates->resize(groups_.size());
   std::vector<const sharding::Route*> routes;
   for (size_t g = 0; g < groups_.size(); ++g) {
     routes.clear();
-    for (const sharding::Lookup* lookup :
-         OfGroup<PassLookups, sharding::Lookup>(g, passes, &PassLookups::lookups)) {
-      routes.push_back(&lookup->route);
-    }
-    TORII_RETURN_IF_ERROR(groups_[g]->PlanUpdate(comm, routes, &plans_[g]));
+    VisitGroup(g, passes,
+               [&](const PassPlan& pass, size_t l) { routes.push_back(&pass.routes[l]); });
+    TORII_RETURN_IF_ERROR(groups_[g]->PlanUpdate(comm, routes, &(*updates)[g]));
   }
-  return Update(comm, plans_, passes, learning_rate_factor, step);
+  return absl::OkStatus();
+}
+
+absl::Status ModelTables::Update(comm::Communicator& comm,
+                                 std::vector<sharding::UpdatePlan>& updates,
+                                 std::span<const FetchedPass* const> passes,
+                                 const kernels::UpdateTerms& terms) {
+  const TraceSpan span("table update");
+  std::vector<at::Tensor> rows;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    rows.clear();
+    VisitGroup(g, passes, [&](const FetchedPass& pass, size_t l) { rows.push_back(pass.rows[l]); });
+    TORII_RETURN_IF_ERROR(groups_[g]->Update(comm, updates[g], rows, terms));
+  }
+  return absl::OkStatus();
 }
 
 std::vector<sharding::TableState> ModelTables::State() {

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
+#include "kernels/update_gate.h"
 #include "model/model_plan.h"
 #include "sharding/plan.h"
 #include "sharding/sharding.pb.h"
@@ -25,16 +26,10 @@ absl::StatusOr<std::vector<sharding::TableNeed>> TableNeedsOf(
     const model::ModelPlan& plan, const sharding::TableConfig& defaults,
     std::span<const sharding::TableConfig> overrides, int64_t rows_per_rank);
 
-// The plans of the lookups of one pass.
-struct PassRoutes {
+// The rows of a pass, whose gradients an update sends home.
+struct FetchedPass {
   const PassPlan* plan = nullptr;
-  std::vector<sharding::Route> routes;
-};
-
-// The lookups of one pass and which group each is of.
-struct PassLookups {
-  const PassPlan* plan = nullptr;
-  std::vector<sharding::Lookup> lookups;
+  std::vector<at::Tensor> rows;  // [lookups] leaves
 };
 
 class ModelTables {
@@ -48,26 +43,20 @@ class ModelTables {
 
   // Where each table lies, in the order given to Create.
   std::span<const TablePlace> places() const { return places_; }
-  // How many groups there are, each with an update plan of its own.
-  size_t num_groups() const { return groups_.size(); }
 
-  // keys[l]: what lookup l of the plan asks. Needs no weights. Collective.
-  absl::StatusOr<PassRoutes> PlanLookups(comm::Communicator& comm, const PassPlan& plan,
-                                         std::span<const std::vector<int64_t>> keys);
-  // Fetches the rows. Collective.
-  absl::StatusOr<PassLookups> Fetch(comm::Communicator& comm, PassRoutes routes);
-  // Plans the update after a step whose passes are those of `passes`; the same on all ranks. Needs
-  // no weights. plans: one for each group; their memory is used again. Collective.
-  absl::Status PlanUpdate(comm::Communicator& comm, std::span<const PassRoutes* const> passes,
-                          std::vector<sharding::UpdatePlan>* plans);
-  // After backward: sends the row gradients of the passes home and updates the tables. passes:
-  // those of the plan, in its order. Collective.
-  absl::Status Update(comm::Communicator& comm, std::vector<sharding::UpdatePlan>& plans,
-                      std::span<const PassLookups* const> passes, double learning_rate_factor,
-                      int64_t step);
-  // Plan and update at once, for passes that are here already. Collective.
-  absl::Status PlanAndUpdate(comm::Communicator& comm, std::span<const PassLookups* const> passes,
-                             double learning_rate_factor, int64_t step);
+  // From the keys of a plan to its routes. Collective.
+  absl::Status PlanLookups(comm::Communicator& comm, PassPlan* plan);
+  // The rows of a plan. Collective.
+  absl::StatusOr<FetchedPass> Fetch(comm::Communicator& comm, const PassPlan& plan);
+  // Plans the update after a step of these passes, which are the same ones on all ranks and are
+  // borrowed. updates: one for each group; their memory is used again. Collective.
+  absl::Status PlanUpdate(comm::Communicator& comm, std::span<const PassPlan* const> passes,
+                          std::vector<sharding::UpdatePlan>* updates);
+  // After backward: sends the row gradients home and updates the tables. passes: those of the plan,
+  // in its order. Collective.
+  absl::Status Update(comm::Communicator& comm, std::vector<sharding::UpdatePlan>& updates,
+                      std::span<const FetchedPass* const> passes,
+                      const kernels::UpdateTerms& terms);
 
   // State of all tables of this rank (names are unique).
   std::vector<sharding::TableState> State();
@@ -81,7 +70,6 @@ class ModelTables {
   std::vector<sharding::PlacedTable> placed_;
   std::vector<std::unique_ptr<sharding::TableGroup>> groups_;
   std::vector<TablePlace> places_;
-  std::vector<sharding::UpdatePlan> plans_;  // of PlanAndUpdate; kept for their memory
 };
 
 }  // namespace torii::trainer

@@ -1,12 +1,12 @@
-// What one pass through a tower asks of the data and of the tables: which features, and which
-// lookup serves each embedded source. The plan is made once for each tower; a pass fills in the
-// keys.
+// What a pass through a tower asks of the data and of the tables. Which features and which lookup
+// serve its inputs is laid out once for each tower; the plan of a pass says which rows.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "ATen/core/Tensor.h"
 #include "base/partition.h"
 #include "data/batch.h"
 #include "data/dataset.h"
@@ -37,7 +37,7 @@ struct PlannedSource {
   size_t source = 0;  // of the tower's
   model::TowerSource::Kind kind = model::TowerSource::kId;
   size_t feature = 0;  // of kSingle and kBag
-  size_t lookup = 0;   // into PassPlan::lookups
+  size_t lookup = 0;   // into PassLayout::lookups
   TablePlace place;
 };
 
@@ -47,7 +47,7 @@ struct PlannedFloats {
   int64_t width = 0;
 };
 
-struct PassPlan {
+struct PassLayout {
   std::vector<int> features;            // of the data, that the tower reads
   std::vector<PlannedSource> embedded;  // in the order of the tower's sources, like `floats`
   std::vector<PlannedFloats> floats;
@@ -57,24 +57,32 @@ struct PassPlan {
 // places: of each table of the model plan. owned: null, or the partition by which the rank that
 // asks owns the ids of the pass; a table of ids that lies by the same partition then needs no
 // exchange.
-PassPlan PlanPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
-                  const Partition* owned);
+PassLayout LayOutPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
+                      const Partition* owned);
 
-// The users or items of a pass.
+// The users or items of a pass. Borrowed.
 struct PassRows {
-  const data::Features& features;
-  std::span<const int64_t> rows;  // [n] users or items
-  const data::Bags& history;
-  std::span<const int64_t> dropout_key;  // [n], or empty: no dropout
+  std::span<const int64_t> rows;              // [n]
+  const data::Bags* history = nullptr;        // [n] lists; null: none
+  std::span<const int64_t> dropout_key = {};  // [n], or empty: no dropout
 };
 
-// keys[l]: what lookup l asks, the sources that share it one behind the other. Memory is kept.
-void FillKeys(const PassPlan& plan, const PassRows& rows, const data::FeatureRows& features,
-              std::vector<std::vector<int64_t>>* keys);
+// All that ids decide about a pass. Filled in place, and kept for its memory: it stays where it is,
+// and what it borrows too, as long as a result of the pass is in use.
+struct PassPlan {
+  const PassLayout* layout = nullptr;
+  PassRows rows;
+  data::FeatureRows features;
+  std::vector<std::vector<int64_t>> keys;  // [lookups] the sources that share one, one behind the
+                                           // other
+  std::vector<sharding::Route> routes;     // [lookups]
+};
 
-// The tower's input, which looks at the memory of all arguments but the plan.
-model::TowerInput InputOf(const PassPlan& plan, const PassRows& rows,
-                          const data::FeatureRows& features,
-                          std::span<const sharding::Lookup> lookups);
+// The features of the rows and the keys of the lookups, for `rows`.
+void FillPass(const PassLayout& layout, const data::Features& features, const PassRows& rows,
+              PassPlan* plan);
+
+// The tower's input, which looks at the memory of the plan. fetched: the rows of each lookup.
+model::TowerInput InputOf(const PassPlan& plan, std::span<const at::Tensor> fetched);
 
 }  // namespace torii::trainer

@@ -11,12 +11,13 @@ namespace torii::trainer {
 // In seconds on this rank.
 struct StepTime {
   double data = 0;      // waiting for the batch
-  double exchange = 0;  // plan, vectors of columns and their gradients, all-reduce (waiting for
-                        // slower ranks included)
-  double towers = 0;    // lookups and towers, forward and backward
+  double plan = 0;      // candidates, distinct rows, routes, order of the updates
+  double exchange = 0;  // vectors of columns and their gradients, all-reduce (waiting for slower
+                        // ranks included)
+  double towers = 0;    // rows fetched and towers, forward and backward
   double loss = 0;
   double update = 0;  // row gradients home, row and dense optimizers
-  double total() const { return data + exchange + towers + loss + update; }
+  double total() const { return data + plan + exchange + towers + loss + update; }
 };
 
 // Times one phase after the other: the beginning of a phase ends the one before.

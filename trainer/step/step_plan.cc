@@ -5,24 +5,41 @@
 #include "base/status_macros.h"
 
 namespace torii::trainer {
+namespace {
 
-absl::StatusOr<StepPlan> PlanStep(comm::Communicator& comm, const StepToPlan& what,
-                                  data::Batch batch, int64_t step) {
-  StepPlan plan;
-  plan.step = step;
-  plan.batch = std::move(batch);
-  plan.queries = QueriesOf(plan.batch, what.share_user_vectors);
-  const sampler::StepRows rows{plan.batch.items, plan.batch.weights, plan.queries.rows,
-                               plan.batch.first_position};
+absl::StatusOr<sampler::Candidates> DrawCandidates(comm::Communicator& comm, const PlanParts& parts,
+                                                   const StepPlan& plan) {
+  const data::Interactions& train = parts.towers.dataset().train();
   const auto known = [&](int64_t query) {
-    return what.dataset.train().ItemsOf(plan.queries.users[static_cast<size_t>(query)]);
+    return train.ItemsOf(plan.queries.users[static_cast<size_t>(query)]);
   };
-  TORII_ASSIGN_OR_RETURN(
-      plan.candidates,
-      what.sampler.Draw(comm, what.corpus, step, rows,
-                        {what.needs.all_columns, what.needs.negatives_per_row}, known));
-  TORII_ASSIGN_OR_RETURN(plan.columns, PlanColumns(comm, plan.candidates));
-  return plan;
+  return parts.sampler.Draw(
+      comm, parts.towers.corpus(), plan.step,
+      {plan.batch.items, plan.batch.weights, plan.queries.rows, plan.batch.first_position},
+      {parts.needs.all_columns, parts.needs.negatives_per_row}, known);
+}
+
+}  // namespace
+
+absl::Status PlanStep(comm::Communicator& comm, const PlanParts& parts, data::Batch batch,
+                      int64_t step, StepPlan* plan, StepTime* time) {
+  StepClock clock(time);
+  clock.Begin(&StepTime::plan, "plan");
+  TwoTower& towers = parts.towers;
+  plan->step = step;
+  plan->batch = std::move(batch);
+  plan->queries = QueriesOf(plan->batch, towers.net().users_have_one_vector());
+
+  // The items that the queries are scored against, and which rank computes the vector of each.
+  TORII_ASSIGN_OR_RETURN(plan->candidates, DrawCandidates(comm, parts, *plan));
+  TORII_ASSIGN_OR_RETURN(plan->columns, PlanColumns(comm, plan->candidates));
+
+  // The rows of tables that both towers look up, and the order of their updates.
+  TORII_RETURN_IF_ERROR(towers.PlanOwnedItems(comm, plan->columns.owned, &plan->items));
+  TORII_RETURN_IF_ERROR(towers.PlanUsers(
+      comm, {plan->queries.users, &plan->batch.history, plan->queries.dropout_key}, &plan->users));
+  const PassPlan* const passes[] = {&plan->users, &plan->items};
+  return towers.tables().PlanUpdate(comm, passes, &plan->updates);
 }
 
 }  // namespace torii::trainer

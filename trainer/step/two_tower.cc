@@ -37,16 +37,18 @@ model::SideShape ShapeOf(const data::Features& features) {
   return shape;
 }
 
-TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset, uint64_t seed)
+TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset,
+                   const TwoTowerConfig& config)
     : comm_(comm),
       dataset_(dataset),
-      seed_(seed),
-      corpus_(Partition::RowModWorld(dataset.items().rows(), comm.world_size())) {}
+      seed_(config.seed),
+      corpus_(Partition::RowModWorld(dataset.items().rows(), comm.world_size())),
+      gate_(config.device) {}
 
 absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& comm,
                                                            const data::Dataset& dataset,
                                                            const TwoTowerConfig& config) {
-  std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config.seed));
+  std::unique_ptr<TwoTower> towers(new TwoTower(comm, dataset, config));
   TORII_ASSIGN_OR_RETURN(towers->net_,
                          model::Net::Create(config.model, ShapeOf(dataset.users()),
                                             ShapeOf(dataset.items()), config.seed, config.device));
@@ -63,39 +65,36 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
     const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();
     if (!of_ids.is_replicated()) towers->corpus_ = of_ids;
   }
-  towers->user_ = {&towers->net_->user(), PlanPass(plan.user, places, /*owned=*/nullptr),
+  towers->user_ = {&towers->net_->user(), LayOutPass(plan.user, places, /*owned=*/nullptr),
                    "user lookup", "user tower"};
-  towers->item_ = {&towers->net_->item(), PlanPass(plan.item, places, &towers->corpus_),
+  towers->item_ = {&towers->net_->item(), LayOutPass(plan.item, places, &towers->corpus_),
                    "item lookup", "item tower"};
   return towers;
 }
 
-absl::StatusOr<TowerPass> TwoTower::Users(std::span<const int64_t> users, const data::Bags& history,
-                                          std::span<const int64_t> dropout_key, PassKind kind,
-                                          int64_t step) {
-  return Pass(user_, {dataset_.users(), users, history, dropout_key}, kind, step);
+absl::Status TwoTower::PlanUsers(comm::Communicator& comm, const PassRows& users, PassPlan* plan) {
+  FillPass(user_.layout, dataset_.users(), users, plan);
+  return tables_->PlanLookups(comm, plan);
 }
 
-absl::StatusOr<TowerPass> TwoTower::OwnedItems(std::span<const int64_t> items, PassKind kind,
-                                               int64_t step) {
-  return Pass(item_, {dataset_.items(), items, no_history_, items}, kind, step);
+absl::Status TwoTower::PlanOwnedItems(comm::Communicator& comm, std::span<const int64_t> items,
+                                      PassPlan* plan) {
+  FillPass(item_.layout, dataset_.items(),
+           {.rows = items, .history = nullptr, .dropout_key = items}, plan);
+  return tables_->PlanLookups(comm, plan);
 }
 
-absl::StatusOr<TowerPass> TwoTower::Pass(const Side& side, const PassRows& rows, PassKind kind,
-                                         int64_t step) {
+absl::StatusOr<TowerPass> TwoTower::Forward(const PassPlan& plan, PassKind kind, int64_t step) {
+  const Side& side = plan.layout == &user_.layout ? user_ : item_;
   const bool training = kind == PassKind::kTraining;
   const at::AutoGradMode grad(training);
   TowerPass pass;
   {
     const TraceSpan span(side.lookup_span);
-    pass.features = rows.features.Gather(rows.rows, side.plan.features);
-    FillKeys(side.plan, rows, pass.features, &keys_);
-    TORII_ASSIGN_OR_RETURN(PassRoutes routes, tables_->PlanLookups(comm_, side.plan, keys_));
-    TORII_ASSIGN_OR_RETURN(pass.rows, tables_->Fetch(comm_, std::move(routes)));
+    TORII_ASSIGN_OR_RETURN(pass.rows, tables_->Fetch(comm_, plan));
   }
   const TraceSpan span(side.tower_span);
-  pass.vectors = side.tower->Forward(InputOf(side.plan, rows, pass.features, pass.rows.lookups),
-                                     {training, seed_, step});
+  pass.vectors = side.tower->Forward(InputOf(plan, pass.rows.rows), {training, seed_, step});
   return pass;
 }
 
@@ -105,12 +104,14 @@ absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
   const int64_t most = corpus_.MostOwnedRows();  // all ranks make the same number of calls
   at::Tensor out = at::empty({owned, net_->config().dim()}, at::kFloat);
   std::vector<int64_t> items;
+  PassPlan plan;
   for (int64_t begin = 0; begin < most; begin += batch) {
     items.clear();
     for (int64_t i = begin; i < std::min(begin + batch, owned); ++i) {
       items.push_back(corpus_.Row(rank, i));
     }
-    TORII_ASSIGN_OR_RETURN(const TowerPass pass, OwnedItems(items, PassKind::kInference, 0));
+    TORII_RETURN_IF_ERROR(PlanOwnedItems(comm_, items, &plan));
+    TORII_ASSIGN_OR_RETURN(const TowerPass pass, Forward(plan, PassKind::kInference, 0));
     if (!items.empty()) {
       out.narrow(0, begin, static_cast<int64_t>(items.size())).copy_(pass.vectors);
     }

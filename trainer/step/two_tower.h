@@ -15,6 +15,7 @@
 #include "comm/communicator.h"
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "kernels/update_gate.h"
 #include "model/net.h"
 #include "sharding/sharding.pb.h"
 #include "trainer/step/model_tables.h"
@@ -34,11 +35,10 @@ struct TwoTowerConfig {
   kernels::Device device = kernels::Device::Cpu();
 };
 
-// A tower's output and the lookups behind it, whose gradients ModelTables::Update sends home.
+// A tower's output and the rows behind it. Its plan outlives it.
 struct TowerPass {
   at::Tensor vectors;  // [n, D]; with autograd graph if made for training
-  PassLookups rows;
-  data::FeatureRows features;  // what the graph of `vectors` looks at
+  FetchedPass rows;
 };
 
 enum class PassKind { kTraining, kInference };
@@ -50,14 +50,16 @@ class TwoTower {
                                                           const data::Dataset& dataset,
                                                           const TwoTowerConfig& config);
 
-  // Vectors of users with their histories ([n] bags of item rows). dropout_key: [n] global
-  // positions, empty for none. Collective; n may be 0.
-  absl::StatusOr<TowerPass> Users(std::span<const int64_t> users, const data::Bags& history,
-                                  std::span<const int64_t> dropout_key, PassKind kind,
-                                  int64_t step);
-  // Vectors of items that this rank owns by corpus(): their id rows need no exchange unless that
-  // table is replicated. Collective (item features may live elsewhere); n may be 0.
-  absl::StatusOr<TowerPass> OwnedItems(std::span<const int64_t> items, PassKind kind, int64_t step);
+  // Plans a pass for users with their histories (lists of item rows); their dropout keys are global
+  // positions. Needs no weights, and may use another communicator than comm(). Collective; n may be
+  // 0.
+  absl::Status PlanUsers(comm::Communicator& comm, const PassRows& users, PassPlan* plan);
+  // Plans a pass for items that this rank owns by corpus(): their id rows need no exchange unless
+  // that table is replicated. Collective (item features may live elsewhere); n may be 0.
+  absl::Status PlanOwnedItems(comm::Communicator& comm, std::span<const int64_t> items,
+                              PassPlan* plan);
+  // Fetches the rows of a plan and runs its tower on them. Collective.
+  absl::StatusOr<TowerPass> Forward(const PassPlan& plan, PassKind kind, int64_t step);
   // Vectors of all items of this rank, row i for item corpus().Row(rank, i): [owned, D], without
   // graph. Collective.
   absl::StatusOr<at::Tensor> AllOwnedItems(int64_t batch);
@@ -66,6 +68,8 @@ class TwoTower {
   void RegisterState(StateRegistry& registry);
   model::Net& net() { return *net_; }
   ModelTables& tables() { return *tables_; }
+  // Closed once a step was not finite: nothing of this rank's model is updated from then on.
+  kernels::UpdateGate& gate() { return gate_; }
   // Which rank computes the vector of an item: the one that holds its id row, where these are
   // sharded, else item row mod W.
   const Partition& corpus() const { return corpus_; }
@@ -77,22 +81,19 @@ class TwoTower {
  private:
   struct Side {
     const model::Tower* tower = nullptr;
-    PassPlan plan;
+    PassLayout layout;
     const char *lookup_span = "", *tower_span = "";  // names in a profile
   };
-  TwoTower(comm::Communicator& comm, const data::Dataset& dataset, uint64_t seed);
-  absl::StatusOr<TowerPass> Pass(const Side& side, const PassRows& rows, PassKind kind,
-                                 int64_t step);
+  TwoTower(comm::Communicator& comm, const data::Dataset& dataset, const TwoTowerConfig& config);
 
   comm::Communicator& comm_;
   const data::Dataset& dataset_;
   const uint64_t seed_;
   Partition corpus_;
+  kernels::UpdateGate gate_;
   std::unique_ptr<model::Net> net_;
   std::unique_ptr<ModelTables> tables_;
   Side user_, item_;
-  std::vector<std::vector<int64_t>> keys_;  // of the lookups of a pass; kept for their memory
-  const data::Bags no_history_;
 };
 
 }  // namespace torii::trainer

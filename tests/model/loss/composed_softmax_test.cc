@@ -64,7 +64,7 @@ TEST(ComposedSoftmaxTest, MlpThatIsAnInnerProductGivesItsLossAndGradients) {
     for (const bool hides : {false, true}) {
       LossInput input = RandomLossInput(c, 3);
       if (hides) input = WithHiddenColumns(input);
-      SoftmaxLoss loss{SoftmaxConfig()};
+      SoftmaxLoss loss(SoftmaxConfig(), kernels::Device::Cpu());
       const LossResult fused = *loss.Finish(input, {});
       const LossResult want{fused.value.clone(), fused.q_grad.clone(), fused.v_grad.clone()};
       const InnerProductByMlp mlp(input.q.size(1), c.temperature);
@@ -109,7 +109,7 @@ TEST(ComposedSoftmaxTest, NamesTheRowThatIsNotFinite) {
   LossInput input = RandomLossInput({.begins = {0, 1, 2, 3}, .columns = 4}, 5);
   const InnerProductByMlp mlp(input.q.size(1), 0.5);
   input.scorer = mlp.scorer;
-  SoftmaxLoss loss{SoftmaxConfig()};
+  SoftmaxLoss loss(SoftmaxConfig(), kernels::Device::Cpu());
   EXPECT_EQ(loss.Explain(input), "");
   input.q[1][0] = std::numeric_limits<float>::infinity();
   EXPECT_NE(loss.Explain(input).find("row 1 of 3"), std::string::npos) << loss.Explain(input);
@@ -119,7 +119,7 @@ TEST(ComposedSoftmaxTest, WorksWithoutRows) {
   LossInput input = RandomLossInput({.begins = {0}, .columns = 3}, 6);
   const InnerProductByMlp mlp(input.q.size(1), 0.5);
   input.scorer = mlp.scorer;
-  SoftmaxLoss loss{SoftmaxConfig()};
+  SoftmaxLoss loss(SoftmaxConfig(), kernels::Device::Cpu());
   const LossResult result = *loss.Finish(input, {});
   EXPECT_EQ(result.value.item<double>(), 0);
   EXPECT_EQ(result.v_grad.sizes(), input.v.sizes());

@@ -64,7 +64,7 @@ std::vector<double> GoldenLosses(const SoftmaxConfig& config, double tau) {
   input.positive = Ints({0, 1, 0, 2});
   input.facts = FactsOf({{"in_batch", 3, {2, 1, 1}, {1.5, .75, .75}}}, 3);
   input.scorer = MakeInnerProduct(tau);
-  SoftmaxLoss loss(config);
+  SoftmaxLoss loss(config, kernels::Device::Cpu());
   std::vector<double> losses;
   for (int64_t row = 0; row < 4; ++row) {
     input.weight = at::zeros({4});

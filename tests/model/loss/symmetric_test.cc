@@ -19,7 +19,7 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 // All parts of a batch through one loss each, reduced between them.
 std::vector<LossResult> Solve(const SymmetricConfig& config, const std::vector<LossInput>& parts) {
-  SymmetricLoss loss(config);
+  SymmetricLoss loss(config, kernels::Device::Cpu());
   std::vector<at::Tensor> reduced;
   for (int k = 0; k < loss.num_reductions(); ++k) {
     at::Tensor total;

@@ -108,7 +108,7 @@ TEST(DenseOptimizerTest, EqualsTheDoublePrecisionReference) {
         parameters.grad()[i] = gradient.back();
       }
       const double factor = 1.0 / static_cast<double>(step + 1);
-      optimizer.Step(factor, step);
+      optimizer.Step({factor, step});
       reference.Step(weights, gradient, decay, factor, step);
     }
     for (int64_t i = 0; i < n; ++i) {
