@@ -8,8 +8,8 @@ namespace torii::kernels {
 namespace {
 
 void CheckNumber(const at::Tensor& number) {
-  TORII_CHECK(number.numel() == 1 && number.scalar_type() == at::kDouble, "a number of the step: ",
-              number.toString(), " of ", number.numel(), " elements");
+  TORII_CHECK(number.numel() == 1 && number.scalar_type() == at::kDouble,
+              "a number of the step: ", number.toString(), " of ", number.numel(), " elements");
 }
 
 }  // namespace

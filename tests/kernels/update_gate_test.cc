@@ -29,8 +29,8 @@ TEST(UpdateGateTest, AnyNumberThatIsNotFiniteClosesItForGood) {
         UpdateGate gate(device);
         EXPECT_TRUE(IsOpen(gate.CloseUnlessFinite(Number(1e308), Number(-1e308))));
         EXPECT_TRUE(IsOpen(gate.CloseUnlessFinite(Number(0), Number(0))));
-        EXPECT_FALSE(IsOpen(
-            gate.CloseUnlessFinite(Number(in_loss ? bad : 1), Number(in_loss ? 1 : bad))));
+        EXPECT_FALSE(
+            IsOpen(gate.CloseUnlessFinite(Number(in_loss ? bad : 1), Number(in_loss ? 1 : bad))));
         EXPECT_FALSE(IsOpen(gate.CloseUnlessFinite(Number(1), Number(1)))) << device.name();
       }
     }
@@ -54,7 +54,7 @@ TEST(UpdateGateTest, ClosedItKeepsDenseWeightsAndTheirState) {
     for (const OptimizerRule rule : {OptimizerRule::kSgd, OptimizerRule::kMomentum,
                                      OptimizerRule::kAdagrad, OptimizerRule::kAdam}) {
       const auto updated = [&](const at::Tensor& flag) {
-        const WeightTensors weights{at::full({7}, 0.5), at::full({7}, kNaN),  at::ones({7}),
+        const WeightTensors weights{at::full({7}, 0.5), at::full({7}, kNaN), at::ones({7}),
                                     at::full({7}, 0.2), at::full({7}, 0.25), flag};
         UpdateWeights(device, StepWith(rule), weights);
         return at::stack({weights.weight, weights.first, weights.second});

@@ -1,8 +1,6 @@
 #include "trainer/train_loop.h"
 
 #include <atomic>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/exit_code.h"
 #include "base/failpoint.h"
@@ -11,8 +9,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/support/run_on_ranks.h"
-#include "tests/support/small_runs.h"
+#include "tests/trainer/loop_run.h"
 
 namespace torii::trainer {
 namespace {
@@ -20,72 +17,6 @@ namespace {
 using ::testing::AllOf;
 using testing::FakeDataset;
 using ::testing::HasSubstr;
-
-constexpr int64_t kSteps = 15;
-
-FakeDataset Data() {
-  return FakeDataset({.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 2});
-}
-
-TrainRun LoopRun(const std::string& name,
-                 const testing::SmallRun& small = testing::ConcatRun(sharding::TableConfig::ADAM,
-                                                                     DenseOptimizerConfig::ADAM)) {
-  TrainRun run;
-  run.run_dir = ::testing::TempDir() + "/train_loop_test_" + name;
-  EXPECT_TRUE(LocalFiles().RemoveAll(run.run_dir).ok());
-  EXPECT_TRUE(LocalFiles().MakeDirectories(run.run_dir).ok());
-  run.model = small.model.model;
-  run.tables = small.model.tables;
-  run.sampler = small.sampler;
-  run.train.set_global_batch(32);
-  run.train.set_epochs(100);
-  run.train.set_max_steps(kSteps);
-  run.train.set_log_every(4);
-  run.train.set_best_metric("recall@10");
-  run.train.mutable_schedule()->set_kind(Schedule::COSINE);
-  run.train.mutable_schedule()->set_warmup_steps(3);
-  run.train.mutable_checkpoint()->set_every_steps(4);
-  return run;
-}
-
-absl::Status RunOn(int world, const data::Dataset& dataset, const TrainRun& run,
-                   TrainSummary* summary = nullptr) {
-  return comm::RunRanks(world, [&](comm::Communicator& comm) -> absl::Status {
-    TORII_ASSIGN_OR_RETURN(TrainSummary mine, RunTraining(LocalFiles(), comm, dataset, run));
-    if (comm.rank() == 0 && summary != nullptr) *summary = std::move(mine);
-    return absl::OkStatus();
-  });
-}
-
-std::string FinalDigest(const TrainRun& run) {
-  const auto newest = NewestCheckpoint(LocalFiles(), run.run_dir + "/checkpoints");
-  if (!newest.ok() || !newest->has_value()) return "none";
-  EXPECT_EQ((*newest)->step, kSteps);
-  const auto digests = CheckpointDigests(LocalFiles(), (*newest)->path);
-  return digests.ok() ? digests->front().second : digests.status().ToString();
-}
-
-// Of the newest checkpoint.
-int64_t NewestStep(const TrainRun& run) {
-  const auto newest = NewestCheckpoint(LocalFiles(), run.run_dir + "/checkpoints");
-  return newest.ok() && newest->has_value() ? (*newest)->step : -1;
-}
-
-std::vector<std::pair<std::string, std::string>> NewestDigests(const TrainRun& run) {
-  const auto digests = CheckpointDigests(
-      LocalFiles(), CheckpointPath(run.run_dir + "/checkpoints", NewestStep(run)));
-  return digests.ok() ? *digests : std::vector<std::pair<std::string, std::string>>();
-}
-
-std::vector<nlohmann::json> MetricLines(const TrainRun& run, const std::string& phase) {
-  std::istringstream text(*ReadFile(LocalFiles(), run.run_dir + "/metrics.jsonl"));
-  std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(text, line);) {
-    nlohmann::json entry = nlohmann::json::parse(line);
-    if (entry["phase"] == phase) lines.push_back(std::move(entry));
-  }
-  return lines;
-}
 
 TEST(TrainLoopTest, StoppedAnywhereAndResumedEndsWithTheSameBits) {
   const FakeDataset dataset = Data();
@@ -101,28 +32,6 @@ TEST(TrainLoopTest, StoppedAnywhereAndResumedEndsWithTheSameBits) {
       ASSERT_TRUE(RunOn(world, dataset, run).ok());
       EXPECT_EQ(FinalDigest(run), want) << world << " ranks, stopped at " << stop;
       EXPECT_EQ(MetricLines(run, "train").size(), MetricLines(undisturbed, "train").size());
-    }
-  }
-}
-
-// Whatever the model is made of: losses, parts of towers, scorers, optimizers.
-TEST(TrainLoopTest, EveryModelGoesOnWithTheSameBits) {
-  const FakeDataset dataset = Data();
-  for (const auto& [name, small] : testing::SmallRuns()) {
-    for (const int world : {1, 3}) {
-      TrainRun whole = LoopRun("whole", small), stopped = LoopRun("every_model", small);
-      for (TrainRun* run : {&whole, &stopped}) {
-        *run->train.mutable_dense() = small.dense;
-        run->train.set_clip_norm(small.step.clip_norm);
-        run->train.set_shuffle_block(small.shuffle_block);
-        run->train.set_user_balance(small.user_balance);
-      }
-      ASSERT_TRUE(RunOn(world, dataset, whole).ok()) << name;
-      ASSERT_TRUE(ArmFailpoints("trainer.step@0#7=error").ok());
-      EXPECT_FALSE(RunOn(world, dataset, stopped).ok()) << name;
-      ASSERT_TRUE(ArmFailpoints("").ok());
-      ASSERT_TRUE(RunOn(world, dataset, stopped).ok()) << name;
-      EXPECT_EQ(FinalDigest(stopped), FinalDigest(whole)) << name << ", " << world << " ranks";
     }
   }
 }
@@ -360,53 +269,6 @@ TEST(TrainLoopTest, TrainsTheSameWithoutPrefetch) {
     digests.push_back(FinalDigest(run));
   }
   EXPECT_EQ(digests[0], digests[1]);
-}
-
-TEST(TrainLoopTest, DivergenceEndsTheRunWithoutACheckpointOfIt) {
-  const FakeDataset dataset = Data();
-  TrainRun run = LoopRun("diverged");
-  run.model.set_normalize(false);
-  run.tables.set_optimizer(sharding::TableConfig::SGD);
-  run.tables.set_learning_rate(1e30);
-  for (const kernels::Device& device : {kernels::Device::Cpu(), kernels::Device::Composed()}) {
-    run.device = device;
-    const absl::Status status = RunOn(2, dataset, run);
-    EXPECT_EQ(ExitCodeOf(status), ExitCode::kDiverged) << status;
-    EXPECT_EQ(NewestStep(run), -1);
-  }
-}
-
-// A device that runs behind its calls: numbers are read one step late, and never too late.
-TEST(TrainLoopTest, NumbersThatAreReadLateAreTheSame) {
-  const FakeDataset dataset = Data();
-  const TrainRun in_time = LoopRun("in_time");
-  ASSERT_TRUE(RunOn(2, dataset, in_time).ok());
-  TrainRun late = LoopRun("late");
-  late.device = kernels::Device::Composed();
-  late.train.set_eval_every_steps(5);
-  TrainSummary summary;
-  ASSERT_TRUE(RunOn(2, dataset, late, &summary).ok());
-  const auto want = MetricLines(in_time, "train"), got = MetricLines(late, "train");
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i) {
-    for (const char* exact : {"step", "epoch", "columns", "learning_rate_factor"}) {
-      EXPECT_EQ(got[i][exact], want[i][exact]) << exact << " of line " << i;
-    }
-    EXPECT_NEAR(got[i]["loss"].get<double>(), want[i]["loss"].get<double>(), 1e-3);
-  }
-  EXPECT_EQ(summary.last_loss, got.back()["loss"].get<double>());
-
-  // Stopped anywhere it ends with the same bits: a checkpoint has the numbers of its step.
-  for (const int stop : {3, 8, 13}) {
-    TrainRun run = LoopRun("late_stopped");
-    run.device = late.device;
-    run.train.set_eval_every_steps(5);
-    ASSERT_TRUE(ArmFailpoints(absl::StrCat("trainer.step@0#", stop, "=error")).ok());
-    EXPECT_FALSE(RunOn(2, dataset, run).ok());
-    ASSERT_TRUE(ArmFailpoints("").ok());
-    ASSERT_TRUE(RunOn(2, dataset, run).ok());
-    EXPECT_EQ(FinalDigest(run), FinalDigest(late)) << "stopped at " << stop;
-  }
 }
 
 }  // namespace
