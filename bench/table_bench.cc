@@ -152,7 +152,7 @@ void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& set
         update_limit);
   found.clear();
   Print(name + " lookup + update", Measure([&](size_t s) {
-          Lookup one = lookup(sets[s]);
+          Found one = lookup(sets[s]);
           update(one, gradient);
         }),
         kKeys, forward_limit + update_limit);
@@ -163,7 +163,7 @@ void BenchOptimizer(const Rule& rule, int64_t rows, const std::vector<Keys>& set
   constexpr int kSteps = 100;
   Times small = Measure([&](size_t s) {
     for (int i = 0; i < kSteps; ++i) {
-      Lookup one = lookup(few[(s + static_cast<size_t>(i)) % kSets]);
+      Found one = lookup(few[(s + static_cast<size_t>(i)) % kSets]);
       update(one, few_gradients);
     }
   });
