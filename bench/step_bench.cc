@@ -192,8 +192,9 @@ class StepRun {
   }
 
   absl::StatusOr<trainer::StepResult> Step() {
+    data::Batch batch = NextBatch();
     TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
-                                            NextBatch(), step_++, &plan_, &time));
+                                            std::move(batch), step_++, &plan_, &time));
     const trainer::StepOptions options;
     TORII_ASSIGN_OR_RETURN(
         const trainer::PendingStep pending,

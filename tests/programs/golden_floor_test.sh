@@ -68,6 +68,11 @@ if [ -d "$shared" ]; then
     hit_rate@20=0.390578 recall@50=0.171494 ndcg@50=0.101672 mrr=0.147255
   above health recall@20 0.13
   above health ndcg@20 0.095
+  must timeout 300 "$torii" train --config "$source_dir/bench/amazon_health.txtpb" --json --set run_dir=health_gate \
+    --set data.prepared_dir=health_gate_data --set "data.interactions.path=[$folder/train.parquet]" \
+    --set "data.test_path=[$folder/test.parquet]"
+  above "health, the gate" recall@20 0.180
+  above "health, the gate" ndcg@20 0.135
 else
   skip "no data sets at $shared"
 fi
