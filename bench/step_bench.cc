@@ -31,6 +31,7 @@
 #include "comm/in_process/rank_group.h"
 #include "comm/mpi/mpi_environment.h"
 #include "data/dataset.h"
+#include "kernels/host_tensors.h"
 #include "launch/process/allocator.h"
 #include "model/loss/fused_softmax.h"
 #include "sampler/negative_sampler.h"
@@ -97,26 +98,39 @@ class PeerLoss final : public model::Loss {
   }
   absl::StatusOr<model::LossResult> Finish(const model::LossInput& input,
                                            std::span<const at::Tensor>) override {
-    const at::Tensor log_q = log_q_.index_select(0, input.items);
-    const at::Tensor own = log_q.index_select(0, input.positive).neg_();
-    model::SoftmaxResult result = fused_.Compute(
-        {.q = input.q,
-         .v = input.v,
-         .column_offset = input.facts.multiplicity.select(0, 0).to(at::kFloat).log_().sub_(log_q),
-         .rows = input.rows,
-         .positive = input.positive,
-         .positive_offset = own,
-         .target_offset = own,
-         .weight = input.weight,
-         .excluded_begin = {},
-         .excluded = {},
-         .temperature = input.scorer->divisor()});
+    const auto [column_offset, own] = Offsets(input);
+    model::SoftmaxResult result = fused_.Compute({.q = input.q,
+                                                  .v = input.v,
+                                                  .column_offset = column_offset,
+                                                  .rows = input.rows,
+                                                  .positive = input.positive,
+                                                  .positive_offset = own,
+                                                  .target_offset = own,
+                                                  .weight = input.weight,
+                                                  .excluded_begin = {},
+                                                  .excluded = {},
+                                                  .temperature = input.scorer->divisor()});
     return model::LossResult{result.value, result.q_grad, result.v_grad};
   }
   std::string Explain(const model::LossInput&) override { return ""; }
   std::string Description() const override { return "as the peers"; }
 
  private:
+  // [U] log multiplicity - log Q, and [B] - log Q of the own item. In loops: the peers' offsets are
+  // no part of what is measured.
+  std::pair<at::Tensor, at::Tensor> Offsets(const model::LossInput& input) const {
+    const int64_t *items = input.items.const_data_ptr<int64_t>(),
+                  *positive = input.positive.const_data_ptr<int64_t>();
+    const auto* copies = input.facts.multiplicity.const_data_ptr<int32_t>();
+    const auto* log_q = log_q_.const_data_ptr<float>();
+    kernels::FilledTensor<float> column(input.items.numel()), own(input.positive.numel());
+    for (size_t c = 0; c < column.values().size(); ++c) {
+      column.values()[c] = std::log(static_cast<float>(copies[c])) - log_q[items[c]];
+    }
+    for (size_t n = 0; n < own.values().size(); ++n) own.values()[n] = -log_q[items[positive[n]]];
+    return {column.take(), own.take()};
+  }
+
   model::FusedSoftmax fused_;
   const at::Tensor log_q_;
 };

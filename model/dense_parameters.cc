@@ -43,30 +43,40 @@ void Fill(const kernels::Device& device, const ParameterInfo& info, uint64_t see
 // microseconds each.
 class AddGradients : public torch::autograd::Node {
  public:
-  // all: the buffer; to: the place of each weight in it, one behind the other.
-  AddGradients(at::Tensor all, std::vector<at::Tensor> to)
-      : all_(std::move(all)), to_(std::move(to)) {}
+  explicit AddGradients(std::shared_ptr<DenseGradient> to) : to_(std::move(to)) {}
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
     std::vector<at::Tensor> flat;
-    for (size_t i = 0; i < gradients.size(); ++i) {
-      if (gradients[i].defined()) flat.push_back(gradients[i].reshape({-1}));
+    for (const at::Tensor& gradient : gradients) {
+      if (gradient.defined()) flat.push_back(gradient.reshape({-1}));
     }
-    if (flat.size() == to_.size()) {  // one operation instead of one for each weight
-      all_.add_(at::cat(flat));
+    if (flat.size() == gradients.size()) {  // one operation instead of one for each weight
+      to_->Add(flat);
       return {};
     }
+    to_->Settle();
     for (size_t i = 0; i < gradients.size(); ++i) {
-      if (gradients[i].defined()) to_[i].add_(gradients[i]);
+      if (gradients[i].defined()) to_->of_weight[i].add_(gradients[i]);
     }
     return {};
   }
 
  private:
-  at::Tensor all_;
-  std::vector<at::Tensor> to_;
+  const std::shared_ptr<DenseGradient> to_;
 };
 
 }  // namespace
+
+void DenseGradient::Settle() {
+  if (std::exchange(is_to_be_zeroed, false)) all.zero_();
+}
+
+void DenseGradient::Add(const std::vector<at::Tensor>& flat) {
+  if (std::exchange(is_to_be_zeroed, false)) {
+    at::cat_out(all, flat);
+  } else {
+    all.add_(at::cat(flat));
+  }
+}
 
 int DenseParameters::Add(ParameterInfo info) {
   TORII_CHECK(weights_.empty(), "Add(", info.name, ") after Allocate");
@@ -89,21 +99,20 @@ void DenseParameters::Allocate(uint64_t seed) {
   const at::TensorOptions floats = at::TensorOptions(device_.torch()).dtype(at::kFloat);
   flat_ = at::zeros({size_}, floats);
   bucket_ = at::zeros({size_ + 1}, floats);
-  grad_ = bucket_.narrow(0, 0, size_);
+  gradient_->all = bucket_.narrow(0, 0, size_);
   decay_mask_ = at::zeros({size_}, floats);
   for (const ParameterInfo& info : info_) {
     Fill(device_, info, seed, flat_.narrow(0, info.begin, info.size));
     if (info.decay) decay_mask_.narrow(0, info.begin, info.size).fill_(1.0);
     weights_.push_back(flat_.narrow(0, info.begin, info.size).view(info.shape).detach());
-    gradients_.push_back(grad_.narrow(0, info.begin, info.size).view(info.shape));
+    gradient_->of_weight.push_back(
+        gradient_->all.narrow(0, info.begin, info.size).view(info.shape));
   }
-  const auto source = std::make_shared<AddGradients>(grad_, gradients_);
+  const auto source = std::make_shared<AddGradients>(gradient_);
   for (at::Tensor& weight : weights_) {
     torch::autograd::impl::set_gradient_edge(weight, {source, source->add_input_metadata(weight)});
   }
 }
-
-void DenseParameters::ZeroGrad() { grad_.zero_(); }
 
 void DenseParameters::ClampToBounds() {
   for (const ParameterInfo& info : info_) {

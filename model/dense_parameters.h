@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,18 @@ struct ParameterInfo {
   int64_t begin = 0, size = 0;  // in the flat buffer; set by Add
 };
 
+// The gradient of all dense weights. It is zeroed when it is next needed: gradients that come for
+// all weights at once need no zeros before them.
+struct DenseGradient {
+  at::Tensor all;                     // [P]
+  std::vector<at::Tensor> of_weight;  // views of it, each in the shape of its weight
+  bool is_to_be_zeroed = false;
+
+  void Settle();
+  // flat: the gradient [-1] of each weight, in their order.
+  void Add(const std::vector<at::Tensor>& flat);
+};
+
 class DenseParameters {
  public:
   explicit DenseParameters(const kernels::Device& device = kernels::Device::Cpu())
@@ -45,13 +58,23 @@ class DenseParameters {
   // its gradients to grad(). Valid after Allocate.
   const at::Tensor& Get(int index) const { return weights_[static_cast<size_t>(index)]; }
   // The weight's gradient, a view of grad() [shape].
-  const at::Tensor& GradientOf(int index) const { return gradients_[static_cast<size_t>(index)]; }
+  const at::Tensor& GradientOf(int index) const {
+    gradient_->Settle();
+    return gradient_->of_weight[static_cast<size_t>(index)];
+  }
   at::Tensor& flat() { return flat_; }  // [P]
-  at::Tensor& grad() { return grad_; }  // [P], accumulated by backward; zeroed by ZeroGrad
+  // [P], accumulated by backward; zeroed by ZeroGrad.
+  at::Tensor& grad() {
+    gradient_->Settle();
+    return gradient_->all;
+  }
   // [P + 1]: grad() and the place of one more number, so that one all-reduce sums both.
-  at::Tensor& bucket() { return bucket_; }
+  at::Tensor& bucket() {
+    gradient_->Settle();
+    return bucket_;
+  }
   const at::Tensor& decay_mask() const { return decay_mask_; }  // [P] float, 1 where decay applies
-  void ZeroGrad();
+  void ZeroGrad() { gradient_->is_to_be_zeroed = true; }
   // Lowers each weight to its bound. After an update.
   void ClampToBounds();
   const std::vector<ParameterInfo>& info() const { return info_; }
@@ -62,8 +85,9 @@ class DenseParameters {
  private:
   kernels::Device device_;
   std::vector<ParameterInfo> info_;
-  std::vector<at::Tensor> weights_, gradients_;
-  at::Tensor flat_, bucket_, grad_, decay_mask_;
+  std::vector<at::Tensor> weights_;
+  std::shared_ptr<DenseGradient> gradient_ = std::make_shared<DenseGradient>();
+  at::Tensor flat_, bucket_, decay_mask_;
   int64_t size_ = 0;
 };
 

@@ -22,8 +22,8 @@ inline testing::FakeDataset Data() {
 }
 
 inline TrainRun LoopRun(const std::string& name,
-                 const testing::SmallRun& small = testing::ConcatRun(sharding::TableConfig::ADAM,
-                                                                     DenseOptimizerConfig::ADAM)) {
+                        const testing::SmallRun& small = testing::ConcatRun(
+                            sharding::TableConfig::ADAM, DenseOptimizerConfig::ADAM)) {
   TrainRun run;
   run.run_dir = ::testing::TempDir() + "/train_loop_test_" + name;
   EXPECT_TRUE(LocalFiles().RemoveAll(run.run_dir).ok());
@@ -43,7 +43,7 @@ inline TrainRun LoopRun(const std::string& name,
 }
 
 inline absl::Status RunOn(int world, const data::Dataset& dataset, const TrainRun& run,
-                   TrainSummary* summary = nullptr) {
+                          TrainSummary* summary = nullptr) {
   return comm::RunRanks(world, [&](comm::Communicator& comm) -> absl::Status {
     TORII_ASSIGN_OR_RETURN(TrainSummary mine, RunTraining(LocalFiles(), comm, dataset, run));
     if (comm.rank() == 0 && summary != nullptr) *summary = std::move(mine);
