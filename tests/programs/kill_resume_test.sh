@@ -169,9 +169,9 @@ survives negatives "$faults" --set sampler.uniform=7 --set sampler.popularity=5 
   --set sampler.mask_known_positives=true
 survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefetch=0
 # Every loss, part of a tower, scorer and placement that the ones above leave out.
-survives bpr "$faults" --set model.loss.bpr.negatives=3 --set sampler.in_batch=NONE \
+survives bpr "$faults" --set model.loss.bpr.negatives=3 \
   --set 'model.scorer.mlp.hidden=[6]' --set sampler.row_negatives=POPULAR
-survives bce "$faults" --set model.loss.bce.negatives=2 --set sampler.in_batch=NONE \
+survives bce "$faults" --set model.loss.bce.negatives=2 \
   --set model.user.history.length=4 --set model.user.history.gru.hidden=5 \
   --set model.user.trunk.residual.hidden=9 --set model.user.trunk.residual.dropout=0.1
 survives symmetric "$faults" --set 'model.loss.symmetric.softmax.pairing=A' --set 'model.shared_trunk.mlp.hidden=[7]' \
