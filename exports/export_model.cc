@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "base/chosen_kind.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/partition.h"
@@ -169,7 +170,7 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   json["version"] = 1;
   json["dim"] = config.dim();
   json["dtype"] = "float32";
-  json["metric"] = scorer.is_inner_product() ? "inner_product" : "mlp";
+  json["metric"] = ChosenKind(config.scorer(), "inner_product");
   json["normalised"] = config.normalize();
   json["temperature"] = scorer.temperature();
   json["items"] = dataset.items().rows();

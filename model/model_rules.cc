@@ -1,11 +1,11 @@
 #include "model/model_rules.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
+#include "base/chosen_kind.h"
+#include "model/join/join.h"
 #include "model/loss/loss.h"
-#include "model/scorer/inner_product.h"
 #include "model/scorer/mlp_scorer.h"
+#include "model/scorer/scorer_factory.h"
 #include "model/sequence/sequence_encoder.h"
 #include "model/trunk/trunk.h"
 
@@ -16,7 +16,7 @@ void ValidateTower(const ModelConfig& config, const TowerConfig& tower, const Co
   ValidateTrunk(tower.trunk(), rules.In("trunk"));
   rules.Require(tower.embedding_dim() >= 0, "embedding_dim", tower.embedding_dim(),
                 "positive, or 0 for model.dim");
-  if (tower.join().has_sum() && EmbeddingDim(config, tower) != config.dim()) {
+  if (WantsWidthOfModel(tower.join()) && EmbeddingDim(config, tower) != config.dim()) {
     rules.Break("embedding_dim",
                 absl::StrCat("is ", tower.embedding_dim(),
                              ", but join { sum {} } adds rows of model.dim = ", config.dim(),
@@ -40,30 +40,14 @@ void ValidateSharedTable(const ModelConfig& config, const ConfigRules& rules) {
   rules.Require(config.item().use_id(), "user.history.share_item_table",
                 "is true, but model.item.use_id is false, so that there is no item id table; set "
                 "share_item_table: false");
-  const int64_t width = EmbeddingDim(config, config.item());
-  if (config.user().join().has_sum() && !history.has_gru() && width != config.dim()) {
+  const int64_t rows = EmbeddingDim(config, config.item()), width = SequenceWidth(history, rows);
+  if (WantsWidthOfModel(config.user().join()) && width != config.dim()) {
     rules.Break("user.join",
-                absl::StrCat("sum {} adds rows of model.dim = ", config.dim(),
-                             " floats, but the history's rows have model.item.embedding_dim = ",
-                             width, "; set share_item_table: false, or use concat"));
-  }
-}
-
-void ValidateScorer(const ScorerConfig& scorer, const ConfigRules& rules) {
-  const ConfigRules mlp = rules.In("mlp"), product = rules.In("inner_product");
-  for (int i = 0; i < scorer.mlp().hidden_size(); ++i) {
-    mlp.Require(scorer.mlp().hidden(i) >= 1, absl::StrCat("hidden[", i, "]"),
-                scorer.mlp().hidden(i), "at least 1");
-  }
-  const double temperature = scorer.inner_product().temperature();
-  if (!(temperature > 0) || !std::isfinite(temperature)) {
-    product.Break("temperature",
-                  absl::StrCat("must be positive, not ", temperature,
-                               ": scores are divided by it; try 0.07 with normalize, 1 without"));
-  } else if (scorer.inner_product().learned_temperature() &&
-             1 / temperature > kMostInverseTemperature) {
-    product.Break("temperature", absl::StrCat("must be at least ", 1 / kMostInverseTemperature,
-                                              " to be learned, not ", temperature));
+                absl::StrCat("sum {} adds vectors of model.dim = ", config.dim(),
+                             " floats, but 'history' gives ", width,
+                             " (its rows have model.item.embedding_dim = ", rows,
+                             "); make it as wide, with share_item_table: false if the rows are "
+                             "not, or use concat"));
   }
 }
 
@@ -114,9 +98,11 @@ void Validate(const ModelConfig& config, const ConfigRules& rules) {
   Validate(config.loss(), rules.In("loss"));
   ValidateTrunk(config.shared_trunk(), rules.In("shared_trunk"));
   ValidateScorer(config.scorer(), rules.In("scorer"));
-  rules.Require(!config.scorer().has_mlp() || !config.loss().has_symmetric(), "loss.symmetric",
-                "needs an inner product, but model.scorer is mlp; use another loss, or scorer { "
-                "inner_product {} }");
+  rules.Require(
+      IsInnerProduct(config.scorer()) || !NeedsOf(config.loss()).inner_product,
+      absl::StrCat("loss.", NameOf(config.loss())),
+      absl::StrCat("needs an inner product, but model.scorer is ", ChosenKind(config.scorer()),
+                   "; use another loss, or scorer { inner_product {} }"));
 }
 
 }  // namespace torii::model

@@ -1,19 +1,51 @@
 #include "sampler/source.h"
 
 namespace torii::sampler {
+namespace {
+
+struct Kind {
+  const char* name;  // of its field, of Source::name()
+  bool (*is_on)(const SamplerConfig& config);
+  std::unique_ptr<Source> (*make)(const SamplerConfig& config, const SourceContext& context);
+};
+
+using Config = SamplerConfig;
+
+// An in_batch that the user did not write down gives way to full_corpus.
+bool IsInBatch(const Config& c) {
+  return c.in_batch() != Config::NONE && (c.has_in_batch() || !c.full_corpus());
+}
+
+// The order is that of the facts about columns: new ones go to the end.
+constexpr Kind kKinds[] = {
+    {"in_batch", IsInBatch, MakeInBatchSource},
+    {"uniform", [](const Config& c) { return c.uniform() > 0; }, MakeUniformSource},
+    {"popularity", [](const Config& c) { return c.popularity() > 0; }, MakePopularitySource},
+    {"full_corpus", [](const Config& c) { return c.full_corpus(); }, MakeCorpusSource},
+};
+
+}  // namespace
+
+std::vector<std::string> SourceNames() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
+  return names;
+}
+
+std::vector<std::string> SourcesOf(const SamplerConfig& config) {
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) {
+    if (kind.is_on(config)) names.emplace_back(kind.name);
+  }
+  return names;
+}
 
 std::vector<std::unique_ptr<Source>> MakeSources(const SamplerConfig& config,
                                                  const SourceContext& context) {
   std::vector<std::unique_ptr<Source>> sources;
-  if (config.full_corpus()) {
-    sources.push_back(MakeCorpusSource(config, context));
-    return sources;
+  for (const Kind& kind : kKinds) {
+    if (kind.is_on(config)) sources.push_back(kind.make(config, context));
   }
-  if (config.in_batch() != SamplerConfig::NONE) {
-    sources.push_back(MakeInBatchSource(config, context));
-  }
-  if (config.uniform() > 0) sources.push_back(MakeUniformSource(config, context));
-  if (config.popularity() > 0) sources.push_back(MakePopularitySource(config, context));
   return sources;
 }
 

@@ -1,5 +1,9 @@
 #include <cmath>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sampler/negative_sampler.h"
 
 namespace torii::sampler {
@@ -10,15 +14,15 @@ void Validate(const SamplerConfig& config, const ConfigRules& rules) {
   rules.Require(config.popularity_alpha() >= 0 && std::isfinite(config.popularity_alpha()),
                 "popularity_alpha", config.popularity_alpha(),
                 "a finite number of at least 0 (usual: 0.5 to 1)");
-  const bool extras = config.uniform() > 0 || config.popularity() > 0;
-  // An in_batch that the user did not write down does not contradict full_corpus.
-  const bool in_batch = config.in_batch() != SamplerConfig::NONE;
-  rules.Require(!config.full_corpus() || (!extras && !(in_batch && config.has_in_batch())),
-                "full_corpus",
-                "scores every item: set in_batch to NONE, uniform and popularity to 0");
-  rules.Require(config.full_corpus() || extras || in_batch, "",
-                "has no source of negatives: set in_batch to WORLD, or uniform or popularity "
-                "above 0, or full_corpus");
+  std::vector<std::string> on = SourcesOf(config);
+  rules.Require(!on.empty(), "",
+                absl::StrCat("has no source of negatives: turn on one of ",
+                             absl::StrJoin(SourceNames(), ", ")));
+  if (!config.full_corpus()) return;
+  std::erase(on, "full_corpus");
+  rules.Require(on.empty(), "full_corpus",
+                absl::StrCat("scores every item: turn off ", absl::StrJoin(on, " and "),
+                             " (NONE, 0 or left out)"));
 }
 
 }  // namespace torii::sampler

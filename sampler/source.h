@@ -57,8 +57,12 @@ struct SourceContext {
   uint64_t seed = 0;                     // of the run
 };
 
-// The sources that `config` turns on, in a fixed order: in batch, uniform, popularity; with
-// full_corpus the corpus alone.
+// The names of all sources, in their fixed order. A name is that of the field of SamplerConfig that
+// turns the source on.
+std::vector<std::string> SourceNames();
+// Those that `config` turns on.
+std::vector<std::string> SourcesOf(const SamplerConfig& config);
+// The same, made.
 std::vector<std::unique_ptr<Source>> MakeSources(const SamplerConfig& config,
                                                  const SourceContext& context);
 

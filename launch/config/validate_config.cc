@@ -9,6 +9,7 @@
 #include "data/prepare/prepare.h"
 #include "eval/metric_names.h"
 #include "eval/rank_targets.h"
+#include "model/loss/loss.h"
 #include "model/model_rules.h"
 #include "sampler/negative_sampler.h"
 #include "sharding/table_config.h"
@@ -89,20 +90,32 @@ void CheckTower(const model::TowerConfig& config, const std::string& side,
 
 // The loss says what rows are scored against; the sources of negatives must fit it.
 void CheckNegatives(const RunConfig& config, const ConfigRules& rules) {
-  const model::LossConfig& loss = config.model().loss();
-  const sampler::SamplerConfig& sampler = config.sampler();
-  rules.Require(
-      !loss.has_symmetric() || sampler.in_batch() != sampler::SamplerConfig::LOCAL,
-      "sampler.in_batch",
-      "must not be LOCAL with model.loss.symmetric, whose softmax over rows needs the same columns "
-      "on all ranks: write WORLD");
-  if (!loss.has_bpr() && !loss.has_bce()) return;
-  const std::string why = absl::StrCat(
-      "must be left out with model.loss.", loss.has_bpr() ? "bpr" : "bce",
-      ", which draws negatives for each row alone (its field negatives, sampler.row_negatives)");
-  rules.Require(sampler.uniform() <= 0, "sampler.uniform", why);
-  rules.Require(sampler.popularity() <= 0, "sampler.popularity", why);
-  rules.Require(!sampler.full_corpus(), "sampler.full_corpus", why);
+  const model::LossNeeds needs = model::NeedsOf(config.model().loss());
+  const std::string loss = absl::StrCat("model.loss.", model::NameOf(config.model().loss()));
+  rules.Require(!needs.same_columns || config.sampler().in_batch() != sampler::SamplerConfig::LOCAL,
+                "sampler.in_batch",
+                absl::StrCat("must not be LOCAL with ", loss,
+                             ", which needs the same columns on all ranks: write WORLD"));
+  if (needs.all_columns) return;
+  for (const std::string& source : sampler::SourcesOf(config.sampler())) {
+    if (source == "in_batch") continue;  // on unless it is turned off, and then of no effect
+    rules.Break(absl::StrCat("sampler.", source),
+                absl::StrCat("must be left out with ", loss,
+                             ", which draws negatives for each row alone (its field negatives, "
+                             "sampler.row_negatives)"));
+  }
+}
+
+// A name that is no source would change nothing.
+void CheckUncorrected(const model::SoftmaxConfig& softmax, const ConfigRules& rules) {
+  const std::vector<std::string> names = sampler::SourceNames();
+  for (int i = 0; i < softmax.uncorrected_size(); ++i) {
+    const std::string& name = softmax.uncorrected(i);
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    rules.Break(absl::StrCat("uncorrected[", i, "]"),
+                absl::StrCat("'", name, "' is not a source of negatives", DidYouMean(name, names),
+                             "; sources are ", absl::StrJoin(names, ", ")));
+  }
 }
 
 void CheckFolders(const RunConfig& config, const ConfigRules& rules) {
@@ -127,6 +140,9 @@ void Validate(const RunConfig& config, const ConfigRules& rules) {
   CheckTower(config.model().item(), "data.items", config.data().items(),
              rules.In("model").In("item"));
   CheckNegatives(config, rules);
+  const ConfigRules loss = rules.In("model").In("loss");
+  CheckUncorrected(config.model().loss().softmax(), loss.In("softmax"));
+  CheckUncorrected(config.model().loss().symmetric().softmax(), loss.In("symmetric").In("softmax"));
   CheckBestMetric(config, rules);
   CheckParts(config, rules);
 }

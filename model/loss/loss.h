@@ -28,6 +28,10 @@ struct LossNeeds {
   bool all_columns = true;
   // Negatives drawn for each row alone.
   int64_t negatives_per_row = 0;
+  // Columns are the same on all ranks: what a rank draws for its own rows does not serve.
+  bool same_columns = false;
+  // Scores are inner products.
+  bool inner_product = false;
 };
 
 // Columns that a query does not see: those of query i are columns[begin[i]] .. columns[begin[i + 1]
@@ -89,6 +93,9 @@ class Loss {
   virtual std::string Description() const = 0;
 };
 
+// What the loss of `config` needs, and its name as the configuration writes it ("softmax").
+LossNeeds NeedsOf(const LossConfig& config);
+std::string NameOf(const LossConfig& config);
 // Collects the rules that `config` breaks.
 void Validate(const LossConfig& config, const ConfigRules& rules);
 // `device`: where the inputs will be.

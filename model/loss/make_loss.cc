@@ -1,3 +1,4 @@
+#include "base/chosen_kind.h"
 #include "model/loss/bce.h"
 #include "model/loss/bpr.h"
 #include "model/loss/loss.h"
@@ -16,6 +17,10 @@ void Validate(const LossConfig& config, const ConfigRules& rules) {
                   "at least 1");
   }
 }
+
+LossNeeds NeedsOf(const LossConfig& config) { return MakeLoss(config)->needs(); }
+
+std::string NameOf(const LossConfig& config) { return ChosenKind(config, "softmax"); }
 
 std::unique_ptr<Loss> MakeLoss(const LossConfig& config, const kernels::Device& device) {
   switch (config.kind_case()) {

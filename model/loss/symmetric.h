@@ -22,7 +22,7 @@ namespace torii::model {
 class SymmetricLoss final : public Loss {
  public:
   SymmetricLoss(const SymmetricConfig& config, const kernels::Device& device);
-  LossNeeds needs() const final { return {.all_columns = true, .negatives_per_row = 0}; }
+  LossNeeds needs() const final { return {.same_columns = true, .inner_product = true}; }
   int num_reductions() const final { return 3; }
   absl::StatusOr<Reduction> Partial(const LossInput& input,
                                     std::span<const at::Tensor> reduced) final;

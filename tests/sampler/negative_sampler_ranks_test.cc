@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "sampler/negative_sampler.h"
 #include "tests/sampler/draw_on_ranks.h"
+#include "tests/sampler/one_source.h"
 
 namespace torii::sampler {
 namespace {
@@ -96,16 +97,18 @@ void ExpectSameOrderedColumns(const std::vector<Candidates>& ranks) {
   }
 }
 
+// Each source alone, and some together.
 std::vector<SamplerConfig> Configs() {
-  std::vector<SamplerConfig> configs(6);
-  configs[1].set_uniform(16);
-  configs[2].set_popularity(7);
-  configs[2].set_mask_known_positives(true);
-  configs[3].set_in_batch(SamplerConfig::NONE);
-  configs[3].set_uniform(9);
-  configs[4].set_full_corpus(true);
-  configs[4].set_mask_known_positives(true);
-  configs[5].set_uniform(5);
+  std::vector<SamplerConfig> configs(2);
+  configs[0].set_uniform(16);
+  configs[1].set_popularity(7);
+  configs[1].set_uniform(5);
+  configs[1].set_mask_known_positives(true);
+  for (const std::string& source : SourceNames()) {
+    configs.push_back(OneSource(source, 9));
+    configs.push_back(configs.back());
+    configs.back().set_mask_known_positives(true);
+  }
   return configs;
 }
 

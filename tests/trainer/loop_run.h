@@ -21,9 +21,9 @@ inline testing::FakeDataset Data() {
   return testing::FakeDataset({.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 2});
 }
 
-inline TrainRun LoopRun(const std::string& name,
-                        const testing::SmallRun& small = testing::ConcatRun(
-                            sharding::TableConfig::ADAM, DenseOptimizerConfig::ADAM)) {
+inline TrainRun LoopRun(const std::string& name) {
+  const testing::SmallRun small =
+      testing::ConcatRun(sharding::TableConfig::ADAM, DenseOptimizerConfig::ADAM);
   TrainRun run;
   run.run_dir = ::testing::TempDir() + "/train_loop_test_" + name;
   EXPECT_TRUE(LocalFiles().RemoveAll(run.run_dir).ok());

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
 #include "launch/config/config_override.h"
 #include "launch/config/load_config.h"
+#include "model/loss/loss.h"
+#include "sampler/source.h"
 
 namespace torii::launch {
 namespace {
@@ -86,18 +90,50 @@ TEST(ValidateConfigTest, PartsToEvaluateMustExist) {
   EXPECT_EQ(Broken(Config({"eval.part=TEST", "data.split=", "data.test_path=x"}), "eval.part"), 0);
 }
 
+// "sampler.uniform=5"
+std::string TurnOn(const std::string& source) {
+  const auto* field = sampler::SamplerConfig::descriptor()->FindFieldByName(source);
+  using google::protobuf::FieldDescriptor;
+  const bool is_number = field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+  const bool is_message = field->message_type() != nullptr;
+  return absl::StrCat("sampler.", source, is_number ? "=5" : is_message ? "={}" : "=true");
+}
+
+// Every loss beside every source but the batch, which is on by default.
 TEST(ValidateConfigTest, SourcesOfNegativesMustFitTheLoss) {
+  const auto& losses = *model::LossConfig::descriptor()->FindOneofByName("kind");
+  int without_columns = 0;
+  for (int i = 0; i < losses.field_count(); ++i) {
+    const std::string loss(losses.field(i)->name()), chosen = "model.loss." + loss + "={}";
+    EXPECT_EQ(Broken(Config({chosen}), ""), 0) << loss;
+    const bool all_columns = model::NeedsOf(Config({chosen}).model().loss()).all_columns;
+    without_columns += !all_columns;
+    for (const std::string& source : sampler::SourceNames()) {
+      if (source == "in_batch") continue;
+      EXPECT_EQ(Broken(Config({chosen, TurnOn(source)}), "sampler." + source), all_columns ? 0 : 1)
+          << loss << ", " << source;
+    }
+  }
+  EXPECT_GT(without_columns, 1);
+}
+
+TEST(ValidateConfigTest, TheSymmetricLossNeedsTheSameColumnsOnAllRanks) {
   const std::string local = "sampler.in_batch=LOCAL", symmetric = "model.loss.symmetric={}";
   EXPECT_EQ(Broken(Config({local}), "sampler."), 0);
   EXPECT_EQ(Broken(Config({symmetric}), "sampler."), 0);
   EXPECT_EQ(Broken(Config({local, symmetric}), "sampler.in_batch"), 1);
-  for (const std::string loss : {"bpr", "bce"}) {
-    const std::string chosen = "model.loss." + loss + "={ negatives: 2 }";
-    EXPECT_EQ(Broken(Config({chosen}), "sampler."), 0) << loss;
-    EXPECT_EQ(Broken(Config({chosen, "sampler.uniform=5"}), "sampler.uniform"), 1) << loss;
-    EXPECT_EQ(Broken(Config({chosen, "sampler.popularity=5"}), "sampler.popularity"), 1) << loss;
-    EXPECT_EQ(Broken(Config({chosen, "sampler.full_corpus=true"}), "sampler.full_corpus"), 1);
-  }
+}
+
+TEST(ValidateConfigTest, UncorrectedSourcesMustExist) {
+  const std::string known = "model.loss.softmax={ uncorrected: ['in_batch', 'popularity'] }";
+  EXPECT_EQ(Broken(Config({known}), ""), 0);
+  EXPECT_EQ(BrokenRules(Config({"model.loss.softmax={ uncorrected: 'in-batch' }"})),
+            (std::vector<std::string>{
+                "model.loss.softmax.uncorrected[0]: 'in-batch' is not a source of negatives (did "
+                "you mean 'in_batch'?); sources are in_batch, uniform, popularity, full_corpus"}));
+  EXPECT_EQ(Broken(Config({"model.loss.symmetric={ softmax { uncorrected: 'x' } }"}),
+                   "model.loss.symmetric.softmax.uncorrected[0]"),
+            1);
 }
 
 TEST(ValidateConfigTest, PatienceNeedsEvaluations) {

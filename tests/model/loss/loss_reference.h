@@ -69,4 +69,31 @@ inline void ExpectLossAndGradients(
   expect_near(got.v_grad, v.grad());
 }
 
+// A loss over per-row lists, row by row: row_loss(score of the positive, scores of its negatives).
+template <typename Row>
+at::Tensor SumOverRows(const LossInput& input, const at::Tensor& scores, const Row& row_loss) {
+  at::Tensor sum = at::zeros({}, at::kDouble);
+  for (int64_t row = 0; row < input.rows.rows(); ++row) {
+    std::vector<at::Tensor> negatives;
+    for (int64_t k = 0; k < input.negatives.size(1); ++k) {
+      const auto column = input.negatives[row][k].item<int64_t>();
+      if (column >= 0) negatives.push_back(scores[row][column]);
+    }
+    const auto positive = input.positive[row].item<int64_t>();
+    sum = sum + input.weight[row].to(at::kDouble) * row_loss(scores[row][positive], negatives);
+  }
+  return sum;
+}
+
+// Shapes for such losses.
+inline const std::vector<LossCase>& RowLossCases() {
+  static const auto* const kCases = new std::vector<LossCase>{
+      {.begins = {0}},  // no rows
+      {.begins = {0, 1}, .columns = 1, .per_row = 1},
+      {.begins = {0, 1, 2, 3, 4, 5, 6, 7}, .columns = 5, .per_row = 3, .temperature = 0.1},
+      {.begins = {0, 3, 3, 4, 6}, .columns = 4, .per_row = 2},  // shared queries, one without rows
+  };
+  return *kCases;
+}
+
 }  // namespace torii::model

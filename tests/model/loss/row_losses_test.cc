@@ -15,22 +15,6 @@ namespace {
 
 at::Tensor Softplus(const at::Tensor& x) { return at::log1p(at::exp(x)); }
 
-// The rows one by one: row(positive score, scores of its negatives).
-template <typename Row>
-at::Tensor SumOverRows(const LossInput& input, const at::Tensor& scores, const Row& row_loss) {
-  at::Tensor sum = at::zeros({}, at::kDouble);
-  for (int64_t row = 0; row < input.rows.rows(); ++row) {
-    std::vector<at::Tensor> negatives;
-    for (int64_t k = 0; k < input.negatives.size(1); ++k) {
-      const auto column = input.negatives[row][k].item<int64_t>();
-      if (column >= 0) negatives.push_back(scores[row][column]);
-    }
-    const auto positive = input.positive[row].item<int64_t>();
-    sum = sum + input.weight[row].to(at::kDouble) * row_loss(scores[row][positive], negatives);
-  }
-  return sum;
-}
-
 at::Tensor BprRow(const at::Tensor& positive, const std::vector<at::Tensor>& negatives) {
   at::Tensor sum = at::zeros({}, at::kDouble);
   for (const at::Tensor& negative : negatives) sum = sum + Softplus(negative - positive);
@@ -43,18 +27,8 @@ at::Tensor BceRow(const at::Tensor& positive, const std::vector<at::Tensor>& neg
   return sum / (1 + static_cast<double>(negatives.size()));
 }
 
-const std::vector<LossCase>& Cases() {
-  static const auto* const kCases = new std::vector<LossCase>{
-      {.begins = {0}},  // no rows
-      {.begins = {0, 1}, .columns = 1, .per_row = 1},
-      {.begins = {0, 1, 2, 3, 4, 5, 6, 7}, .columns = 5, .per_row = 3, .temperature = 0.1},
-      {.begins = {0, 3, 3, 4, 6}, .columns = 4, .per_row = 2},  // shared queries, one without rows
-  };
-  return *kCases;
-}
-
 TEST(BprLossTest, EqualsTheRowsOneByOne) {
-  for (const LossCase& c : Cases()) {
+  for (const LossCase& c : RowLossCases()) {
     const LossInput input = RandomLossInput(c, 3);
     const auto got = BprLoss(BprConfig()).Finish(input, {});
     ASSERT_TRUE(got.ok());
@@ -64,7 +38,7 @@ TEST(BprLossTest, EqualsTheRowsOneByOne) {
 }
 
 TEST(BceLossTest, EqualsTheRowsOneByOne) {
-  for (const LossCase& c : Cases()) {
+  for (const LossCase& c : RowLossCases()) {
     const LossInput input = RandomLossInput(c, 4);
     const auto got = BceLoss(BceConfig()).Finish(input, {});
     ASSERT_TRUE(got.ok());

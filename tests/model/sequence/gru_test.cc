@@ -4,68 +4,31 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <memory>
-#include <random>
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "model/sequence/time_major.h"
+#include "tests/model/sequence/random_sequences.h"
 
 namespace torii::model {
 namespace {
 
-constexpr int64_t kWidth = 5, kHidden = 4;
-const DropoutStep kNoDropout;
-
-at::Tensor Normal(at::IntArrayRef sizes) {
-  static std::mt19937_64 random{12};
-  std::normal_distribution<float> normal;
-  at::Tensor out = at::empty(sizes, at::kFloat);
-  for (int64_t i = 0; i < out.numel(); ++i) out.mutable_data_ptr<float>()[i] = normal(random);
-  return out;
-}
+constexpr int64_t kHidden = 4;
 
 // A network whose weights, first state included, are all random.
 struct Network {
   Network() {
     GruSequence config;
     config.set_hidden(kHidden);
-    gru = MakeGruSequence(config, "user.history", kWidth, parameters);
+    gru = MakeGruSequence(config, "user.history", kRowWidth, parameters);
     parameters.Allocate(3);
     parameters.flat().copy_(Normal({parameters.size()}));
   }
-  at::Tensor Forward(const Sequences& s) const {
-    return gru->Forward(s, RowDropout("user", kNoDropout, {}));
-  }
+  at::Tensor Forward(const Sequences& s) const { return gru->Forward(s, NoDropout()); }
 
   DenseParameters parameters;
   std::unique_ptr<SequenceEncoder> gru;
 };
-
-// Sequences and the memory of their begins.
-struct OwnedSequences : Sequences {
-  explicit OwnedSequences(std::vector<int64_t> kept_begins) : kept(std::move(kept_begins)) {
-    begins = kept;
-    offsets = at::tensor(kept, at::kLong);
-  }
-  OwnedSequences(const OwnedSequences&) = delete;
-  const std::vector<int64_t> kept;
-};
-
-std::unique_ptr<OwnedSequences> RandomSequences(const std::vector<int64_t>& lengths,
-                                                int64_t distinct) {
-  std::vector<int64_t> offsets{0}, index;
-  for (const int64_t length : lengths) {
-    for (int64_t k = 0; k < length; ++k) {
-      index.push_back(static_cast<int64_t>(index.size() * 7 + 3) % distinct);
-    }
-    offsets.push_back(static_cast<int64_t>(index.size()));
-  }
-  auto s = std::make_unique<OwnedSequences>(std::move(offsets));
-  s->rows = Normal({distinct, kWidth}).requires_grad_();
-  s->index = at::tensor(index, at::kLong);
-  return s;
-}
 
 // The formulas of gru.h, event by event, in float64. weights: in the order of registration.
 at::Tensor Reference(const std::vector<at::Tensor>& weights, const at::Tensor& rows,
