@@ -18,7 +18,9 @@ void Validate(const LossConfig& config, const ConfigRules& rules) {
   }
 }
 
-LossNeeds NeedsOf(const LossConfig& config) { return MakeLoss(config)->needs(); }
+LossNeeds NeedsOf(const LossConfig& config) {
+  return MakeLoss(config, kernels::Device::Cpu())->needs();
+}
 
 std::string NameOf(const LossConfig& config) { return ChosenKind(config, "softmax"); }
 

@@ -37,7 +37,7 @@ struct OwnedSequences : Sequences {
 
 // Sequences of these lengths over `distinct` rows of kRowWidth floats, which want a gradient.
 inline std::unique_ptr<OwnedSequences> RandomSequences(const std::vector<int64_t>& lengths,
-                                                int64_t distinct) {
+                                                       int64_t distinct) {
   std::vector<int64_t> offsets{0}, index;
   for (const int64_t length : lengths) {
     for (int64_t k = 0; k < length; ++k) {
