@@ -5,9 +5,12 @@ namespace torii::kernels::cuda {
 const DeviceKernels& CudaKernels() {
   static const DeviceKernels kTable = [] {
     DeviceKernels table{};
+    AddPooledRows(&table);
+    AddGroups(&table);
     AddTableRows(&table);
     AddRandomRows(&table);
     AddDenseWeights(&table);
+    AddRanking(&table);
     return table;
   }();
   return kTable;

@@ -8,8 +8,11 @@ namespace torii::kernels::cuda {
 
 const DeviceKernels& CudaKernels();
 
+void AddPooledRows(DeviceKernels* table);
+void AddGroups(DeviceKernels* table);
 void AddTableRows(DeviceKernels* table);
 void AddRandomRows(DeviceKernels* table);
 void AddDenseWeights(DeviceKernels* table);
+void AddRanking(DeviceKernels* table);
 
 }  // namespace torii::kernels::cuda
