@@ -5,6 +5,7 @@ namespace torii::kernels::cuda {
 const DeviceKernels& CudaKernels() {
   static const DeviceKernels kTable = [] {
     DeviceKernels table{};
+    AddSoftmax(&table);
     AddPooledRows(&table);
     AddGroups(&table);
     AddTableRows(&table);

@@ -8,6 +8,7 @@ namespace torii::kernels::cuda {
 
 const DeviceKernels& CudaKernels();
 
+void AddSoftmax(DeviceKernels* table);
 void AddPooledRows(DeviceKernels* table);
 void AddGroups(DeviceKernels* table);
 void AddTableRows(DeviceKernels* table);
