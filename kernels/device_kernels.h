@@ -161,6 +161,7 @@ struct RowStep {
   // [dim]. Adam: m [dim], then v [dim].
   float* state;
   int64_t state_stride;
+  const bool* gate = nullptr;  // where it is false nothing is changed; null: open
 };
 
 // Distinct row i lies in slots[i] and has the gradient rows [dim] gradients[begin[i]] ..
@@ -211,6 +212,7 @@ struct WeightsArgs {
   const float* decays = nullptr;    // [size]: 1 where l2 and shrink apply, else 0
   float* first = nullptr;           // [size]: momentum, or Adam's m; null where the rule has none
   float* second = nullptr;          // [size]: Adagrad's h, or Adam's v; null where it has none
+  const bool* gate = nullptr;       // where it is false nothing is changed; null: open
 };
 
 // norm = the length of `gradient`, which is scaled to length most where it is longer.
@@ -219,6 +221,13 @@ struct ClipArgs {
   int64_t size = 0;
   double most = 0;         // 0: any length is allowed
   double* norm = nullptr;  // [1]
+};
+
+// *is_open = false unless both numbers are finite.
+struct GateArgs {
+  const double* loss = nullptr;           // [1]
+  const double* gradient_norm = nullptr;  // [1]
+  bool* is_open = nullptr;                // [1]
 };
 
 // ---- Ranking ----
@@ -299,6 +308,7 @@ struct DeviceKernels {
 
   void (*update_weights)(const WeightsArgs& args);
   void (*clip_gradient)(const ClipArgs& args);
+  void (*close_gate)(const GateArgs& args);
 
   // Scores are inner products with one order of additions: the score of a pair has the same bits in
   // every entry, whatever else is scored beside it.

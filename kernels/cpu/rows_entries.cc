@@ -47,6 +47,7 @@ int64_t PieceBegin(const TouchedRowList& touched, int64_t pieces, int64_t piece)
 }
 
 void Update(const RowStep& step, const TouchedRowList& touched) {
+  if (step.gate != nullptr && !*step.gate) return;
   const int64_t gradients = touched.begin[touched.rows] - touched.begin[0];
   const int64_t pieces = std::clamp<int64_t>(gradients / kGrain, 1, at::get_num_threads());
   ParallelFor(0, pieces, 1, [&](int64_t begin, int64_t end) {

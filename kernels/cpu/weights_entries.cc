@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kGrain = int64_t{1} << 13;
 
 void Update(const WeightsArgs& args) {
+  if (args.gate != nullptr && !*args.gate) return;
   const WeightsVariant& variant = *RunnableWeightsVariants().front();
   ParallelFor(0, args.size, kGrain,
               [&](int64_t begin, int64_t end) { variant.update(args, begin, end); });
@@ -42,11 +43,16 @@ void Clip(const ClipArgs& args) {
   for (int64_t i = 0; i < args.size; ++i) args.gradient[i] *= scale;
 }
 
+void CloseGate(const GateArgs& args) {
+  *args.is_open &= std::isfinite(*args.loss) && std::isfinite(*args.gradient_norm);
+}
+
 }  // namespace
 
 void AddDenseWeights(DeviceKernels* table) {
   table->update_weights = Update;
   table->clip_gradient = Clip;
+  table->close_gate = CloseGate;
 }
 
 }  // namespace torii::kernels::cpu

@@ -146,6 +146,7 @@ class RowUpdate {
 template <OptimizerRule kRule, int kVector>
 __global__ void UpdateKernel(const RowStep step, const TouchedRowList touched,
                              const float* partial) {
+  if (step.gate != nullptr && !*step.gate) return;
   for (int64_t row = GlobalWarp(); row < touched.rows; row += GridWarps()) {
     RowUpdate<kRule, kVector>(step, touched, row, partial).Run();
   }

@@ -22,6 +22,7 @@ __device__ inline float Updated(const WeightsArgs& args, float w, float g, int64
 
 template <OptimizerRule kRule>
 __global__ void UpdateKernel(const WeightsArgs args) {
+  if (args.gate != nullptr && !*args.gate) return;
   for (int64_t i = GlobalThread(); i < args.size; i += GridThreads()) {
     const float w = args.weight[i];
     const float g = args.gradient[i] + args.step.l2 * args.decays[i] * w;
@@ -75,11 +76,21 @@ void Clip(const ClipArgs& args) {
   Launch(ClipKernel, {.blocks = BlocksFor(args.size, kThreads), .threads = kThreads}, args);
 }
 
+__global__ void CloseGateKernel(const GateArgs args) {
+  const auto is_finite = [](double x) { return fabs(x) < HUGE_VAL; };
+  if (Thread() == 0 && !(is_finite(*args.loss) && is_finite(*args.gradient_norm))) {
+    *args.is_open = false;
+  }
+}
+
+void CloseGate(const GateArgs& args) { Launch(CloseGateKernel, {.threads = kWarpLanes}, args); }
+
 }  // namespace
 
 void AddDenseWeights(DeviceKernels* table) {
   table->update_weights = Update;
   table->clip_gradient = Clip;
+  table->close_gate = CloseGate;
 }
 
 }  // namespace torii::kernels::cuda

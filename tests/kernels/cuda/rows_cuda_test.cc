@@ -135,6 +135,34 @@ TEST_F(RowsCudaTest, ARowDependsOnItsOwnGradientsAlone) {
   }
 }
 
+TEST_F(RowsCudaTest, BehindAClosedGateNoRowChanges) {
+  for (const OptimizerRule rule : kRules) {
+    for (const bool is_open : {false, true}) {
+      Problem p(Gpu(), rule, 8, {1, 200, 3}, 0);
+      const at::Tensor before = p.memory.clone(), rowwise_before = p.rowwise.clone();
+      const at::Tensor gate = There(at::full({1}, is_open, at::kBool));
+      TouchedRows touched;
+      touched.Add(p.slots);
+      touched.Group(1000);
+      const RowGradients gradients =
+          touched.GradientsOf(Gpu(), std::vector<TouchedRows::Gradients>{{p.gradients, 0}});
+      const bool has_state = !p.table.state.empty();
+      Gpu().kernels().update_rows(
+          {.step = p.step,
+           .dim = 8,
+           .stride = p.table.weight.stride(0),
+           .first_slot = Problem::kFirstSlot,
+           .weights = p.table.weight.mutable_data_ptr<float>(),
+           .state = has_state ? p.table.state[0].mutable_data_ptr<float>() : nullptr,
+           .state_stride = has_state ? p.table.state[0].stride(0) : 0,
+           .gate = gate.const_data_ptr<bool>()},
+          gradients.list);
+      EXPECT_NE(at::equal(p.memory, before), is_open);
+      if (!is_open) EXPECT_TRUE(at::equal(p.rowwise, rowwise_before));
+    }
+  }
+}
+
 TEST_F(RowsCudaTest, APartOfTheRowsIsUpdatedAlone) {
   Problem whole(Gpu(), OptimizerRule::kAdam, 8, {3, 200, 70, 1, 90}, 0), parts = whole;
   parts.memory = whole.memory.clone();

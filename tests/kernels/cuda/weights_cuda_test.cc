@@ -68,6 +68,50 @@ TEST_F(WeightsCudaTest, TheLengthOfAGradientWithNaNIsNaNAndClipsNothing) {
   EXPECT_TRUE(at::allclose(Back(clipped), gradient, 0, 0, /*equal_nan=*/true));
 }
 
+// Whether a gate that is `was_open` is open after a step with these numbers.
+bool IsOpenAfter(const Device& device, bool was_open, double loss, double norm) {
+  const at::TensorOptions numbers = at::device(device.torch()).dtype(at::kDouble);
+  const at::Tensor first = at::full({1}, loss, numbers), second = at::full({1}, norm, numbers);
+  at::Tensor gate = at::full({1}, was_open, numbers.dtype(at::kBool));
+  device.kernels().close_gate({.loss = first.const_data_ptr<double>(),
+                               .gradient_norm = second.const_data_ptr<double>(),
+                               .is_open = gate.mutable_data_ptr<bool>()});
+  return ListOf<bool>(gate)[0];
+}
+
+TEST_F(WeightsCudaTest, AGateClosesForGoodWhenANumberIsNotFinite) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const Device& device : {Gpu(), kCpu}) {
+    EXPECT_TRUE(IsOpenAfter(device, true, -3, 1e308));
+    EXPECT_FALSE(IsOpenAfter(device, false, 1, 1));
+    for (const double bad : {kNaN, kInfinity, -kInfinity}) {
+      EXPECT_FALSE(IsOpenAfter(device, true, bad, 1)) << device.name();
+      EXPECT_FALSE(IsOpenAfter(device, true, 1, bad)) << device.name();
+    }
+  }
+}
+
+TEST_F(WeightsCudaTest, BehindAClosedGateNothingChanges) {
+  for (const bool is_open : {false, true}) {
+    const at::Tensor gate = There(at::full({1}, is_open, at::kBool));
+    at::Tensor x = There(Normals({4, 300}, "weights")), before = x.clone();
+    float* const floats = x.mutable_data_ptr<float>();
+    const OptimizerStep step =
+        StepOf({.rule = OptimizerRule::kAdam, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9}, 1,
+               0, BiasCorrection::kInRate);
+    Gpu().kernels().update_weights({.step = step,
+                                    .size = 300,
+                                    .weight = floats,
+                                    .gradient = floats + 900,
+                                    .decays = floats + 900,
+                                    .first = floats + 300,
+                                    .second = floats + 600,
+                                    .gate = gate.const_data_ptr<bool>()});
+    EXPECT_NE(at::equal(x, before), is_open);
+  }
+}
+
 TEST_F(RandomCudaTest, NormalRowsEqualTheCpusForAnyFirstRowAndStep) {
   const RandomStream stream(9, "rows", 4);
   for (const int64_t dim : {1, 4, 7, 130}) {
