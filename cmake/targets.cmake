@@ -64,10 +64,11 @@ function(torii_use_pch target)
   endif()
 endfunction()
 
-# torii_<layer>: every *.cc of the folder and of its sub-folders but main.cc.
+# torii_<layer>: every *.cc and *.cu of the folder and of its sub-folders but main.cc and plug-ins, which are
+# targets of their own.
 function(torii_add_layer layer)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${layer}/*.cc)
-  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${layer}/*.cc ${CMAKE_SOURCE_DIR}/${layer}/*.cu)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$|/plugin/")
   if(NOT sources)
     add_library(torii_${layer} INTERFACE)
     return()

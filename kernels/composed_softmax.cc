@@ -9,8 +9,6 @@
 namespace torii::kernels {
 namespace {
 
-// Rows and columns of a block: its few matrices of floats stay small beside everything else.
-constexpr int64_t kBlockRows = 256, kBlockFloats = int64_t{1} << 22;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // [places]: the list of each place, of lists that begin at begin [n + 1].
@@ -53,9 +51,10 @@ at::Tensor ExcludedOf(const SoftmaxTensors& t, const Places& places, const at::T
 
 }  // namespace
 
-void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxResults& results) {
+void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxBlocks& blocks,
+                     const SoftmaxResults& results) {
   const int64_t rows = t.positive.numel(), columns = t.v.size(0);
-  const int64_t block = std::clamp<int64_t>(kBlockFloats / columns, 1, kBlockRows);
+  const int64_t block = std::clamp<int64_t>(blocks.most_floats / columns, 1, blocks.most_rows);
   const Places places = PlacesOf(t);
   at::Tensor q_grad = results.q_grad, v_grad = results.v_grad;
   q_grad.zero_();
@@ -65,7 +64,10 @@ void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxResults& results) {
       return x.slice(0, first, std::min(rows, first + block));
     };
     const at::Tensor query = part(places.query), positive = part(t.positive).unsqueeze(1);
-    const at::Tensor q = t.q.index_select(0, query) * t.inverse_temperature;
+    // Where every query has one row, the rows of a block are queries that lie side by side.
+    const bool are_queries = !t.row_begin.defined();
+    const at::Tensor q =
+        (are_queries ? part(t.q) : t.q.index_select(0, query)) * t.inverse_temperature;
     const at::Tensor products = at::mm(q, t.v.t());
     at::Tensor logits = products + t.column_offset;
     if (places.excluded_query.defined()) {
@@ -81,7 +83,12 @@ void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxResults& results) {
     const at::Tensor weight = part(t.weight);
     at::Tensor slopes = (logits - log_sum.unsqueeze(1)).exp_().mul_(weight.unsqueeze(1));
     slopes.scatter_(1, positive, ((own - log_sum).expm1_() * weight).unsqueeze(1));
-    q_grad.index_add_(0, query, at::mm(slopes, t.v) * t.inverse_temperature);
+    const at::Tensor q_grad_of_rows = at::mm(slopes, t.v) * t.inverse_temperature;
+    if (are_queries) {
+      part(q_grad).copy_(q_grad_of_rows);
+    } else {
+      q_grad.index_add_(0, query, q_grad_of_rows);
+    }
     v_grad.addmm_(slopes.t(), q);
   }
   at::Tensor loss = results.loss;

@@ -15,6 +15,9 @@ class Device {
   // are read late. Slow; it keeps the compositions right, which serve where a device has no kernel
   // of its own, and the order of work of a GPU.
   static Device Composed();
+  // Tensors on the CPU, and a GPU's kernels compiled for the CPU (cuda/emulation.h). Very slow: it
+  // tests the path of a GPU where there is none.
+  static Device Emulated();
   // Whether calls return when their work is done, or before: the numbers of a step are then read
   // while the next one is computed.
   enum class Pace { kCallByCall, kBehindCalls };
@@ -25,7 +28,7 @@ class Device {
   at::Device torch() const { return torch_device_; }
   const DeviceKernels& kernels() const { return *kernels_; }
   Pace pace() const { return pace_; }
-  // "cpu", "composed".
+  // "cpu", "composed", "emulated", "cuda".
   const char* name() const { return name_; }
 
  private:

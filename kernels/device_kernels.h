@@ -34,10 +34,12 @@ struct SoftmaxArgs {
   const int64_t* positive = nullptr;        // [rows] in [0, u)
   const float* positive_offset = nullptr;   // [rows]
   const float* target_offset = nullptr;     // [rows]
-  const float* weight = nullptr;            // [rows]
+  const float* weight = nullptr;            // [rows], not negative
   const int64_t* excluded_begin = nullptr;  // [b + 1] or null: nothing is excluded
   const int64_t* excluded = nullptr;
   int64_t b = 0, u = 0, dim = 0;  // u and dim at least 1
+  // Lengths that the host of a device cannot read from the lists (the CPU does not look at them).
+  int64_t rows = 0, num_excluded = 0;
   double inverse_temperature = 1;
   float* q_grad = nullptr;     // [b, dim]: gradient of sum_n weight_n l_n
   float* v_grad = nullptr;     // [u, dim]
@@ -104,6 +106,21 @@ struct RowTable {
   int64_t width = 0, stride = 0;
 };
 
+// ---- Groups ----
+
+// The positions 0 .. count - 1 grouped by their keys: groups in ascending order of their keys, each
+// with its positions in ascending order. All of it in the memory of the device.
+struct GroupArgs {
+  const int64_t* keys = nullptr;  // [count] in [0, num_keys)
+  int64_t count = 0;              // below 2^31
+  int64_t num_keys = 0;           // at most 2^32
+  int64_t* order = nullptr;       // [count]: positions, group after group
+  int64_t* distinct = nullptr;    // [count], of which [groups] are written: the keys
+  int64_t* begin = nullptr;       // [count + 1], of which [groups + 1]: where groups begin in order
+  int64_t* groups = nullptr;      // [1]: how many
+  int64_t* group_of = nullptr;    // [count]: the group of each position; null: not wanted
+};
+
 // ---- Rows of embedding tables ----
 
 // Rows are where the slots say: slot s at weights + s * stride.
@@ -154,6 +171,9 @@ struct TouchedRowList {
   const uint32_t* slots;          // [rows]
   const uint32_t* begin;          // [rows + 1]
   const float* const* gradients;  // [begin[rows]]
+  // For devices whose host cannot read `begin` (the CPU does not look at them):
+  int64_t places = 0;    // not fewer than begin[rows]
+  bool aligned = false;  // every gradient row lies on a multiple of 16 bytes
 };
 
 // ---- Random numbers ----
@@ -219,6 +239,11 @@ struct ItemVectors {
   int64_t n = 0, dim = 0;
 };
 
+// Items first .. first + size - 1.
+struct ItemTile {
+  int64_t first = 0, size = 0;
+};
+
 // Items that each row leaves out: items[begin[i]] .. items[begin[i + 1] - 1], ascending.
 struct HiddenItems {
   const int64_t* begin;  // [rows + 1]
@@ -245,6 +270,8 @@ struct TopKLists {
 
 struct DeviceKernels {
   // Softmax cross-entropy with both gradients. name: what computes it, for the log.
+  // has_softmax: whether there is a kernel for such products and dimensions; null: for all.
+  bool (*has_softmax)(SoftmaxPrecision precision, int64_t dim);
   const char* (*softmax_name)(SoftmaxPrecision precision);
   SoftmaxMemory* (*new_softmax)(SoftmaxPrecision precision);
   void (*delete_softmax)(SoftmaxMemory* memory);
@@ -268,6 +295,8 @@ struct DeviceKernels {
   // weight of each place = exp(age * log_ratio) over the sum of the list's; age 0 for the last
   // place.
   void (*recency_weights)(const int64_t* begin, int64_t lists, double log_ratio, float* weight);
+
+  void (*group_by_key)(const GroupArgs& args);
 
   void (*gather_rows)(const GatherArgs& args);
   // Sums the gradients of each touched row and updates it once. A row's bits depend on its own
@@ -294,6 +323,11 @@ struct DeviceKernels {
                       const Thresholds& thresholds, const HiddenItems& hidden, int64_t* counts);
   void (*top_k)(const float* q, int64_t rows, const ItemVectors& items, const HiddenItems& hidden,
                 const TopKLists& lists);
+  // For devices without top_k: scores and items as numbers, the best of which are the greatest.
+  // keys [rows, items of the tile]: the score's bits in signed order in the upper half, and the
+  // complement of the item in the lower; INT64_MIN for hidden items.
+  void (*score_keys)(const float* q, int64_t rows, const ItemVectors& items, const ItemTile& tile,
+                     const HiddenItems& hidden, int64_t* keys);
   // largest[i] = the greatest magnitude in row i of x [rows, dim]; infinity if one of its numbers
   // is not finite.
   void (*largest_magnitudes)(const float* x, int64_t rows, int64_t dim, double* largest);

@@ -22,3 +22,11 @@ foreach(_variant baseline avx2 avx512)
   _torii_kernel_flags(weights_${_variant}.cc "${_${_variant}_flags};-ffp-contract=off")
 endforeach()
 _torii_kernel_flags(softmax/softmax_avx512bf16.cc "${_avx512bf16_flags}")
+
+# The kernels of a GPU, compiled for the CPU over an emulation of CUDA (cuda/device.h). No product is fused with a sum
+# unless the text says so.
+file(GLOB_RECURSE _cuda_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
+set_source_files_properties(${_cuda_kernels} PROPERTIES LANGUAGE CXX SKIP_PRECOMPILE_HEADERS ON
+  COMPILE_OPTIONS "-x;c++;-O2;-ffp-contract=off")
+set_source_files_properties(${CMAKE_SOURCE_DIR}/kernels/cuda/emulation.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  COMPILE_OPTIONS -O2)

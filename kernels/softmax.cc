@@ -55,6 +55,8 @@ SoftmaxArgs PointersTo(const SoftmaxTensors& t, const SoftmaxResults& results) {
   args.b = t.q.size(0);
   args.u = t.v.size(0);
   args.dim = t.q.size(1);
+  args.rows = t.positive.numel();
+  args.num_excluded = t.excluded_begin.defined() ? t.excluded.numel() : 0;
   args.inverse_temperature = t.inverse_temperature;
   args.q_grad = results.q_grad.mutable_data_ptr<float>();
   args.v_grad = results.v_grad.mutable_data_ptr<float>();
@@ -63,23 +65,37 @@ SoftmaxArgs PointersTo(const SoftmaxTensors& t, const SoftmaxResults& results) {
   return args;
 }
 
-bool HasKernel(const Device& device) { return device.kernels().softmax != nullptr; }
+bool HasKernels(const Device& device) { return device.kernels().softmax != nullptr; }
+
+bool HasKernel(const Device& device, SoftmaxPrecision precision, int64_t dim) {
+  const DeviceKernels& kernels = device.kernels();
+  return HasKernels(device) &&
+         (kernels.has_softmax == nullptr || kernels.has_softmax(precision, dim));
+}
+
+// A GPU has thousands of rows to do before a launch pays; a core keeps a block in its caches.
+SoftmaxBlocks BlocksFor(const Device& device) {
+  if (device.torch().is_cpu()) return {.most_rows = 256, .most_floats = int64_t{1} << 22};
+  return {.most_rows = 8192, .most_floats = int64_t{1} << 25};
+}
 
 }  // namespace
 
 Softmax::Softmax(const Device& device, SoftmaxPrecision precision)
     : device_(device), precision_(precision), memory_(nullptr, device.kernels().delete_softmax) {
-  if (HasKernel(device)) memory_.reset(device.kernels().new_softmax(precision));
+  if (HasKernels(device)) memory_.reset(device.kernels().new_softmax(precision));
 }
 
 void Softmax::Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results) {
   CheckShapes(tensors, results);
-  if (!HasKernel(device_)) return ComposedSoftmax(tensors, results);
+  if (!HasKernel(device_, precision_, tensors.q.size(1))) {
+    return ComposedSoftmax(tensors, BlocksFor(device_), results);
+  }
   device_.kernels().softmax(memory_.get(), PointersTo(tensors, results));
 }
 
 const char* Softmax::name() const {
-  return HasKernel(device_) ? device_.kernels().softmax_name(precision_) : "composed";
+  return HasKernels(device_) ? device_.kernels().softmax_name(precision_) : "composed";
 }
 
 }  // namespace torii::kernels

@@ -49,7 +49,14 @@ class Softmax {
   std::unique_ptr<SoftmaxMemory, void (*)(SoftmaxMemory*)> memory_;
 };
 
+// Blocks of rows: their few matrices of rows x columns floats stay small beside everything else, and
+// large enough for the device.
+struct SoftmaxBlocks {
+  int64_t most_rows = 0, most_floats = 0;
+};
+
 // What Compute does, composed of LibTorch's operations over blocks of rows, in float32.
-void ComposedSoftmax(const SoftmaxTensors& tensors, const SoftmaxResults& results);
+void ComposedSoftmax(const SoftmaxTensors& tensors, const SoftmaxBlocks& blocks,
+                     const SoftmaxResults& results);
 
 }  // namespace torii::kernels

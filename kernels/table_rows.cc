@@ -39,7 +39,7 @@ RowStep PointersTo(const OptimizerStep& step, const TableRows& table, int64_t fi
 
 void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
                     const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
-  std::vector<int64_t> list(gradients.list.slots, gradients.list.slots + gradients.list.rows);
+  std::vector<int64_t> list(gradients.slots, gradients.slots + gradients.list.rows);
   for (int64_t& slot : list) slot -= first_slot;
   const at::Tensor slots = TensorOf(list).to(table.weight.device());
   at::Tensor weight = table.weight.index_select(0, slots);
@@ -81,12 +81,15 @@ void GatherRows(const Device& device, const at::Tensor& table, std::span<const i
 }
 
 RowGradients RowGradients::Between(int64_t begin_slot, int64_t end_slot) const {
-  const uint32_t* const slots_end = list.slots + list.rows;
-  const uint32_t* const begin = std::lower_bound(list.slots, slots_end, begin_slot);
+  const uint32_t* const slots_end = slots + list.rows;
+  const uint32_t* const begin = std::lower_bound(slots, slots_end, begin_slot);
   const uint32_t* const end = std::lower_bound(begin, slots_end, end_slot);
-  const int64_t first = begin - list.slots;
-  return {{end - begin, begin, list.begin + first, list.gradients},
-          sums.defined() ? sums.narrow(0, first, end - begin) : at::Tensor()};
+  const int64_t first = begin - slots;
+  TouchedRowList part = list;
+  part.rows = end - begin;
+  part.slots += first;
+  part.begin += first;
+  return {part, begin, sums.defined() ? sums.narrow(0, first, end - begin) : at::Tensor()};
 }
 
 void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,

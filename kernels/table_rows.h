@@ -19,8 +19,9 @@ void GatherRows(const Device& device, const at::Tensor& table, std::span<const i
 // The distinct rows that a step touches, in increasing order of their slots, with their gradients
 // (TouchedRows::GradientsOf). A view: valid as long as what it was made from.
 struct RowGradients {
-  TouchedRowList list;  // `gradients` where the device has kernels
-  at::Tensor sums;      // [rows, dim], where it has none
+  TouchedRowList list;    // in the memory of the device; `gradients` where it has kernels
+  const uint32_t* slots;  // [rows]: those of the list, on the host
+  at::Tensor sums;        // [rows, dim], where the device has no kernels
 
   // Those whose slots are in [begin_slot, end_slot).
   RowGradients Between(int64_t begin_slot, int64_t end_slot) const;

@@ -18,6 +18,7 @@ namespace {
 // Digits of the radix sort: 2^11 counters of 4 bytes stay in the first-level cache; for few entries
 // clearing many counters would cost more than one pass less.
 constexpr int kLeastDigitBits = 8, kMostDigitBits = 11;
+constexpr uintptr_t kVectorBytes = 16;
 // Entries below which a second thread does not pay.
 constexpr int64_t kShareEntries = 8192;
 
@@ -67,14 +68,16 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
               pieces_.size());
   const auto rows = std::ssize(slots_);
   if (device.kernels().update_rows == nullptr) {
-    return {{rows, slots_.data(), begin_.data(), nullptr}, ComposedSums(pieces)};
+    return {{rows, slots_.data(), begin_.data(), nullptr}, slots_.data(), ComposedSums(pieces)};
   }
   const int64_t dim = pieces.empty() ? 0 : pieces[0].rows.size(1);
   from_.clear();
+  bool aligned = dim % 4 == 0;
   for (const Gradients& piece : pieces) {
     TORII_CHECK(piece.rows.is_contiguous() && piece.rows.size(1) == dim, "gradients of ",
                 piece.rows.toString());
     from_.push_back(piece.rows.const_data_ptr<float>() + piece.first_row * dim);
+    aligned = aligned && reinterpret_cast<uintptr_t>(from_.back()) % kVectorBytes == 0;
   }
   gradients_.resize(static_cast<size_t>(size_));
   ForShares(shares_, [&](int64_t share) {
@@ -85,7 +88,26 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
       gradients_[static_cast<size_t>(i)] = from_[piece] + (position - pieces_[piece].begin) * dim;
     }
   });
-  return {{rows, slots_.data(), begin_.data(), gradients_.data()}, at::Tensor()};
+  copies_.clear();
+  return {{.rows = rows,
+           .slots = WhereKernelsRead(slots_, device),
+           .begin = WhereKernelsRead(begin_, device),
+           .gradients = WhereKernelsRead(gradients_, device),
+           .places = size_,
+           .aligned = aligned},
+          slots_.data(),
+          at::Tensor()};
+}
+
+// The list itself, or its bytes in the memory of the device.
+template <class T>
+const T* TouchedRows::WhereKernelsRead(const std::vector<T>& list, const Device& device) {
+  if (device.torch().is_cpu()) return list.data();
+  const auto bytes = static_cast<int64_t>(list.size() * sizeof(T));
+  const at::Tensor view =
+      at::from_blob(const_cast<void*>(static_cast<const void*>(list.data())), {bytes}, at::kByte);
+  copies_.push_back(view.to(device.torch()));
+  return static_cast<const T*>(copies_.back().const_data_ptr());
 }
 
 // [rows, dim]: the gradients of each touched row added up, by LibTorch's operations.

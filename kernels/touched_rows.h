@@ -39,6 +39,8 @@ class TouchedRows {
   };
   size_t PieceOf(int64_t position) const;
   at::Tensor ComposedSums(std::span<const Gradients> pieces) const;
+  template <class T>
+  const T* WhereKernelsRead(const std::vector<T>& list, const Device& device);
   template <class Visit>
   void VisitShare(bool sorted, int64_t share, const Visit& visit) const;
   void SortPass(bool first, int shift, int bits);
@@ -53,6 +55,7 @@ class TouchedRows {
   std::vector<int64_t> first_;              // [share] its first distinct slot
   std::vector<uint32_t> slots_, begin_;
   std::vector<const float*> from_, gradients_;  // of each piece, of each gradient row
+  std::vector<at::Tensor> copies_;              // of lists, in the memory of the device
 };
 
 }  // namespace torii::kernels

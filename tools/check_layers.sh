@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 layers=$(sed -n 's/^set(TORII_LAYERS \(.*\))$/\1/p' cmake/layers.cmake)
 bad=0
-grep -rnE '^#include "[a-z_0-9]+/' $layers --include='*.h' --include='*.cc' |
+grep -rnE '^#include "[a-z_0-9]+/' $layers --include='*.h' --include='*.cc' --include='*.cu' |
   awk -F: '
     # set(TORII_LAYER_x a b), set(TORII_ROOMS_x a b), set(TORII_ROOM_x_y a b): "kind x y" may include what follows.
     function room(path, parts) { return split(path, parts, "/") > 2 ? parts[2] : "top" }

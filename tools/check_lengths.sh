@@ -8,7 +8,7 @@ layers=$(sed -n 's/^set(TORII_LAYERS \(.*\))$/\1/p' cmake/layers.cmake)
 crowded=$(find $layers tests bench -type f -printf '%h\n' | sort | uniq -c |
   awk '$1 > 40 { printf "%s: %d files, at most 40\n", $2, $1 }')
 if [ -n "$crowded" ]; then echo "$crowded"; exit 1; fi
-find $layers tests bench \( -name '*.cc' -o -name '*.h' \) -print0 | sort -z |
+find $layers tests bench \( -name '*.cc' -o -name '*.h' -o -name '*.cu' \) -print0 | sort -z |
   xargs -0 awk -v most_file=400 -v most_function=60 '
     function ends(begin) {
       if (begin > 0 && FNR - begin + 1 > most_function) {

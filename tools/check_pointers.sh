@@ -7,7 +7,7 @@ layers=$(sed -n 's/^set(TORII_LAYERS \(.*\))$/\1/p' cmake/layers.cmake)
 allowed='^(kernels/|comm/in_process/|comm/mpi/'
 allowed+='|trainer/checkpoint/(safetensors|checkpoint)\.cc:|exports/)'  # file input and output
 pattern='(const_|mutable_)?data_ptr\b|\.item(<[a-z0-9_]+>)?\(\)\.(to|is)|\.item<|\baccessor<|\bSpanOf\(|\bVectorOf\('
-if grep -rnE "$pattern" $layers --include='*.h' --include='*.cc' | grep -vE "$allowed"; then
+if grep -rnE "$pattern" $layers --include='*.h' --include='*.cc' --include='*.cu' | grep -vE "$allowed"; then
   echo "raw pointers of tensors belong into kernels/ (docs/architecture.md, Devices)"
   exit 1
 fi

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 format="${TORII_VENV:-$PWD/.venv}/bin/clang-format"
-mapfile -t sources < <(git ls-files '*.cc' '*.h')
+mapfile -t sources < <(git ls-files '*.cc' '*.h' '*.cu')
 if [ "${1:-}" = "--check" ]; then
   "$format" --dry-run --Werror "${sources[@]}" || { echo "torii: run tools/format.sh" >&2; exit 1; }
 else
