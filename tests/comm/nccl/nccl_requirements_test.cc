@@ -1,10 +1,13 @@
 #include "comm/nccl/nccl_requirements.h"
 
+#include <array>
 #include <map>
 
 #include "base/exit_code.h"
+#include "comm/nccl/nccl_communicator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/comm/nccl/fake_streams.h"
 
 namespace torii::comm {
 namespace {
@@ -51,6 +54,31 @@ TEST(NcclRequirementsTest, RefusesTwoRanksOnOneGpu) {
   // As two hosts they talk through the network.
   EXPECT_NE(GpuIdentity("GPU-a", "one"), GpuIdentity("GPU-a", "two"));
   EXPECT_EQ(GpuIdentity("GPU-a", ""), "GPU-a");
+}
+
+TEST(NcclRequirementsTest, EveryRankHearsOfAMachineThatDoesNotFit) {
+  const auto create = [](const std::function<std::string(int)>& identity) {
+    std::array<absl::Status, 3> heard;
+    const auto world = testing::MakeFakeWorld({});
+    RunRanks(3, [&](Communicator& host) {
+      const auto streams = std::make_shared<testing::FakeStreams>(
+          testing::FakeStreamsOptions{.identity = identity(host.rank())});
+      return heard[static_cast<size_t>(host.rank())] = CreateNccl(host, world, streams).status();
+    }).IgnoreError();
+    return heard;
+  };
+  {
+    const testing::FakeNccl fake({.version = 22805});
+    for (const absl::Status& mine : create([](int rank) { return absl::StrCat(rank); })) {
+      EXPECT_THAT(Message(mine), HasSubstr("NCCL 2.28.5 may hang"));
+    }
+  }
+  testing::FakeNccl fake;
+  for (const absl::Status& mine : create([](int rank) { return rank == 0 ? "a" : "b"; })) {
+    EXPECT_EQ(ExitCodeOf(mine), ExitCode::kConfig);
+    EXPECT_THAT(Message(mine), HasSubstr("ranks 1 and 2 are on one GPU"));
+  }
+  EXPECT_EQ(fake.starts(), 0);
 }
 
 NcclEnvironment PlanWith(const std::map<std::string, std::string>& variables,
