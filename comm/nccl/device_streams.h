@@ -19,7 +19,9 @@ class HostMark {
   virtual ~HostMark() = default;
   // The mark stands behind all work that the calling thread's current stream has now.
   virtual absl::Status Record() = 0;
-  // Whether the device has come to the mark; an error if the device failed. Any thread.
+  // Whether the device has come to the mark; an error if the device failed. Any thread, also one
+  // that has not used the device: an implementation for CUDA selects the mark's device first, or
+  // the thread of the watchdog would take memory on device 0.
   virtual absl::StatusOr<bool> IsDone() const = 0;
 
   // Returns once the mark is done: OK. Else with the error of the device, with kPeerLost after
