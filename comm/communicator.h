@@ -1,5 +1,6 @@
 // Ranks exchange tensors. A Communicator is a fixed group of W ranks, the world. Back ends:
-// in_process (ranks are threads; defines the semantics) and mpi.
+// in_process (ranks are threads; defines the semantics), mpi, and nccl (tensors on GPUs; beside one of
+// the others, which carries the rest).
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,9 @@ namespace torii::comm {
 // write to the inputs or free them. The call itself starts after the work that the caller's current
 // stream already has. A result is new memory, for every W: it never shares memory with an input.
 // It does not promise that the other ranks have returned, or will return OK.
-// Sums are taken in rank order (in_process, mpi) or in an order that is fixed for W: repeated runs
-// at the same W give the same bits.
+// Sums are taken in rank order (in_process, mpi, nccl if asked for) or in an order that is fixed for
+// W and the way the ranks are connected: repeated runs give the same bits. A NaN of any rank makes
+// a sum, a minimum or a maximum NaN.
 //
 // **What an error means.** Every wait ends: with the result, with kPeerLost after the deadline
 // given at creation, or with the reason of an Abort anywhere in the world. An argument that this

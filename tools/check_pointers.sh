@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 layers=$(sed -n 's/^set(TORII_LAYERS \(.*\))$/\1/p' cmake/layers.cmake)
-allowed='^(kernels/|comm/in_process/|comm/mpi/'
+allowed='^(kernels/|comm/in_process/|comm/mpi/|comm/nccl/'
 allowed+='|trainer/checkpoint/(safetensors|checkpoint)\.cc:|exports/)'  # file input and output
 pattern='(const_|mutable_)?data_ptr\b|\.item(<[a-z0-9_]+>)?\(\)\.(to|is)|\.item<|\baccessor<|\bSpanOf\(|\bVectorOf\('
 if grep -rnE "$pattern" $layers --include='*.h' --include='*.cc' --include='*.cu' | grep -vE "$allowed"; then

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -196,6 +197,43 @@ inline absl::Status CheckSumsInRankOrder(Communicator& comm) {
   return absl::OkStatus();
 }
 
+// The same numbers give the same bits again, whatever the order of a sum.
+inline absl::Status CheckSumsRepeat(Communicator& comm) {
+  const int64_t world = comm.world_size();
+  const at::Tensor mine = (at::arange(world * 1013, at::kFloat) * 0.7311f + comm.rank()).sin();
+  const Rows even(static_cast<size_t>(world), 1013);
+  Rows uneven = even;
+  uneven.front() -= 5;
+  uneven.back() += 5;
+  std::vector<at::Tensor> sums;
+  for (int run = 0; run < 2; ++run) {
+    at::Tensor all = mine.clone();
+    TORII_RETURN_IF_ERROR(comm.AllReduce(all, ReduceOp::kSum));
+    TORII_ASSIGN_OR_RETURN(const at::Tensor slice, comm.ReduceScatterV(mine, even));
+    TORII_ASSIGN_OR_RETURN(const at::Tensor other, comm.ReduceScatterV(mine, uneven));
+    sums.push_back(at::cat({all, slice, other}));
+  }
+  TORII_EXPECT_OR_RETURN(at::equal(sums[0], sums[1]));
+  return absl::OkStatus();
+}
+
+// A NaN of one rank reaches all ranks, in every reduction, and only in its place.
+inline absl::Status CheckNanInTensors(Communicator& comm) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    for (int from = 0; from < comm.world_size(); ++from) {
+      for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMin, ReduceOp::kMax}) {
+        at::Tensor mine = at::ones({9}, dtype);
+        if (comm.rank() == from) mine[4].fill_(std::nan(""));
+
+        TORII_RETURN_IF_ERROR(comm.AllReduce(mine, op));
+
+        TORII_EXPECT_OR_RETURN(at::equal(mine.ne(mine), at::arange(9).eq(4)));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 // On every world size: who writes to the input afterwards changes no result, and the other way
 // round.
 inline absl::Status CheckResultsAreNewMemory(Communicator& comm) {
@@ -249,7 +287,8 @@ inline absl::Status CheckCallsForReading(Communicator& comm) {
   return absl::OkStatus();
 }
 
-inline absl::Status CheckConformance(Communicator& comm) {
+// For back ends that take sums in an order of their own.
+inline absl::Status CheckConformanceInAnyOrder(Communicator& comm) {
   for (const at::ScalarType dtype : kDtypes) {
     if (dtype != at::kBFloat16) {
       TORII_RETURN_IF_ERROR(CheckAllReduce(comm, dtype));
@@ -265,7 +304,8 @@ inline absl::Status CheckConformance(Communicator& comm) {
       }
     }
   }
-  TORII_RETURN_IF_ERROR(CheckSumsInRankOrder(comm));
+  TORII_RETURN_IF_ERROR(CheckSumsRepeat(comm));
+  TORII_RETURN_IF_ERROR(CheckNanInTensors(comm));
   TORII_RETURN_IF_ERROR(CheckNanReachesAll(comm.control()));
   TORII_RETURN_IF_ERROR(CheckResultsAreNewMemory(comm));
   TORII_RETURN_IF_ERROR(CheckCallsForReading(comm));
@@ -273,6 +313,12 @@ inline absl::Status CheckConformance(Communicator& comm) {
   TORII_RETURN_IF_ERROR(CheckDuplicate(comm));
   TORII_RETURN_IF_ERROR(CheckStopFlag(comm));
   return CheckConveniences(comm.control());
+}
+
+// For back ends that take sums in rank order.
+inline absl::Status CheckConformance(Communicator& comm) {
+  TORII_RETURN_IF_ERROR(CheckSumsInRankOrder(comm));
+  return CheckConformanceInAnyOrder(comm);
 }
 
 }  // namespace torii::comm::testing
