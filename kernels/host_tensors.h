@@ -70,7 +70,7 @@ std::vector<T> ListOf(const at::Tensor& tensor) {
   RECORD_FUNCTION(kHostRead, std::vector<c10::IValue>());
   const at::Tensor host = tensor.is_cpu() ? tensor.contiguous() : tensor.cpu().contiguous();
   const T* data = host.const_data_ptr<T>();
-  return {data, data + host.numel()};
+  return std::vector<T>(data, data + host.numel());
 }
 
 // The one element of a tensor of any floating type and device.

@@ -172,7 +172,7 @@ survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefet
 survives bpr "$faults" --set model.loss.bpr.negatives=3 \
   --set 'model.scorer.mlp.hidden=[6]' --set sampler.row_negatives=POPULAR
 survives bce "$faults" --set model.loss.bce.negatives=2 \
-  --set model.user.history.length=4 --set model.user.history.gru.hidden=5 \
+  --set model.user.history.length=4 --set model.user.history.gru.hidden=32 \
   --set model.user.trunk.residual.hidden=9 --set model.user.trunk.residual.dropout=0.1
 survives symmetric "$faults" --set 'model.loss.symmetric.softmax.pairing=A' --set 'model.shared_trunk.mlp.hidden=[7]' \
   --set model.shared_trunk.mlp.dropout=0.1 --set model.scorer.inner_product.learned_temperature=true
