@@ -12,6 +12,8 @@ Device Device::Composed() {
   return {at::kCPU, &kNone, "composed", Pace::kBehindCalls};
 }
 
-Device Device::Emulated() { return {at::kCPU, &cuda::CudaKernels(), "emulated", Pace::kBehindCalls}; }
+Device Device::Emulated() {
+  return {at::kCPU, &cuda::CudaKernels(), "emulated", Pace::kBehindCalls};
+}
 
 }  // namespace torii::kernels

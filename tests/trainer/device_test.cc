@@ -41,6 +41,24 @@ TEST(DeviceTest, RanksTrainWhatOneRankTrainsWithoutKernels) {
   }
 }
 
+// A GPU's kernels, run over an emulation of CUDA.
+TEST(DeviceTest, AGpusKernelsTrainWhatTheCpusTrain) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 20;
+    const TrainedState on_cpu = TrainSmallOnThreads(1, dataset, run);
+    run.model.device = kernels::Device::Emulated();
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    ExpectSameTraining(one, on_cpu, kDeviceTolerance, absl::StrCat(name, ", by the CPU's kernels"));
+    ExpectSameTraining(TrainSmallOnThreads(1, dataset, run), one, 0.0,
+                       absl::StrCat(name, ", emulated, twice"));
+    for (const int world : {2, 3, 4}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run), one, kRankTolerance,
+                         absl::StrCat(name, ", emulated, ", world, " ranks"));
+    }
+  }
+}
+
 // What this thread does inside the computation of a step.
 thread_local std::multiset<std::string> g_seen;
 
