@@ -94,7 +94,9 @@ class EvalCommand final : public Command {
       return UsageError(absl::StrCat("--part: '", part_, "' is neither test nor valid"));
     }
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
-        ranks_, [&](comm::Communicator& comm) { return RunOnRank(context.files, comm); }));
+        ranks_, [&](comm::Communicator& comm, const kernels::Device& device) {
+          return RunOnRank(context.files, comm, device);
+        }));
     return 0;
   }
 
@@ -108,9 +110,10 @@ class EvalCommand final : public Command {
     return wanted;
   }
 
-  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm) const {
+  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm,
+                         const kernels::Device& device) const {
     TORII_ASSIGN_OR_RETURN(const std::unique_ptr<TrainedModel> model,
-                           OpenTrainedModel(files, comm, model_));
+                           OpenTrainedModel(files, comm, model_, device));
     TORII_ASSIGN_OR_RETURN(const trainer::Evaluation evaluation,
                            trainer::EvaluateModel(*model->towers, Wanted(model->config),
                                                   model->config.train().embed_batch()));

@@ -31,14 +31,17 @@ class ExportCommand final : public Command {
     if (out_.empty()) return UsageError("say where to: --out DIR");
     while (out_.size() > 1 && out_.back() == '/') out_.pop_back();
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
-        ranks_, [&](comm::Communicator& comm) { return RunOnRank(context.files, comm); }));
+        ranks_, [&](comm::Communicator& comm, const kernels::Device& device) {
+          return RunOnRank(context.files, comm, device);
+        }));
     return 0;
   }
 
  private:
-  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm) const {
+  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm,
+                         const kernels::Device& device) const {
     TORII_ASSIGN_OR_RETURN(const std::unique_ptr<TrainedModel> model,
-                           OpenTrainedModel(files, comm, model_));
+                           OpenTrainedModel(files, comm, model_, device));
     TORII_ASSIGN_OR_RETURN(
         const std::vector<exports::ExportedFile> written,
         exports::ExportModel(files, *model->towers, {model->path, model->info.step},

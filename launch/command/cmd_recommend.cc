@@ -113,14 +113,17 @@ class RecommendCommand final : public Command {
   absl::StatusOr<int> Run(const CommandContext& context) final {
     if (ids_.empty()) return UsageError("say for whom: --user ID, which may be repeated");
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
-        ranks_, [&](comm::Communicator& comm) { return RunOnRank(context.files, comm); }));
+        ranks_, [&](comm::Communicator& comm, const kernels::Device& device) {
+          return RunOnRank(context.files, comm, device);
+        }));
     return 0;
   }
 
  private:
-  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm) const {
+  absl::Status RunOnRank(FileSystem& files, comm::Communicator& comm,
+                         const kernels::Device& device) const {
     TORII_ASSIGN_OR_RETURN(const std::unique_ptr<TrainedModel> model,
-                           OpenTrainedModel(files, comm, model_));
+                           OpenTrainedModel(files, comm, model_, device));
     const data::Dataset& dataset = *model->dataset;
     TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> users, FindUsers(dataset.users(), ids_));
     TORII_ASSIGN_OR_RETURN(

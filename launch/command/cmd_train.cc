@@ -41,8 +41,9 @@ RunIdentity IdentityOf(const TrainJob& job, int world_size) {
 }
 
 // Evaluates the best checkpoint and prints the table. Collective.
-absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data::Dataset& dataset,
-                        const TrainJob& job, const trainer::TrainSummary& summary) {
+absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const kernels::Device& device,
+                        const data::Dataset& dataset, const TrainJob& job,
+                        const trainer::TrainSummary& summary) {
   const RunConfig& config = job.config;
   nlohmann::ordered_json json = {{"checkpoint", summary.best_checkpoint},
                                  {"step", summary.position.step()},
@@ -51,8 +52,9 @@ absl::Status ReportBest(FileSystem& files, comm::Communicator& comm, const data:
   if (summary.last_loss.has_value()) json["last_loss"] = *summary.last_loss;
   std::string text = absl::StrCat("best checkpoint: ", summary.best_checkpoint, "\n");
   if (dataset.test().size() > 0 || dataset.valid().size() > 0) {
-    TORII_ASSIGN_OR_RETURN(const std::unique_ptr<trainer::TwoTower> towers,
-                           trainer::TwoTower::Create(comm, dataset, TwoTowerConfigOf(config)));
+    TORII_ASSIGN_OR_RETURN(
+        const std::unique_ptr<trainer::TwoTower> towers,
+        trainer::TwoTower::Create(comm, dataset, TwoTowerConfigOf(config, device)));
     TORII_RETURN_IF_ERROR(LoadWeights(files, comm, summary.best_checkpoint, *towers).status());
     TORII_ASSIGN_OR_RETURN(
         const trainer::Evaluation evaluation,
@@ -71,8 +73,8 @@ absl::Status EnterPhase(comm::Communicator& comm, RunFolder* folder, const std::
                              folder == nullptr ? absl::OkStatus() : folder->SetPhase(phase));
 }
 
-absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& job,
-                   RunFolder* folder) {
+absl::Status Train(FileSystem& files, comm::Communicator& comm, const kernels::Device& device,
+                   const TrainJob& job, RunFolder* folder) {
   const RunConfig& config = job.config;
   TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "prepare"));
   TORII_RETURN_IF_ERROR(PrepareOnce(files, comm, config.data()));
@@ -101,11 +103,12 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const TrainJob& 
   run.resume = job.resume;
   run.profile = job.profile;
   run.stop = job.stop;
+  run.device = device;
   TORII_ASSIGN_OR_RETURN(const trainer::TrainSummary summary,
                          trainer::RunTraining(files, comm, *dataset, run));
 
   TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "evaluate"));
-  return ReportBest(files, comm, *dataset, job, summary);
+  return ReportBest(files, comm, device, *dataset, job, summary);
 }
 
 // Steps in the newest checkpoint, 0 if there is none.
@@ -115,8 +118,10 @@ int64_t SavedStep(FileSystem& files, const std::string& run_dir) {
 }
 
 // Before anything is written: what the ranks were started with. Collective.
-absl::Status AgreeOnJob(comm::Communicator& comm, const TrainJob& job) {
+absl::Status AgreeOnJob(comm::Communicator& comm, const kernels::Device& device,
+                        const TrainJob& job) {
   TORII_RETURN_IF_ERROR(trainer::AgreeOnText(comm, "the program", VersionText()));
+  TORII_RETURN_IF_ERROR(trainer::AgreeOnText(comm, "the device", device.name()));
   const std::string options = absl::StrCat("--resume ", static_cast<int>(job.resume),
                                            job.profile.path.empty() ? "" : " --profile FILE",
                                            " --profile-steps ", job.profile.steps);
@@ -125,9 +130,10 @@ absl::Status AgreeOnJob(comm::Communicator& comm, const TrainJob& job) {
 }
 
 // One rank's way through the job, with the run folder opened before and closed after.
-absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const TrainJob& job) {
+absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const kernels::Device& device,
+                         const TrainJob& job) {
   const std::string& run_dir = job.config.run_dir();
-  TORII_RETURN_IF_ERROR(AgreeOnJob(comm, job));
+  TORII_RETURN_IF_ERROR(AgreeOnJob(comm, device, job));
   std::unique_ptr<RunFolder> folder;
   absl::Status opened;
   if (comm.rank() == 0) {
@@ -146,11 +152,11 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const Trai
   if (comm.rank() == 0) {
     TORII_INFO(job.command_line, "  (", job.launcher, ", ", comm.world_size(),
                comm.world_size() == 1 ? " rank of " : " ranks of ", IntraOpThreads(),
-               IntraOpThreads() == 1 ? " thread" : " threads", ", host ", HostName(), ", ",
-               AllowedCores().size(), " cores for this one)");
+               IntraOpThreads() == 1 ? " thread" : " threads", ", device ", device.name(),
+               ", host ", HostName(), ", ", AllowedCores().size(), " cores for this one)");
   }
   const absl::Status trained =
-      CatchExceptions([&] { return Train(files, comm, job, folder.get()); });
+      CatchExceptions([&] { return Train(files, comm, device, job, folder.get()); });
   if (folder != nullptr) {
     const absl::Status written = folder->SetEnd(trained, SavedStep(files, run_dir));
     if (!written.ok()) TORII_WARNING("STATUS.json: ", written.message());
@@ -213,12 +219,15 @@ class TrainCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(job.resume, ResumeOf(resume_));
     job.profile = profile_;
     job.json = json_;
+    ranks_.sums = job.config.exchange().sums();
     job.command_line = context.command_line;
     job.launcher = context.runtime.Launcher();
     job.stop = context.runtime.StopOnSignals();
     job.runtime = &context.runtime;
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
-        ranks_, [&](comm::Communicator& comm) { return TrainOnRank(context.files, comm, job); }));
+        ranks_, [&](comm::Communicator& comm, const kernels::Device& device) {
+          return TrainOnRank(context.files, comm, device, job);
+        }));
     return 0;
   }
 

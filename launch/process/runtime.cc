@@ -23,6 +23,7 @@
 #include "comm/mpi/mpi_environment.h"
 #include "comm/peer_status.h"
 #include "launch/process/cores.h"
+#include "launch/process/gpu_world.h"
 
 namespace torii::launch {
 namespace {
@@ -63,6 +64,11 @@ void RankOptions::Declare(FlagSet& flags) {
                    "how many ranks there are.");
   flags.AddInteger("threads", &threads, 1,
                    "Threads of each rank. Default: OMP_NUM_THREADS, else the cores shared fairly.");
+  flags.AddText(
+      "device", &device, "cpu|cuda|auto|emulated",
+      "Where the model lives. cpu (default). cuda: a GPU for each rank. auto: a GPU where "
+      "there is one, else the CPU. emulated: a GPU's kernels run by the CPU, very slow, "
+      "for tests.");
   flags.AddSwitch("check-collectives", &check_collectives,
                   "Verify before each exchange that all ranks make the same call (slower).");
 }
@@ -87,9 +93,10 @@ int Runtime::processes() const { return mpi_ == nullptr ? 1 : mpi_->world_size()
 
 std::string Runtime::Launcher() const { return mpi_ == nullptr ? "this process" : "MPI"; }
 
-absl::Status Runtime::RunOnRanks(const RankOptions& options,
-                                 const std::function<absl::Status(comm::Communicator&)>& body) {
-  if (mpi_ != nullptr) return RunOnMpi(options, body);
+absl::Status Runtime::RunOnRanks(const RankOptions& options, const RankBody& body) {
+  TORII_ASSIGN_OR_RETURN(const RunDevice devices, RunDevice::Open(options.device));
+  if (!devices.note().empty() && is_first_process()) TORII_INFO(devices.note());
+  if (mpi_ != nullptr) return RunOnMpi(options, devices, body);
   if (options.ranks > kMostThreadRanks) {
     return UsageError(absl::StrCat("--ranks ", options.ranks, ": one process runs at most ",
                                    kMostThreadRanks, " ranks as threads; start more with mpirun"));
@@ -103,16 +110,17 @@ absl::Status Runtime::RunOnRanks(const RankOptions& options,
   return comm::RunRanks(ranks, [&](comm::Communicator& comm) {
     SetLogRank(comm.rank());
     SetIntraOpThreads(threads);
-    return CatchExceptions([&] {
-      if (!WantsChecks(options)) return body(comm);
+    return CatchExceptions([&]() -> absl::Status {
+      TORII_ASSIGN_OR_RETURN(const kernels::Device device, devices.OfRank(comm.rank(), ranks));
+      if (!WantsChecks(options)) return body(comm, device);
       const auto checked = comm::MakeChecked(comm);
-      return body(*checked);
+      return body(*checked, device);
     });
   });
 }
 
-absl::Status Runtime::RunOnMpi(const RankOptions& options,
-                               const std::function<absl::Status(comm::Communicator&)>& body) {
+absl::Status Runtime::RunOnMpi(const RankOptions& options, const RunDevice& devices,
+                               const RankBody& body) {
   if (options.ranks > 0) {
     return UsageError(absl::StrCat("--ranks ", options.ranks,
                                    " runs ranks as threads, but an MPI launcher started ",
@@ -121,19 +129,27 @@ absl::Status Runtime::RunOnMpi(const RankOptions& options,
   TORII_ASSIGN_OR_RETURN(std::unique_ptr<comm::Communicator> world, mpi_->World());
   std::unique_ptr<comm::Communicator> checked;
   if (WantsChecks(options)) checked = comm::MakeChecked(*world);
-  const absl::Status status = RunInWorld(options, checked == nullptr ? *world : *checked, body);
+  const absl::Status status =
+      RunInWorld(options, devices, checked == nullptr ? *world : *checked, body);
   if (!status.ok()) ended_world_ = std::move(world);  // Finish ends the processes
   return status;
 }
 
-absl::Status Runtime::RunInWorld(const RankOptions& options, comm::Communicator& world,
-                                 const std::function<absl::Status(comm::Communicator&)>& body) {
+absl::Status Runtime::RunInWorld(const RankOptions& options, const RunDevice& devices,
+                                 comm::Communicator& world, const RankBody& body) {
   TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(world.control()));
   const int asked = ThreadsAsked(options);
   const int threads = asked > 0 ? asked : node.fair_threads;
   SetIntraOpThreads(threads);
   if (mpi_->local_rank() == 0) WarnIfOversubscribed(node.ranks, threads, node.cores);
-  return CatchExceptions([&] { return body(world); });
+  const absl::StatusOr<kernels::Device> device =
+      devices.OfRank(mpi_->local_rank(), mpi_->local_size());
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(world.control(), device.status()));
+  const auto run = [&](comm::Communicator& comm) {
+    return CatchExceptions([&] { return body(comm, *device); });
+  };
+  return devices.is_gpu() ? RunOnGpus(world, *devices.plugin(), *device, options.sums, run)
+                          : run(world);
 }
 
 const std::atomic<bool>* Runtime::StopOnSignals() {

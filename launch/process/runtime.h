@@ -13,7 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
+#include "comm/exchange.pb.h"
+#include "kernels/device.h"
 #include "launch/config/flags.h"
+#include "launch/process/run_device.h"
 
 namespace torii::comm {
 class MpiEnvironment;
@@ -26,8 +29,13 @@ struct RankOptions {
   int64_t ranks = 0;    // threads as ranks; 0: not asked for
   int64_t threads = 0;  // intra-op threads of each rank; 0: share the cores
   bool check_collectives = false;
+  std::string device = "cpu";                                    // run_device.h
+  comm::ExchangeConfig::Sums sums = comm::ExchangeConfig::NCCL;  // between GPUs
   void Declare(FlagSet& flags);
 };
+
+// What a rank runs, on the device that it has.
+using RankBody = std::function<absl::Status(comm::Communicator&, const kernels::Device&)>;
 
 class Runtime {
  public:
@@ -47,8 +55,7 @@ class Runtime {
   // if --ranks is given under an MPI launcher. What a rank throws becomes kInternal. All ranks are
   // told when one fails. Each call makes a world, which ends with it; whoever runs on ranks again,
   // in a smaller world perhaps, calls this again.
-  absl::Status RunOnRanks(const RankOptions& options,
-                          const std::function<absl::Status(comm::Communicator&)>& body);
+  absl::Status RunOnRanks(const RankOptions& options, const RankBody& body);
 
   // Set by SIGTERM, SIGUSR1 and SIGINT once StopOnSignals was called; a second SIGINT ends the
   // program at once. It reaches the other ranks with what a step says anyway.
@@ -65,11 +72,10 @@ class Runtime {
 
  private:
   Runtime() = default;
-  absl::Status RunOnMpi(const RankOptions& options,
-                        const std::function<absl::Status(comm::Communicator&)>& body);
+  absl::Status RunOnMpi(const RankOptions& options, const RunDevice& devices, const RankBody& body);
   // Shares the node's cores among its ranks, then runs `body` on this one.
-  absl::Status RunInWorld(const RankOptions& options, comm::Communicator& world,
-                          const std::function<absl::Status(comm::Communicator&)>& body);
+  absl::Status RunInWorld(const RankOptions& options, const RunDevice& devices,
+                          comm::Communicator& world, const RankBody& body);
 
   std::unique_ptr<comm::MpiEnvironment> mpi_;
   // A world that an error ended on this rank, while its peers may still be in a call. Null if none.

@@ -74,12 +74,13 @@ absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string&
   return NoInputError(absl::StrCat(path, ": there is no checkpoint; `torii train` makes them"));
 }
 
-trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config) {
+trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config, const kernels::Device& device) {
   return {.model = config.model(),
           .tables = config.tables(),
           .seed = config.seed(),
           .table = {config.table().begin(), config.table().end()},
-          .global_batch = config.train().global_batch()};
+          .global_batch = config.train().global_batch(),
+          .device = device};
 }
 
 absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,
@@ -95,7 +96,8 @@ absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Com
 
 absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files,
                                                                comm::Communicator& comm,
-                                                               const ModelFlags& flags) {
+                                                               const ModelFlags& flags,
+                                                               const kernels::Device& device) {
   auto model = std::make_unique<TrainedModel>();
   // Rank 0 looks and tells the others, so that all take the same one on a shared disk that lags.
   absl::StatusOr<std::string> found = std::string();
@@ -116,8 +118,9 @@ absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files
         model->info.data_digest, ", now ", model->dataset->digest(),
         "): name the prepared folder with --set data.prepared_dir=DIR, or train again"));
   }
-  TORII_ASSIGN_OR_RETURN(model->towers, trainer::TwoTower::Create(comm, *model->dataset,
-                                                                  TwoTowerConfigOf(model->config)));
+  TORII_ASSIGN_OR_RETURN(
+      model->towers,
+      trainer::TwoTower::Create(comm, *model->dataset, TwoTowerConfigOf(model->config, device)));
   TORII_ASSIGN_OR_RETURN(model->info, LoadWeights(files, comm, model->path, *model->towers));
   return model;
 }

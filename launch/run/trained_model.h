@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "comm/communicator.h"
 #include "data/dataset.h"
+#include "kernels/device.h"
 #include "launch/config/config_flags.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/step/two_tower.h"
@@ -39,10 +40,11 @@ absl::StatusOr<std::string> FindCheckpoint(FileSystem& files, const std::string&
 // Collective.
 absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files,
                                                                comm::Communicator& comm,
-                                                               const ModelFlags& flags);
+                                                               const ModelFlags& flags,
+                                                               const kernels::Device& device);
 
-// The model of a run.
-trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config);
+// The model of a run, on a device.
+trainer::TwoTowerConfig TwoTowerConfigOf(const RunConfig& config, const kernels::Device& device);
 
 // The weights of a checkpoint into `towers`; optimizer state is left out. Collective.
 absl::StatusOr<trainer::CheckpointInfo> LoadWeights(FileSystem& files, comm::Communicator& comm,

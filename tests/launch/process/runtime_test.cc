@@ -64,11 +64,12 @@ TEST(RuntimeTest, RunsTheBodyOncePerRank) {
       RankOptions options;
       options.ranks = ranks;
       options.check_collectives = checked;
-      const absl::Status status = runtime->RunOnRanks(options, [&](comm::Communicator& comm) {
-        EXPECT_EQ(comm.world_size(), std::max<int64_t>(ranks, 1));
-        rank_sum += comm.rank() + 1;
-        return comm::Barrier(comm.control());
-      });
+      const absl::Status status =
+          runtime->RunOnRanks(options, [&](comm::Communicator& comm, const kernels::Device&) {
+            EXPECT_EQ(comm.world_size(), std::max<int64_t>(ranks, 1));
+            rank_sum += comm.rank() + 1;
+            return comm::Barrier(comm.control());
+          });
       EXPECT_TRUE(status.ok()) << status;
       const int64_t world = std::max<int64_t>(ranks, 1);
       EXPECT_EQ(rank_sum, world * (world + 1) / 2);
@@ -83,10 +84,11 @@ TEST(RuntimeTest, EveryRankHasTheThreadsAskedFor) {
   RankOptions options;
   options.ranks = 3;
   options.threads = 2;
-  const absl::Status status = runtime->RunOnRanks(options, [](comm::Communicator& comm) {
-    EXPECT_EQ(at::get_num_threads(), 2);
-    return comm::Barrier(comm.control());
-  });
+  const absl::Status status =
+      runtime->RunOnRanks(options, [](comm::Communicator& comm, const kernels::Device&) {
+        EXPECT_EQ(at::get_num_threads(), 2);
+        return comm::Barrier(comm.control());
+      });
   EXPECT_TRUE(status.ok()) << status;
   SetIntraOpThreads(1);
 }
@@ -96,10 +98,11 @@ TEST(RuntimeTest, OneRanksErrorIsTheResultAndNobodyHangs) {
   RankOptions options;
   options.ranks = 4;
   options.threads = 1;
-  const absl::Status status = runtime->RunOnRanks(options, [](comm::Communicator& comm) {
-    if (comm.rank() == 2) return DataError("a.csv:7: not a number");
-    return comm::Barrier(comm.control());
-  });
+  const absl::Status status =
+      runtime->RunOnRanks(options, [](comm::Communicator& comm, const kernels::Device&) {
+        if (comm.rank() == 2) return DataError("a.csv:7: not a number");
+        return comm::Barrier(comm.control());
+      });
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kData);
   EXPECT_NE(std::string(status.message()).find("a.csv:7"), std::string::npos);
 }
@@ -163,8 +166,8 @@ TEST(CompareCoresTest, RanksOfOneProcessShareItsCores) {
   RankOptions options;
   options.ranks = 3;
   options.threads = 1;
-  const absl::Status status =
-      runtime->RunOnRanks(options, [](comm::Communicator& comm) -> absl::Status {
+  const absl::Status status = runtime->RunOnRanks(
+      options, [](comm::Communicator& comm, const kernels::Device&) -> absl::Status {
         TORII_ASSIGN_OR_RETURN(const NodeCores node, CompareCores(comm.control()));
         EXPECT_EQ(node.ranks, 3);
         EXPECT_EQ(node.cores, std::ssize(AllowedCores()));

@@ -72,7 +72,8 @@ class TrainedModelTest : public ::testing::Test {
     return comm::RunRanks(world, [&](comm::Communicator& comm) -> absl::Status {
       ModelFlags flags;
       flags.checkpoint = Path("run");
-      TORII_ASSIGN_OR_RETURN(const auto model, OpenTrainedModel(LocalFiles(), comm, flags));
+      TORII_ASSIGN_OR_RETURN(const auto model,
+                             OpenTrainedModel(LocalFiles(), comm, flags, kernels::Device::Cpu()));
       return exports::ExportModel(LocalFiles(), *model->towers, {model->path, model->info.step},
                                   {.out = out})
           .status();
@@ -109,7 +110,8 @@ TEST_F(TrainedModelTest, NoCheckpointIsNoInput) {
 
 TEST_F(TrainedModelTest, SayingNoModelIsAUsageError) {
   testing::RunOnRanks(2, [](comm::Communicator& comm) {
-    EXPECT_EQ(ExitCodeOf(OpenTrainedModel(LocalFiles(), comm, {}).status()), ExitCode::kUsage);
+    EXPECT_EQ(ExitCodeOf(OpenTrainedModel(LocalFiles(), comm, {}, kernels::Device::Cpu()).status()),
+              ExitCode::kUsage);
     return absl::OkStatus();
   });
 }
@@ -119,11 +121,14 @@ TEST_F(TrainedModelTest, OverridesReachTheConfigurationOfTheCheckpoint) {
     ModelFlags flags;
     flags.config.run_dir = Path("run");
     flags.config.sources.sets = {"eval.k=[3]", "train.best_metric=mrr"};
-    TORII_ASSIGN_OR_RETURN(const auto model, OpenTrainedModel(LocalFiles(), comm, flags));
+    TORII_ASSIGN_OR_RETURN(const auto model,
+                           OpenTrainedModel(LocalFiles(), comm, flags, kernels::Device::Cpu()));
     EXPECT_EQ(model->config.model().dim(), 8);
     EXPECT_EQ(model->config.eval().k(0), 3);
     flags.config.sources.sets = {"model.scorer.inner_product.temperature=0"};
-    EXPECT_EQ(ExitCodeOf(OpenTrainedModel(LocalFiles(), comm, flags).status()), ExitCode::kConfig);
+    EXPECT_EQ(
+        ExitCodeOf(OpenTrainedModel(LocalFiles(), comm, flags, kernels::Device::Cpu()).status()),
+        ExitCode::kConfig);
     return absl::OkStatus();
   });
 }
@@ -137,7 +142,8 @@ TEST_F(TrainedModelTest, OtherDataAreRefused) {
     ModelFlags flags;
     flags.checkpoint = Path("run");
     flags.config.sources.sets = {"data.prepared_dir=" + Path("other")};
-    const absl::Status status = OpenTrainedModel(LocalFiles(), comm, flags).status();
+    const absl::Status status =
+        OpenTrainedModel(LocalFiles(), comm, flags, kernels::Device::Cpu()).status();
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
     EXPECT_NE(std::string(status.message()).find("other data"), std::string::npos) << status;
     return absl::OkStatus();
