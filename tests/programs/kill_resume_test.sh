@@ -129,7 +129,7 @@ finishes failed "$of_two" "${two_ranks[@]}"
 
 # Many configurations: what each of them keeps (moments, momentum, schedule, patience, histories, dropout, weights of every
 # part of a model) is in the checkpoint. Killed in a step, in an evaluation and before a checkpoint has its name, each ends with the digest of the
-# undisturbed run; started once more, it does nothing.
+# undisturbed run; started once more, it does nothing. Each model is evaluated, recommends and is exported.
 newest() { find "$1/checkpoints" -name 'step-*' -not -name '*.partial' | sort | tail -n 1; }
 state_of() { "$torii" inspect "$(newest "$1")" --digest | grep '^digest'; }
 
@@ -140,6 +140,10 @@ survives() {
   local command=(timeout 120 "$torii" train "${options[@]}" --threads 1 "$@")
   must "${command[@]}" --run-dir whole
   want=$(state_of whole)
+  must "$torii" eval --run-dir whole
+  must "$torii" recommend --run-dir whole --user 1 --k 3
+  must "$torii" export --run-dir whole --out exported
+  rm -r exported
   for fault in $faults; do
     run env TORII_FAIL="$fault=kill" "${command[@]}" --run-dir killed
     check "$name: $fault ends it with $rc" test $rc -eq 137
