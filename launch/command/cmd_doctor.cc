@@ -15,6 +15,8 @@
 #include "launch/command/output.h"
 #include "launch/process/cores.h"
 #include "launch/process/doctor.h"
+#include "launch/process/examine_gpus.h"
+#include "launch/process/gpu_doctor.h"
 #include "launch/process/version.h"
 #include "launch/run/run_folder.h"
 
@@ -74,11 +76,11 @@ MachineFacts Examine(FileSystem& files, const std::string& folder) {
 class DoctorCommand final : public Command {
  public:
   CommandText text() const final {
-    return {"doctor", "Show versions, MPI, cores and libraries, and what is wrong with them.",
+    return {"doctor", "Show versions, MPI, cores, GPUs and libraries, and what is wrong with them.",
             "Looks at what Torii needs to run here: versions, where LibTorch and Arrow were "
-            "loaded from, whether MPI can start ranks, how many cores this process may use, "
-            "whether the folder can be written to. Ends with 0 if all is well, else with 1 after "
-            "saying what to do.",
+            "loaded from, whether MPI can start ranks, how many cores this process may use, which "
+            "GPUs, whether the folder can be written to. Ends with 0 if all is well, else with 1 "
+            "after saying what to do.",
             "torii doctor\ntorii doctor --folder /scratch/runs"};
   }
   void Declare(FlagSet& flags) final {
@@ -86,10 +88,12 @@ class DoctorCommand final : public Command {
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
     if (!context.runtime.is_first_process()) return 0;
+    const CudaFacts cuda = ExamineGpus();  // first: it loads libraries
     const MachineFacts facts = Examine(context.files, folder_);
-    const std::vector<Finding> findings = Diagnose(facts);
-    std::string out = absl::StrCat(VersionText(), DescribeMachine(facts), "started by  ",
-                                   context.runtime.Launcher(), "\n");
+    std::vector<Finding> findings = Diagnose(facts);
+    for (Finding& finding : DiagnoseGpus(cuda)) findings.push_back(std::move(finding));
+    std::string out = absl::StrCat(VersionText(), DescribeMachine(facts), DescribeGpus(cuda),
+                                   "started by  ", context.runtime.Launcher(), "\n");
     bool wrong = false;
     for (const Finding& finding : findings) {
       absl::StrAppend(&out, finding.fatal ? "WRONG: " : "note:  ", finding.what, "\n       ",

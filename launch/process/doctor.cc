@@ -51,7 +51,8 @@ std::vector<Finding> Diagnose(const MachineFacts& facts) {
                         "Ask the launcher for more: mpirun --bind-to none, or srun "
                         "--cpus-per-task."});
   }
-  for (const char* name : {"libgomp.so", "libtorch_cpu.so", "libarrow.so", "libmpi.so"}) {
+  for (const char* name : {"libgomp.so", "libtorch_cpu.so", "libarrow.so", "libmpi.so",
+                           "libcudart.so", "libnccl.so"}) {
     const std::vector<std::string> found = Loaded(facts, name);
     if (found.size() < 2) continue;
     findings.push_back(

@@ -14,8 +14,21 @@
 namespace torii::launch {
 namespace {
 
-// Beside the program or in ../lib, unless TORII_CUDA_PLUGIN names another one.
-std::string PluginPath() {
+struct Gpus {
+  const kernels::CudaPlugin* plugin = nullptr;
+  int count = 0;
+};
+
+absl::StatusOr<Gpus> FindGpus() {
+  Gpus gpus;
+  TORII_ASSIGN_OR_RETURN(gpus.plugin, kernels::OpenCudaPlugin(CudaPluginPath()));
+  TORII_ASSIGN_OR_RETURN(gpus.count, kernels::CountGpus(*gpus.plugin));
+  return gpus;
+}
+
+}  // namespace
+
+std::string CudaPluginPath() {
   const char* const named = std::getenv("TORII_CUDA_PLUGIN");
   if (named != nullptr && *named != '\0') return named;
   std::error_code none;
@@ -25,20 +38,6 @@ std::string PluginPath() {
   return (std::filesystem::exists(installed, none) ? installed : folder / "libtorii_cuda.so")
       .string();
 }
-
-struct Gpus {
-  const kernels::CudaPlugin* plugin = nullptr;
-  int count = 0;
-};
-
-absl::StatusOr<Gpus> FindGpus() {
-  Gpus gpus;
-  TORII_ASSIGN_OR_RETURN(gpus.plugin, kernels::OpenCudaPlugin(PluginPath()));
-  TORII_ASSIGN_OR_RETURN(gpus.count, kernels::CountGpus(*gpus.plugin));
-  return gpus;
-}
-
-}  // namespace
 
 absl::StatusOr<RunDevice> RunDevice::Open(const std::string& asked) {
   RunDevice device;

@@ -9,6 +9,10 @@
 
 namespace torii::launch {
 
+// Where libtorii_cuda.so is, or would be: what TORII_CUDA_PLUGIN names, else in ../lib of the program,
+// else beside it.
+std::string CudaPluginPath();
+
 class RunDevice {
  public:
   // asked: "cpu"; "cuda": a GPU for each rank; "auto": a GPU where the plug-in and a GPU are there,
