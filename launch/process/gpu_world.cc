@@ -33,9 +33,8 @@ absl::Status RunOnGpus(comm::Communicator& host, const kernels::CudaPlugin& plug
   const auto world = std::make_shared<comm::NcclWorld>(
       *static_cast<const comm::NcclLibrary*>(plugin.nccl),
       comm::NcclOptions{.sums = sums, .several_ranks_per_gpu = environment.several_ranks_per_gpu});
-  TORII_ASSIGN_OR_RETURN(
-      std::shared_ptr<comm::DeviceStreams> streams,
-      MakeCudaStreams(plugin, device.torch().index(), environment.host_id));
+  TORII_ASSIGN_OR_RETURN(std::shared_ptr<comm::DeviceStreams> streams,
+                         MakeCudaStreams(plugin, device.torch().index(), environment.host_id));
   const comm::Watchdog watchdog(world);
   return comm::RunOnNccl(host, world, std::move(streams), body);
 }
