@@ -12,9 +12,11 @@ constexpr int64_t kSumPart = 8192;
 
 inline int64_t SumParts(int64_t size) { return (size + kSumPart - 1) / kSumPart; }
 
-// The sum over the threads of a block of kSumThreads, in every thread.
+constexpr size_t kSumSharedBytes = sizeof(double) * kSumThreads / kWarpLanes;
+
+// The sum over the threads of a block of kSumThreads, in every thread. Uses kSumSharedBytes.
 __device__ inline double SumOfBlock(double mine) {
-  __shared__ double of_warp[kSumThreads / kWarpLanes];
+  double* const of_warp = SharedMemory<double>();
   const double sum = WarpSum(mine);
   if (LaneOf() == 0) of_warp[WarpOfBlock()] = sum;
   __syncthreads();
@@ -48,10 +50,15 @@ template <class Terms, class Finish>
 void SumOf(const Terms& terms, int64_t size, const Finish& finish) {
   const int64_t parts = SumParts(size);
   const Scratch<double> partial(parts);
-  Launch(SumPartsKernel<Terms>, {.blocks = parts, .threads = kSumThreads, .lanes = Lanes::kMeet},
+  Launch(SumPartsKernel<Terms>,
+         {.blocks = parts,
+          .threads = kSumThreads,
+          .shared_bytes = kSumSharedBytes,
+          .lanes = Lanes::kMeet},
          terms, size, partial.get());
-  Launch(FinishSumKernel<Finish>, {.threads = kSumThreads, .lanes = Lanes::kMeet}, partial.get(),
-         parts, finish);
+  Launch(FinishSumKernel<Finish>,
+         {.threads = kSumThreads, .shared_bytes = kSumSharedBytes, .lanes = Lanes::kMeet},
+         partial.get(), parts, finish);
 }
 
 }  // namespace torii::kernels::cuda
