@@ -80,7 +80,7 @@ CudaFacts ExamineGpus() {
   if (plugin.ok()) {
     AskPlugin(**plugin, &facts);
   } else {
-    facts.plugin_trouble = plugin.status().message();
+    facts.plugin_trouble = std::string(plugin.status().message());
   }
   return facts;
 }
