@@ -170,7 +170,7 @@ class StepRun {
     const trainer::StepOptions options;
     TORII_ASSIGN_OR_RETURN(
         const trainer::PendingStep pending,
-        trainer::ComputeStep({*towers_, *loss_, *dense_}, plan_, options, 1.0, &time));
+        trainer::ComputeStep({*towers_, *loss_, *dense_, past_}, plan_, options, 1.0, &time));
     return trainer::Collect(pending, *loss_, options.check_finite);
   }
 
@@ -202,6 +202,7 @@ class StepRun {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<PeerLoss> loss_;
   std::unique_ptr<trainer::DenseOptimizer> dense_;
+  trainer::PastVectors past_{/*slots=*/0, /*width=*/0, kernels::Device::Cpu()};
   trainer::StepPlan plan_;
   int64_t step_ = 0;
 };

@@ -10,9 +10,9 @@ class CorpusSource final : public Source {
 
   std::string_view name() const final { return "full_corpus"; }
   std::string Description() const final { return "every item of the corpus"; }
-  Drawn Draw(int64_t) const final { return {Drawn::From::kCorpus, {}}; }
+  Drawn Draw(int64_t) const final { return {Drawn::From::kCorpus}; }
   bool holds_positives() const final { return true; }
-  int64_t NumDraws(const StepPositives&) const final { return num_items_; }
+  int64_t NumDraws(const Drawn&, const StepPositives&) const final { return num_items_; }
   double ExpectedCount(int64_t, int64_t) const final { return 1; }
 
  private:

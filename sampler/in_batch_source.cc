@@ -9,14 +9,7 @@ namespace {
 class InBatchSource final : public Source {
  public:
   InBatchSource(const SamplerConfig& config, const SourceContext& context)
-      : own_rank_(config.in_batch() == SamplerConfig::LOCAL) {
-    double total = 0;
-    for (const int64_t count : context.item_counts) total += static_cast<double>(count);
-    share_.reserve(context.item_counts.size());
-    for (const int64_t count : context.item_counts) {
-      share_.push_back(static_cast<double>(count) / total);
-    }
-  }
+      : own_rank_(config.in_batch() == SamplerConfig::LOCAL), share_(TrainingShares(context)) {}
 
   std::string_view name() const final { return "in_batch"; }
   std::string Description() const final {
@@ -24,10 +17,10 @@ class InBatchSource final : public Source {
                      : "in batch (all ranks)";
   }
   Drawn Draw(int64_t) const final {
-    return {own_rank_ ? Drawn::From::kOwnPositives : Drawn::From::kPositives, {}};
+    return {own_rank_ ? Drawn::From::kOwnPositives : Drawn::From::kPositives};
   }
   bool holds_positives() const final { return true; }
-  int64_t NumDraws(const StepPositives& positives) const final {
+  int64_t NumDraws(const Drawn&, const StepPositives& positives) const final {
     const int64_t rows = own_rank_ ? positives.own.size() : std::ssize(positives.items);
     return std::max<int64_t>(rows - 1, 0);
   }
@@ -37,7 +30,7 @@ class InBatchSource final : public Source {
 
  private:
   const bool own_rank_;
-  std::vector<double> share_;  // [C] of the training interactions
+  const std::vector<double> share_;  // [C] of the training interactions
 };
 
 }  // namespace

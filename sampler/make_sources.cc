@@ -22,9 +22,21 @@ constexpr Kind kKinds[] = {
     {"uniform", [](const Config& c) { return c.uniform() > 0; }, MakeUniformSource},
     {"popularity", [](const Config& c) { return c.popularity() > 0; }, MakePopularitySource},
     {"full_corpus", [](const Config& c) { return c.full_corpus(); }, MakeCorpusSource},
+    {"queue", [](const Config& c) { return c.has_queue(); }, MakeQueueSource},
 };
 
 }  // namespace
+
+std::vector<double> TrainingShares(const SourceContext& context) {
+  double total = 0;
+  for (const int64_t count : context.item_counts) total += static_cast<double>(count);
+  std::vector<double> share;
+  share.reserve(context.item_counts.size());
+  for (const int64_t count : context.item_counts) {
+    share.push_back(static_cast<double>(count) / total);
+  }
+  return share;
+}
 
 std::vector<std::string> SourceNames() {
   std::vector<std::string> names;

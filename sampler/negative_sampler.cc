@@ -22,6 +22,11 @@ NegativeSampler::NegativeSampler(const SamplerConfig& config, std::span<const in
     : config_(config), num_items_(std::ssize(item_counts)), seed_(seed) {
   const SourceContext context{item_counts, seed};
   sources_ = MakeSources(config, context);
+  for (const auto& source : sources_) {
+    if (source->num_slots() == 0) continue;
+    TORII_CHECK(memory_ == nullptr, "two sources with a memory");
+    memory_ = source.get();
+  }
   row_draw_ = config.row_negatives() == SamplerConfig::POPULAR ? MakePopularityDraw(config, context)
                                                                : MakeUniformDraw(context);
 }
@@ -29,7 +34,7 @@ NegativeSampler::NegativeSampler(const SamplerConfig& config, std::span<const in
 absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, const Partition& corpus,
                                                  int64_t step, const StepRows& rows,
                                                  const CandidateNeeds& needs,
-                                                 const KnownPositives& known) const {
+                                                 const KnownPositives& known) {
   CheckRows(rows);
   TORII_CHECK(corpus.rows() == num_items_ && !corpus.is_replicated(), "a corpus of ", corpus.rows(),
               " items (", std::string(NameOf(corpus.kind())), "), counts of ", num_items_);
@@ -49,18 +54,30 @@ absl::StatusOr<Candidates> NegativeSampler::Draw(comm::Communicator& comm, const
 
 void NegativeSampler::DrawColumns(const Partition& corpus, int64_t step, const StepRows& rows,
                                   const StepPositives& positives, const KnownPositives& known,
-                                  Candidates* candidates) const {
+                                  Candidates* candidates) {
   SourceColumns columns = ColumnsOf(sources_, positives, step, corpus);
-  candidates->facts = FactsOf(sources_, positives, columns, num_items_);
+  candidates->facts = FactsOf(sources_, columns, num_items_);
   candidates->positive = kernels::TensorOf(columns.positive);
   if (config_.mask_known_positives()) {
-    std::vector<int64_t> seen(static_cast<size_t>(columns.num_seen()));
-    for (size_t c = 0; c < seen.size(); ++c) seen[c] = columns.SeenItem(static_cast<int64_t>(c));
-    FillExcluded(seen, columns.positive, rows, known, candidates);
+    FillExcluded(columns.seen_items, columns.positive, rows, known, candidates);
   }
+  if (memory_ != nullptr) candidates->past = Remember(positives.items, columns);
   if (!columns.sees_all) candidates->seen_columns = kernels::TensorOf(columns.seen);
   candidates->rows = kernels::TensorOf(columns.items);
   candidates->owner_columns = std::move(columns.owner_columns);
+}
+
+PastColumns NegativeSampler::Remember(std::span<const int64_t> positives,
+                                      const SourceColumns& columns) {
+  std::vector<int64_t> kept_columns, kept_slots;
+  const std::vector<int64_t> slots = memory_->Keep(positives);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] < 0) continue;
+    kept_columns.push_back(columns.of_positive[i]);
+    kept_slots.push_back(slots[i]);
+  }
+  return {kernels::TensorOf(columns.past_items), kernels::TensorOf(columns.past_slots),
+          kernels::TensorOf(kept_columns), kernels::TensorOf(kept_slots)};
 }
 
 void NegativeSampler::DrawOwn(const Partition& corpus, int64_t step, const StepRows& rows,
@@ -101,6 +118,10 @@ void NegativeSampler::CheckRows(const StepRows& rows) const {
     TORII_CHECK(item >= 0 && item < num_items_, "positive ", item, " of a corpus of ", num_items_,
                 " items");
   }
+}
+
+void NegativeSampler::RegisterState(StateRegistry& registry) {
+  for (const auto& source : sources_) source->RegisterState(registry);
 }
 
 std::string NegativeSampler::Description() const {

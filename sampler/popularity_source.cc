@@ -53,7 +53,7 @@ class PopularitySource final : public Source {
     return drawn;
   }
   bool holds_positives() const final { return false; }
-  int64_t NumDraws(const StepPositives&) const final { return draws_; }
+  int64_t NumDraws(const Drawn&, const StepPositives&) const final { return draws_; }
   double ExpectedCount(int64_t item, int64_t draws) const final {
     return static_cast<double>(draws) * probability_[static_cast<size_t>(item)];
   }

@@ -14,6 +14,9 @@ void Validate(const SamplerConfig& config, const ConfigRules& rules) {
   rules.Require(config.popularity_alpha() >= 0 && std::isfinite(config.popularity_alpha()),
                 "popularity_alpha", config.popularity_alpha(),
                 "a finite number of at least 0 (usual: 0.5 to 1)");
+  const QueueConfig& queue = config.queue();
+  rules.Require(queue.size() >= 1, "queue.size", queue.size(), "at least 1");
+  rules.Require(queue.after_steps() >= 0, "queue.after_steps", queue.after_steps(), "at least 0");
   std::vector<std::string> on = SourcesOf(config);
   rules.Require(!on.empty(), "",
                 absl::StrCat("has no source of negatives: turn on one of ",

@@ -1,10 +1,12 @@
 #include "sampler/source_columns.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "kernels/host_tensors.h"
 #include "sampler/distinct_columns.h"
+#include "sampler/distinct_items.h"
 
 namespace torii::sampler {
 namespace {
@@ -28,90 +30,155 @@ Columns CorpusColumns(const StepPositives& positives, const Partition& corpus) {
   return columns;
 }
 
-// Adds 1 to the count of each column in `of`.
-void Count(std::span<const int64_t> of, int32_t* count) {
-  for (const int64_t column : of) ++count[column];
-}
+// What the sources draw at a step.
+struct DrawnStep {
+  std::vector<Drawn> of_source;  // [S]
+  std::vector<int64_t> items;    // of all sources that draw items, one source behind the other
 
-// Keeps the columns that this rank's rows see: their own positives and what the sources drew.
-void KeepOwn(std::span<const int64_t> of_drawn, size_t num_sources, SourceColumns* columns) {
-  const size_t all = columns->items.size();
-  std::vector<int64_t> new_column(all, -1);
-  for (const int64_t c : columns->positive) new_column[static_cast<size_t>(c)] = 0;
-  for (const int64_t c : of_drawn) new_column[static_cast<size_t>(c)] = 0;
-  for (size_t c = 0; c < all; ++c) {
-    if (new_column[c] < 0) continue;
-    new_column[c] = static_cast<int64_t>(columns->seen.size());
-    columns->seen.push_back(static_cast<int64_t>(c));
+  bool Any(From from) const {
+    return std::any_of(of_source.begin(), of_source.end(),
+                       [from](const Drawn& drawn) { return drawn.from == from; });
   }
-  std::vector<int32_t> multiplicity;
-  for (size_t s = 0; s < num_sources; ++s) {
-    for (const int64_t c : columns->seen) {
-      multiplicity.push_back(columns->multiplicity[s * all + static_cast<size_t>(c)]);
+};
+
+DrawnStep DrawStep(std::span<const std::unique_ptr<Source>> sources, int64_t step) {
+  DrawnStep drawn;
+  for (const auto& source : sources) {
+    drawn.of_source.push_back(source->Draw(step));
+    const Drawn& last = drawn.of_source.back();
+    if (last.from == From::kItems) {
+      drawn.items.insert(drawn.items.end(), last.items.begin(), last.items.end());
     }
   }
-  for (int64_t& c : columns->positive) c = new_column[static_cast<size_t>(c)];
-  columns->multiplicity = std::move(multiplicity);
+  return drawn;
+}
+
+// The columns of remembered items: those of the step where it has them, else new ones behind all
+// columns so far.
+std::vector<int64_t> PastColumnsOf(const Drawn& drawn, SourceColumns* columns) {
+  DistinctItems column_of(columns->items.size() + columns->past_items.size() + drawn.items.size());
+  for (const int64_t item : columns->items) column_of.Insert(item);
+  for (const int64_t item : columns->past_items) column_of.Insert(item);
+  std::vector<int64_t> of_drawn;
+  for (size_t i = 0; i < drawn.items.size(); ++i) {
+    const auto known = std::ssize(column_of.items());
+    of_drawn.push_back(column_of.Insert(drawn.items[i]));
+    if (of_drawn.back() < known) continue;
+    columns->past_items.push_back(drawn.items[i]);
+    columns->past_slots.push_back(drawn.slots[i]);
+  }
+  return of_drawn;
+}
+
+// The columns that each source drew, repeats counted. Adds the past columns.
+std::vector<std::vector<int64_t>> DrawnColumns(const DrawnStep& drawn, const Range& own,
+                                               std::span<const int64_t> of_items,
+                                               SourceColumns* columns) {
+  const std::vector<int64_t>& of_positive = columns->of_positive;
+  std::vector<std::vector<int64_t>> all;
+  for (const Drawn& source : drawn.of_source) {
+    std::vector<int64_t>& of_source = all.emplace_back();
+    switch (source.from) {
+      case From::kItems:
+        of_source.assign(of_items.begin(), of_items.begin() + std::ssize(source.items));
+        of_items = of_items.subspan(source.items.size());
+        break;
+      case From::kPositives:
+        of_source = of_positive;
+        break;
+      case From::kOwnPositives:
+        of_source.assign(of_positive.begin() + own.begin, of_positive.begin() + own.end);
+        break;
+      case From::kCorpus:
+        of_source.resize(columns->items.size());
+        std::iota(of_source.begin(), of_source.end(), 0);
+        break;
+      case From::kPast:
+        of_source = PastColumnsOf(source, columns);
+        break;
+    }
+  }
+  return all;
+}
+
+// Keeps what this rank's rows see of the columns: their own positives and what the sources drew for
+// them. Gives the new number of every column, -1: not seen.
+std::vector<int64_t> KeepSeen(std::span<const std::vector<int64_t>> drawn, SourceColumns* columns) {
+  const size_t of_step = columns->items.size();
+  std::vector<int64_t> number(of_step + columns->past_items.size(), -1);
+  for (const int64_t c : columns->positive) number[static_cast<size_t>(c)] = 0;
+  for (const std::vector<int64_t>& of_source : drawn) {
+    for (const int64_t c : of_source) number[static_cast<size_t>(c)] = 0;
+  }
+  int64_t next = 0;
+  for (size_t c = 0; c < number.size(); ++c) {
+    if (number[c] < 0) continue;
+    number[c] = next++;
+    if (c < of_step) columns->seen.push_back(static_cast<int64_t>(c));
+  }
   columns->sees_all = false;
+  return number;
+}
+
+std::vector<int64_t> SeenItems(const SourceColumns& columns) {
+  std::vector<int64_t> items;
+  items.reserve(columns.items.size() + columns.past_items.size());
+  if (columns.sees_all) items = columns.items;
+  for (const int64_t c : columns.seen) items.push_back(columns.items[static_cast<size_t>(c)]);
+  items.insert(items.end(), columns.past_items.begin(), columns.past_items.end());
+  return items;
 }
 
 }  // namespace
 
 SourceColumns ColumnsOf(std::span<const std::unique_ptr<Source>> sources,
                         const StepPositives& positives, int64_t step, const Partition& corpus) {
-  std::vector<Drawn> drawn;
-  std::vector<int64_t> extras;  // of all sources that draw items
-  bool own_rank = false, whole_corpus = false;
-  for (const auto& source : sources) {
-    drawn.push_back(source->Draw(step));
-    extras.insert(extras.end(), drawn.back().items.begin(), drawn.back().items.end());
-    own_rank |= drawn.back().from == From::kOwnPositives;
-    whole_corpus |= drawn.back().from == From::kCorpus;
-  }
-  Columns found = whole_corpus ? CorpusColumns(positives, corpus)
-                               : FindColumns(positives.items, extras, corpus);
-
+  const DrawnStep drawn = DrawStep(sources, step);
+  Columns found = drawn.Any(From::kCorpus) ? CorpusColumns(positives, corpus)
+                                           : FindColumns(positives.items, drawn.items, corpus);
   SourceColumns columns;
-  const auto own_begin = found.of_positive.begin() + positives.own.begin;
-  columns.positive.assign(own_begin, own_begin + positives.own.size());
-  columns.multiplicity.assign(sources.size() * found.items.size(), 0);
-  size_t extra = 0;  // of the sources so far
-  for (size_t s = 0; s < sources.size(); ++s) {
-    int32_t* const count = columns.multiplicity.data() + s * found.items.size();
-    const size_t num_drawn = drawn[s].items.size();
-    if (drawn[s].from == From::kPositives) Count(found.of_positive, count);
-    if (drawn[s].from == From::kOwnPositives) Count(columns.positive, count);
-    if (drawn[s].from == From::kItems) {
-      Count(std::span(found.of_extra).subspan(extra, num_drawn), count);
-    }
-    if (drawn[s].from == From::kCorpus) std::fill_n(count, found.items.size(), 1);
-    extra += num_drawn;
-  }
   columns.items = std::move(found.items);
   columns.owner_columns = std::move(found.owner_counts);
-  if (own_rank && corpus.world_size() > 1) KeepOwn(found.of_extra, sources.size(), &columns);
+  columns.of_positive = std::move(found.of_positive);
+  const auto own_begin = columns.of_positive.begin() + positives.own.begin;
+  columns.positive.assign(own_begin, own_begin + positives.own.size());
+  std::vector<std::vector<int64_t>> of_source =
+      DrawnColumns(drawn, positives.own, found.of_extra, &columns);
+  if (drawn.Any(From::kOwnPositives) && corpus.world_size() > 1) {
+    const std::vector<int64_t> number = KeepSeen(of_source, &columns);
+    for (int64_t& c : columns.positive) c = number[static_cast<size_t>(c)];
+    for (std::vector<int64_t>& one : of_source) {
+      for (int64_t& c : one) c = number[static_cast<size_t>(c)];
+    }
+  }
+  columns.seen_items = SeenItems(columns);
+
+  const size_t seen = columns.seen_items.size();
+  columns.multiplicity.assign(sources.size() * seen, 0);
+  for (size_t s = 0; s < sources.size(); ++s) {
+    int32_t* const copies = columns.multiplicity.data() + s * seen;
+    for (const int64_t c : of_source[s]) ++copies[c];
+    columns.draws.push_back(sources[s]->NumDraws(drawn.of_source[s], positives));
+  }
   return columns;
 }
 
-ColumnFacts FactsOf(std::span<const std::unique_ptr<Source>> sources,
-                    const StepPositives& positives, const SourceColumns& columns,
+ColumnFacts FactsOf(std::span<const std::unique_ptr<Source>> sources, const SourceColumns& columns,
                     int64_t num_items) {
-  const int64_t seen = columns.num_seen();
   ColumnFacts facts;
   facts.corpus_items = num_items;
   facts.counts_own_positive = false;
+  facts.draws = columns.draws;
   std::vector<double> expected;
   expected.reserve(columns.multiplicity.size());
-  for (const auto& source : sources) {
-    const int64_t draws = source->NumDraws(positives);
-    facts.sources.emplace_back(source->name());
-    facts.draws.push_back(draws);
-    facts.counts_own_positive |= source->holds_positives();
-    for (int64_t c = 0; c < seen; ++c) {
-      expected.push_back(source->ExpectedCount(columns.SeenItem(c), draws));
+  for (size_t s = 0; s < sources.size(); ++s) {
+    facts.sources.emplace_back(sources[s]->name());
+    facts.counts_own_positive |= sources[s]->holds_positives();
+    for (const int64_t item : columns.seen_items) {
+      expected.push_back(sources[s]->ExpectedCount(item, columns.draws[s]));
     }
   }
-  const int64_t shape[] = {std::ssize(sources), seen};
+  const int64_t shape[] = {std::ssize(sources), std::ssize(columns.seen_items)};
   facts.multiplicity = kernels::TensorOf<int32_t>(columns.multiplicity, shape);
   facts.expected = kernels::TensorOf<double>(expected, shape);
   return facts;

@@ -35,7 +35,7 @@ class UniformSource final : public Source {
     return drawn;
   }
   bool holds_positives() const final { return false; }
-  int64_t NumDraws(const StepPositives&) const final { return draws_; }
+  int64_t NumDraws(const Drawn&, const StepPositives&) const final { return draws_; }
   double ExpectedCount(int64_t, int64_t draws) const final {
     return static_cast<double>(draws) * (1 / static_cast<double>(num_items_));
   }

@@ -19,6 +19,8 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(comm::Communicator& com
                                            run.train.global_batch(), run.device}));
   TORII_ASSIGN_OR_RETURN(learner->sampler_, sampler::NegativeSampler::Create(
                                                 run.sampler, dataset.item_counts(), run.seed));
+  learner->past_vectors_.emplace(learner->sampler_->num_slots(),
+                                 learner->towers_->net().config().dim(), run.device);
   learner->optimizer_ =
       std::make_unique<DenseOptimizer>(run.train.dense(), learner->towers_->net().dense());
   return learner;
@@ -27,13 +29,16 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(comm::Communicator& com
 void Learner::RegisterState(StateRegistry& registry) {
   towers_->RegisterState(registry);
   optimizer_->RegisterState(registry);
+  sampler_->RegisterState(registry);
+  past_vectors_->RegisterState(registry);
 }
 
 absl::StatusOr<PendingStep> Learner::Start(data::Batch batch, int64_t step,
                                            double learning_rate_factor, StepTime* time) {
   TORII_RETURN_IF_ERROR(PlanStep(towers_->comm(), {*towers_, *sampler_, loss_->needs()},
                                  std::move(batch), step, &plan_, time));
-  return ComputeStep({*towers_, *loss_, *optimizer_}, plan_, options_, learning_rate_factor, time);
+  return ComputeStep({*towers_, *loss_, *optimizer_, *past_vectors_}, plan_, options_,
+                     learning_rate_factor, time);
 }
 
 absl::StatusOr<StepResult> Learner::Collect(const PendingStep& pending) {

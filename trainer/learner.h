@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "model/loss/loss.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/step/dense_optimizer.h"
+#include "trainer/step/past_vectors.h"
 #include "trainer/step/step_clock.h"
 #include "trainer/step/train_step.h"
 #include "trainer/step/two_tower.h"
@@ -48,6 +50,7 @@ class Learner {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<model::Loss> loss_;
   std::unique_ptr<DenseOptimizer> optimizer_;
+  std::optional<PastVectors> past_vectors_;
   StepPlan plan_;
 };
 

@@ -171,6 +171,7 @@ survives history "$faults" --set model.user.history.length=5 --set 'model.user.t
   --set model.user.trunk.mlp.dropout=0.2 --set model.user.trunk.mlp.layer_norm=true
 survives negatives "$faults" --set sampler.uniform=7 --set sampler.popularity=5 --set model.loss.softmax.pairing=B \
   --set sampler.mask_known_positives=true
+survives queue "$faults" --set 'sampler.queue={size: 50 after_steps: 4}'
 survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefetch=0
 # Every loss, part of a tower, scorer and placement that the ones above leave out.
 survives bpr "$faults" --set model.loss.bpr.negatives=3 \

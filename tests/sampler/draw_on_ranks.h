@@ -62,8 +62,8 @@ inline Candidates DrawOnOne(const SamplerConfig& config, const std::vector<int64
 
 // The items of the columns that a rank's rows see.
 inline std::vector<int64_t> SeenItems(const Candidates& c) {
-  const at::Tensor seen =
-      c.seen_columns.defined() ? c.rows.index_select(0, c.seen_columns) : c.rows;
+  at::Tensor seen = c.seen_columns.defined() ? c.rows.index_select(0, c.seen_columns) : c.rows;
+  if (c.past.items.defined()) seen = at::cat({seen, c.past.items});
   return {seen.data_ptr<int64_t>(), seen.data_ptr<int64_t>() + seen.numel()};
 }
 

@@ -53,7 +53,7 @@ TEST_P(EverySource, ExpectedCountsAreTheMeanOfTheDraws) {
   const auto source = Make();
   if (source->Draw(0).from != Drawn::From::kItems) return;
   constexpr int64_t kSteps = 4000;
-  const int64_t draws = source->NumDraws({});
+  const int64_t draws = source->NumDraws(source->Draw(0), {});
   std::vector<double> copies(counts.size(), 0);
   for (int64_t step = 0; step < kSteps; ++step) {
     const std::vector<int64_t> items = source->Draw(step).items;

@@ -99,6 +99,11 @@ inline std::vector<std::pair<std::string, SmallRun>> PartRuns() {
   pairs.model.model.mutable_loss()->mutable_bpr()->set_negatives(2);
   pairs.model.model.mutable_scorer()->mutable_mlp()->add_hidden(6);
   runs.emplace_back("concat, SGD, BPR, MLP scorer", pairs);
+
+  SmallRun queue = SumRun(TableConfig::SGD);
+  queue.sampler.mutable_queue()->set_size(50);
+  queue.sampler.mutable_queue()->set_after_steps(2);
+  runs.emplace_back("sum, SGD, queue of past positives", queue);
   return runs;
 }
 

@@ -74,8 +74,9 @@ class SmallTraining {
     TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
                                             std::move(batch), step, &plan_, &time));
     if (run_.around_computation) run_.around_computation(true);
-    const absl::StatusOr<trainer::PendingStep> pending = trainer::ComputeStep(
-        {*towers_, *loss_, dense_}, plan_, run_.step, /*learning_rate_factor=*/1.0, &time);
+    const absl::StatusOr<trainer::PendingStep> pending =
+        trainer::ComputeStep({*towers_, *loss_, dense_, past_vectors_}, plan_, run_.step,
+                             /*learning_rate_factor=*/1.0, &time);
     if (run_.around_computation) run_.around_computation(false);
     TORII_RETURN_IF_ERROR(pending.status());
     TORII_ASSIGN_OR_RETURN(const trainer::StepResult result,
@@ -123,6 +124,7 @@ class SmallTraining {
         sampler_(std::move(sampler)),
         loss_(model::MakeLoss(run.model.model.loss(), run.model.device)),
         dense_(run.dense, towers_->net().dense()),
+        past_vectors_(sampler_->num_slots(), run.model.model.dim(), run.model.device),
         batches_(dataset, {.global_batch = run.global_batch,
                            .rank = comm.rank(),
                            .world_size = comm.world_size(),
@@ -134,6 +136,11 @@ class SmallTraining {
   std::vector<std::pair<std::string, at::Tensor>> ReplicatedTensors() {
     auto tensors = dense_.State();
     tensors.emplace_back("dense", towers_->net().dense().flat().detach());
+    StateRegistry registry;
+    sampler_->RegisterState(registry);
+    past_vectors_.RegisterState(registry);
+    for (const StateTensor& state : registry.tensors())
+      tensors.emplace_back(state.name, state.tensor);
     return tensors;
   }
 
@@ -143,6 +150,7 @@ class SmallTraining {
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<model::Loss> loss_;
   trainer::DenseOptimizer dense_;
+  trainer::PastVectors past_vectors_;
   const data::BatchMaker batches_;
   trainer::StepPlan plan_;
 };

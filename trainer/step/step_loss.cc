@@ -20,6 +20,14 @@ at::Tensor ScaledBy(double factor, const std::vector<float>& weights) {
   return scaled.take();
 }
 
+// The item rows of the columns that this rank's rows see.
+at::Tensor ItemsOf(const sampler::Candidates& candidates) {
+  const at::Tensor& seen = candidates.seen_columns;
+  const at::Tensor items = seen.defined() ? candidates.rows.index_select(0, seen) : candidates.rows;
+  const at::Tensor& past = candidates.past.items;
+  return past.defined() && past.size(0) > 0 ? at::cat({items, past}) : items;
+}
+
 comm::ReduceOp OpOf(model::Reduction::Op op) {
   return op == model::Reduction::Op::kMax ? comm::ReduceOp::kMax : comm::ReduceOp::kSum;
 }
@@ -27,16 +35,16 @@ comm::ReduceOp OpOf(model::Reduction::Op op) {
 }  // namespace
 
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
-                             std::shared_ptr<const model::Scorer> scorer,
+                             const PastVectors& past, std::shared_ptr<const model::Scorer> scorer,
                              const kernels::Device& device) {
   const sampler::Candidates& candidates = plan.candidates;
   const at::Tensor& seen = candidates.seen_columns;
   const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
   return {.q = scorer->ScaleQueries(q),
-          .v = seen.defined() ? v.index_select(0, seen) : v,
+          .v = past.Behind(seen.defined() ? v.index_select(0, seen) : v, candidates.past),
           .rows = plan.queries.rows,
           .weight = ScaledBy(scale, plan.batch.weights),
-          .items = seen.defined() ? candidates.rows.index_select(0, seen) : candidates.rows,
+          .items = ItemsOf(candidates),
           .positive = candidates.positive,
           .negatives = candidates.negatives,
           .facts = candidates.facts,
@@ -56,9 +64,13 @@ absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model:
   }
   TORII_ASSIGN_OR_RETURN(model::LossResult result, loss.Finish(input, reduced));
   result.q_grad = input.scorer->QueryGradient(input.q, result.q_grad);
+  // Back to the columns of the step: what the past ones got goes nowhere.
+  const int64_t columns = plan.candidates.rows.size(0);
   if (const at::Tensor& seen = plan.candidates.seen_columns; seen.defined()) {
-    const at::Tensor all = at::zeros({plan.candidates.rows.size(0), input.v.size(1)}, at::kFloat);
-    result.v_grad = all.index_copy(0, seen, result.v_grad);
+    const at::Tensor all = at::zeros({columns, input.v.size(1)}, input.v.options());
+    result.v_grad = all.index_copy(0, seen, result.v_grad.narrow(0, 0, seen.size(0)));
+  } else {
+    result.v_grad = result.v_grad.narrow(0, 0, columns);
   }
   return result;
 }

@@ -32,7 +32,7 @@ struct StepPlan {
 // What a plan is made with. Borrowed.
 struct PlanParts {
   TwoTower& towers;
-  const sampler::NegativeSampler& sampler;
+  sampler::NegativeSampler& sampler;
   model::LossNeeds needs;
 };
 

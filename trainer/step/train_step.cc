@@ -59,9 +59,9 @@ absl::StatusOr<PendingStep> ComputeStep(const StepParts& parts, StepPlan& plan,
   PendingStep pending;
   pending.step = plan.step;
   pending.weight_sum = plan.candidates.weight_sum;
-  pending.columns = plan.candidates.rows.size(0);
-  pending.input =
-      LossInputOf(plan, users.vectors.detach(), columns.v, towers.net().scorer(), device);
+  pending.columns = plan.candidates.num_columns();
+  pending.input = LossInputOf(plan, users.vectors.detach(), columns.v, parts.past_vectors,
+                              towers.net().scorer(), device);
   TORII_ASSIGN_OR_RETURN(const model::LossResult loss,
                          LossOverRanks(comm, parts.loss, plan, pending.input));
   clock.Begin(&StepTime::exchange, "return gradients");
@@ -85,6 +85,7 @@ absl::StatusOr<PendingStep> ComputeStep(const StepParts& parts, StepPlan& plan,
   const FetchedPass* const passes[] = {&users.rows, &items.rows};
   TORII_RETURN_IF_ERROR(towers.tables().Update(comm, plan.updates, passes, terms));
   parts.dense_optimizer.Step(terms);
+  parts.past_vectors.Keep(columns.v, plan.candidates.past, terms.gate);
   return pending;
 }
 

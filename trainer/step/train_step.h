@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "model/loss/loss.h"
 #include "trainer/step/dense_optimizer.h"
+#include "trainer/step/past_vectors.h"
 #include "trainer/step/pending_step.h"
 #include "trainer/step/step_clock.h"
 #include "trainer/step/step_plan.h"
@@ -17,6 +18,7 @@ struct StepParts {
   TwoTower& towers;
   model::Loss& loss;
   DenseOptimizer& dense_optimizer;
+  PastVectors& past_vectors;
 };
 
 struct StepOptions {
