@@ -24,6 +24,24 @@ void CopyBytes(void* to, const void* from, size_t bytes) {
   }
 }
 
+bool IsOnDevice(const at::Tensor& tensor) {
+  return tensor.defined() && !tensor.is_cpu() && !tensor.is_meta();
+}
+
+// Makes a call with a copy of `tensor` on the host, for which it waits: the ranks of a process may
+// have different devices, or share one. call(host): a Status, or a StatusOr of a result on the host.
+template <class Call>
+auto OnHost(Op op, const at::Tensor& tensor, const Call& call) -> decltype(call(tensor)) {
+  TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
+  return call(tensor.cpu());
+}
+
+// The result of a call on the device of its input.
+absl::StatusOr<at::Tensor> BackOn(const at::Tensor& in, absl::StatusOr<at::Tensor> result) {
+  TORII_RETURN_IF_ERROR(result.status());
+  return result->to(in.device());
+}
+
 std::byte* At(void* data, size_t offset) { return static_cast<std::byte*>(data) + offset; }
 const std::byte* At(const void* data, size_t offset) {
   return static_cast<const std::byte*>(data) + offset;
@@ -41,12 +59,19 @@ absl::StatusOr<Call> InProcessCommunicator::StartCall(Op op, const at::Tensor& t
   Call call = DescribeCall(op, calls_.NextSequence(), tensor, rows, recv_rows);
   call.variant = variant;
   TORII_RETURN_IF_ERROR(CheckTensor(op, tensor));
-  TORII_RETURN_IF_ERROR(CheckOnCpu(op, tensor, "in-process"));
+  if (tensor.is_meta()) return CheckOnCpu(op, tensor, "in-process");
   TORII_RETURN_IF_ERROR(CheckCall(call, Rank{rank()}, WorldSize{world_size()}));
   return call;
 }
 
 absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
+  if (IsOnDevice(tensor) && world_size() > 1) {
+    return OnHost(Op::kAllReduce, tensor, [&](at::Tensor host) -> absl::Status {
+      TORII_RETURN_IF_ERROR(AllReduce(host, op));
+      tensor.copy_(host);
+      return absl::OkStatus();
+    });
+  }
   TORII_ASSIGN_OR_RETURN(const Call call,
                          StartCall(Op::kAllReduce, tensor, static_cast<int64_t>(op)));
   // Each rank reduces its part of the elements and writes it to all.
@@ -65,6 +90,10 @@ absl::Status InProcessCommunicator::AllReduce(at::Tensor& tensor, ReduceOp op) {
 
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& in,
                                                              std::span<const int64_t> rows) {
+  if (IsOnDevice(in)) {
+    return BackOn(in, OnHost(Op::kAllGatherV, in,
+                             [&](const at::Tensor& host) { return AllGatherV(host, rows); }));
+  }
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllGatherV, in, 0, rows));
   at::Tensor out = EmptyRows(in, SumOfRows(rows));
   void* to = out.mutable_data_ptr();
@@ -82,6 +111,10 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::AllGatherV(const at::Tensor& i
 
 absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tensor& in,
                                                                  std::span<const int64_t> rows) {
+  if (IsOnDevice(in)) {
+    return BackOn(in, OnHost(Op::kReduceScatterV, in,
+                             [&](const at::Tensor& host) { return ReduceScatterV(host, rows); }));
+  }
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kReduceScatterV, in, 0, rows));
   const size_t self = static_cast<size_t>(rank());
   at::Tensor out = EmptyRows(in, rows[self]);
@@ -100,6 +133,13 @@ absl::StatusOr<at::Tensor> InProcessCommunicator::ReduceScatterV(const at::Tenso
 }
 
 absl::Status InProcessCommunicator::Broadcast(at::Tensor& tensor, int root) {
+  if (IsOnDevice(tensor)) {
+    return OnHost(Op::kBroadcast, tensor, [&](at::Tensor host) -> absl::Status {
+      TORII_RETURN_IF_ERROR(Broadcast(host, root));
+      tensor.copy_(host);
+      return absl::OkStatus();
+    });
+  }
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kBroadcast, tensor, root));
   void* to = tensor.mutable_data_ptr();
   return calls_.Exchange({&call, to, nullptr}, [&](std::span<const Offer> offers) {
@@ -112,6 +152,11 @@ absl::Status InProcessCommunicator::Broadcast(at::Tensor& tensor, int root) {
 absl::StatusOr<at::Tensor> InProcessCommunicator::AllToAllV(const at::Tensor& in,
                                                             std::span<const int64_t> send_rows,
                                                             std::span<const int64_t> recv_rows) {
+  if (IsOnDevice(in)) {
+    return BackOn(in, OnHost(Op::kAllToAllV, in, [&](const at::Tensor& host) {
+                    return AllToAllV(host, send_rows, recv_rows);
+                  }));
+  }
   TORII_ASSIGN_OR_RETURN(const Call call, StartCall(Op::kAllToAllV, in, 0, send_rows, recv_rows));
   at::Tensor out = EmptyRows(in, SumOfRows(recv_rows));
   void* to = out.mutable_data_ptr();

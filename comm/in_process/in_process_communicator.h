@@ -9,7 +9,8 @@
 
 namespace torii::comm {
 
-// Used by one thread at a time (Abort: by any). Copies straight between the ranks' tensors.
+// Used by one thread at a time (Abort: by any). Copies straight between the ranks' tensors;
+// tensors of a device go by way of the host, for which a call waits.
 class InProcessCommunicator final : public Communicator {
  public:
   InProcessCommunicator(std::shared_ptr<Meeting> meeting, int rank);
