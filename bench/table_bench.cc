@@ -183,7 +183,7 @@ void BenchGrouping(int64_t rows, const std::vector<Keys>& sets) {
   Print("gradients grouped by row", Measure([&](size_t s) {
           touched.Clear();
           touched.Add(sets[s]);
-          touched.Group(rows);
+          touched.Group(rows, kernels::Device::Cpu());
         }),
         kKeys, 0);
 }

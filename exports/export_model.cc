@@ -57,7 +57,8 @@ class SideFiles {
   }
 
   // vectors: [n, dim] of the rows from `begin` on.
-  absl::Status Append(int64_t begin, const at::Tensor& vectors) {
+  absl::Status Append(int64_t begin, const at::Tensor& on_device) {
+    const at::Tensor vectors = on_device.cpu();
     const auto* floats = vectors.data_ptr<float>();
     const int64_t n = vectors.size(0);
     if (!at::isfinite(vectors).all().item<bool>()) {
@@ -245,7 +246,7 @@ absl::StatusOr<at::Tensor> GatherRows(comm::Communicator& comm, const Partition&
       place.push_back(rows.Row(rank, slot) - begin);
     }
   }
-  return ordered.index_copy_(0, kernels::TensorOf(place), gathered);
+  return ordered.index_copy_(0, kernels::TensorOf(place).to(local.device()), gathered);
 }
 
 absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,

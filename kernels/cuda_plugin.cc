@@ -49,8 +49,11 @@ absl::StatusOr<int> CountGpus(const CudaPlugin& plugin) {
 }
 
 Device CudaDevice(const CudaPlugin& plugin, int gpu) {
-  return {at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu)), plugin.kernels, "cuda",
-          Device::Pace::kBehindCalls};
+  const Device device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu)), plugin.kernels,
+                      "cuda", Device::Pace::kBehindCalls);
+  int64_t free_bytes = 0, total_bytes = 0;
+  const bool is_known = plugin.memory(gpu, &free_bytes, &total_bytes) == nullptr;
+  return is_known ? device.WithFreeBytes(free_bytes) : device;
 }
 
 }  // namespace torii::kernels

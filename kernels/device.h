@@ -2,6 +2,9 @@
 // Device as a value and asks it; nothing asks a tensor whether it is on this or that device.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "c10/core/Device.h"
 #include "kernels/device_kernels.h"
 
@@ -26,16 +29,27 @@ class Device {
       : torch_device_(torch_device), kernels_(kernels), name_(name), pace_(pace) {}
 
   at::Device torch() const { return torch_device_; }
+  // Whether its memory is the host's: lists of the host are then read where they lie, and tensors
+  // need no copy.
+  bool is_host() const { return torch_device_.is_cpu(); }
   const DeviceKernels& kernels() const { return *kernels_; }
   Pace pace() const { return pace_; }
   // "cpu", "composed", "emulated", "cuda".
   const char* name() const { return name_; }
+  // How much of its memory was free when the run began; nullopt: it does not say.
+  std::optional<int64_t> free_bytes() const { return free_bytes_; }
+  Device WithFreeBytes(int64_t bytes) const {
+    Device device = *this;
+    device.free_bytes_ = bytes;
+    return device;
+  }
 
  private:
   at::Device torch_device_;
   const DeviceKernels* kernels_;
   const char* name_;
   Pace pace_;
+  std::optional<int64_t> free_bytes_;
 };
 
 }  // namespace torii::kernels

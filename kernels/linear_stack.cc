@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/check.h"
+#include "kernels/on_device.h"
 
 namespace torii::kernels {
 namespace {
@@ -12,12 +13,13 @@ void CheckFloats(const at::Tensor& x, int64_t dimensions, const char* what) {
               ": ", x.toString(), " of ", x.dim(), " dimensions");
 }
 
-std::vector<LinearLayer> PointersTo(std::span<const LinearWeights> layers) {
+std::vector<LinearLayer> PointersTo(const Device& device, std::span<const LinearWeights> layers) {
   std::vector<LinearLayer> pointers;
   pointers.reserve(layers.size());
   for (const LinearWeights& layer : layers) {
     CheckFloats(layer.weight, 2, "a layer's weight");
     CheckFloats(layer.bias, 1, "a layer's bias");
+    CheckOnDevice(device, layer.weight, layer.bias);
     pointers.push_back({layer.weight.const_data_ptr<float>(), layer.bias.const_data_ptr<float>(),
                         layer.weight.size(1), layer.weight.size(0)});
   }
@@ -39,7 +41,8 @@ bool HasLinearStack(const Device& device) { return device.kernels().linear_forwa
 LinearResult LinearStackForward(const Device& device, const at::Tensor& x,
                                 std::span<const LinearWeights> layers, bool normalize, bool keep) {
   CheckFloats(x, 2, "rows");
-  const std::vector<LinearLayer> pointers = PointersTo(layers);
+  CheckOnDevice(device, x);
+  const std::vector<LinearLayer> pointers = PointersTo(device, layers);
   const LinearStackArgs stack = StackOf(pointers, x.size(1), normalize);
   const int64_t n = x.size(0);
   LinearResult result;
@@ -59,7 +62,8 @@ std::vector<at::Tensor> LinearStackBackward(const Device& device, const LinearWa
   CheckFloats(pass.x, 2, "rows");
   CheckFloats(pass.y_grad, 2, "gradients");
   TORII_CHECK(pass.forward.kept.defined(), "a forward pass that kept nothing");
-  const std::vector<LinearLayer> pointers = PointersTo(layers);
+  CheckOnDevice(device, pass.x, pass.y_grad);
+  const std::vector<LinearLayer> pointers = PointersTo(device, layers);
   std::vector<at::Tensor> gradients;
   gradients.reserve(1 + 2 * layers.size());
   gradients.push_back(pass.wants_x_grad ? at::empty(pass.x.sizes(), pass.x.options())

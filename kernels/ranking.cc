@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "kernels/composed_ranking.h"
 #include "kernels/host_tensors.h"
+#include "kernels/on_device.h"
 
 namespace torii::kernels {
 namespace {
@@ -19,7 +20,8 @@ void CheckVectors(const at::Tensor& x, const char* what) {
               x.toString(), " of ", x.dim(), " dimensions");
 }
 
-void CheckQueries(const at::Tensor& q, const RankedItems& items) {
+void CheckQueries(const Device& device, const at::Tensor& q, const RankedItems& items) {
+  CheckOnDevice(device, q, items.vectors, items.packed);
   CheckVectors(q, "queries");
   TORII_CHECK(q.size(1) == items.vectors.size(1), "queries have ", q.size(1), " dimensions, items ",
               items.vectors.size(1));
@@ -34,6 +36,19 @@ ItemVectors PointersTo(const RankedItems& items) {
   return {items.vectors.const_data_ptr<float>(), items.packed.const_data_ptr<float>(),
           items.vectors.size(0), items.vectors.size(1)};
 }
+
+// Hidden items where the kernels of a device read them.
+class HiddenTensors {
+ public:
+  HiddenTensors(const Device& device, const HiddenLists& lists)
+      : begin_(ReadableOn(device, lists.begin)), items_(ReadableOn(device, lists.items)) {}
+  HiddenItems pointers() const {
+    return {begin_.const_data_ptr<int64_t>(), items_.const_data_ptr<int64_t>()};
+  }
+
+ private:
+  const at::Tensor begin_, items_;
+};
 
 // The best of some queries by the keys that the device makes of scores and items, tile by tile.
 struct KeyedQueries {
@@ -91,6 +106,7 @@ RankedItems PrepareItems(const Device& device, const at::Tensor& vectors, ScoreF
   RankedItems items{
       .vectors = vectors.detach().contiguous(), .packed = {}, .scores = std::move(scores)};
   CheckVectors(items.vectors, "items");
+  CheckOnDevice(device, vectors);
   const DeviceKernels& kernels = device.kernels();
   if (items.scores) return items;
   if (kernels.pack_items == nullptr) {
@@ -106,46 +122,50 @@ RankedItems PrepareItems(const Device& device, const at::Tensor& vectors, ScoreF
 
 at::Tensor ScorePairs(const Device& device, const at::Tensor& q, const RankedItems& items,
                       std::span<const int64_t> q_row, std::span<const int64_t> item) {
-  CheckQueries(q, items);
+  CheckQueries(device, q, items);
   TORII_CHECK(q_row.size() == item.size(), q_row.size(), " rows and ", item.size(), " items");
   if (items.scores) return ComposedScorePairs(q, items, q_row, item);
-  const ListOnDevice rows(q_row, device), of_pair(item, device);
+  const at::Tensor rows = ReadableOn(device, q_row), of_pair = ReadableOn(device, item);
   at::Tensor scores = at::empty({std::ssize(item)}, q.options());
-  device.kernels().score_pairs(q.const_data_ptr<float>(), PointersTo(items), rows.data(),
-                               of_pair.data(), std::ssize(item), scores.mutable_data_ptr<float>());
+  device.kernels().score_pairs(q.const_data_ptr<float>(), PointersTo(items),
+                               rows.const_data_ptr<int64_t>(), of_pair.const_data_ptr<int64_t>(),
+                               std::ssize(item), scores.mutable_data_ptr<float>());
   return scores;
 }
 
 at::Tensor CountAbove(const Device& device, const at::Tensor& q, const RankedItems& items,
                       const RowThresholds& thresholds, const HiddenLists& hidden) {
-  CheckQueries(q, items);
+  CheckQueries(device, q, items);
+  CheckOnDevice(device, thresholds.score);
   CheckLists(thresholds.begin, q.size(0), thresholds.tie_before.size());
   CheckLists(hidden.begin, q.size(0), hidden.items.size());
   if (items.scores) return ComposedCountAbove(q, items, thresholds, hidden);
-  const ListOnDevice begin(thresholds.begin, device), ties(thresholds.tie_before, device),
-      hidden_begin(hidden.begin, device), hidden_items(hidden.items, device);
+  const at::Tensor begin = ReadableOn(device, thresholds.begin),
+                   ties = ReadableOn(device, thresholds.tie_before);
+  const HiddenTensors hidden_there(device, hidden);
   at::Tensor counts = at::zeros({thresholds.score.numel()}, q.options().dtype(at::kLong));
   device.kernels().count_above(
       q.const_data_ptr<float>(), q.size(0), PointersTo(items),
-      {begin.data(), thresholds.score.const_data_ptr<float>(), ties.data()},
-      {hidden_begin.data(), hidden_items.data()}, counts.mutable_data_ptr<int64_t>());
+      {begin.const_data_ptr<int64_t>(), thresholds.score.const_data_ptr<float>(),
+       ties.const_data_ptr<int64_t>()},
+      hidden_there.pointers(), counts.mutable_data_ptr<int64_t>());
   return counts;
 }
 
 BestItems TopK(const Device& device, const at::Tensor& q, const RankedItems& items,
                const HiddenLists& hidden, int64_t k) {
-  CheckQueries(q, items);
+  CheckQueries(device, q, items);
   CheckLists(hidden.begin, q.size(0), hidden.items.size());
   if (items.scores) return ComposedTopK(q, items, hidden, k);
-  const ListOnDevice begin(hidden.begin, device), hidden_items(hidden.items, device);
+  const HiddenTensors hidden_there(device, hidden);
   if (device.kernels().top_k == nullptr) {
-    return TopKByKeys(device, q, PointersTo(items), {begin.data(), hidden_items.data()}, k);
+    return TopKByKeys(device, q, PointersTo(items), hidden_there.pointers(), k);
   }
   BestItems best = {at::full({q.size(0), k}, -1, q.options().dtype(at::kLong)),
                     at::zeros({q.size(0), k}, q.options())};
   at::Tensor length = at::empty({q.size(0)}, q.options().dtype(at::kLong));
   device.kernels().top_k(
-      q.const_data_ptr<float>(), q.size(0), PointersTo(items), {begin.data(), hidden_items.data()},
+      q.const_data_ptr<float>(), q.size(0), PointersTo(items), hidden_there.pointers(),
       {k, best.items.mutable_data_ptr<int64_t>(), best.scores.mutable_data_ptr<float>(),
        length.mutable_data_ptr<int64_t>()});
   return best;
@@ -153,6 +173,7 @@ BestItems TopK(const Device& device, const at::Tensor& q, const RankedItems& ite
 
 at::Tensor LargestMagnitudes(const Device& device, const at::Tensor& x) {
   CheckVectors(x, "rows");
+  CheckOnDevice(device, x);
   if (device.kernels().largest_magnitudes != nullptr) {
     at::Tensor largest = at::empty({x.size(0)}, x.options().dtype(at::kDouble));
     device.kernels().largest_magnitudes(x.const_data_ptr<float>(), x.size(0), x.size(1),

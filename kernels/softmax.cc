@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/check.h"
+#include "kernels/on_device.h"
 
 namespace torii::kernels {
 namespace {
@@ -75,7 +76,7 @@ bool HasKernel(const Device& device, SoftmaxPrecision precision, int64_t dim) {
 
 // A GPU has thousands of rows to do before a launch pays; a core keeps a block in its caches.
 SoftmaxBlocks BlocksFor(const Device& device) {
-  if (device.torch().is_cpu()) return {.most_rows = 256, .most_floats = int64_t{1} << 22};
+  if (device.is_host()) return {.most_rows = 256, .most_floats = int64_t{1} << 22};
   return {.most_rows = 8192, .most_floats = int64_t{1} << 25};
 }
 
@@ -87,6 +88,10 @@ Softmax::Softmax(const Device& device, SoftmaxPrecision precision)
 }
 
 void Softmax::Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results) {
+  const SoftmaxTensors& t = tensors;
+  CheckOnDevice(device_, t.q, t.v, t.column_offset, t.row_begin, t.positive, t.positive_offset,
+                t.target_offset, t.weight, t.excluded_begin, t.excluded, results.loss,
+                results.row_loss, results.q_grad, results.v_grad);
   CheckShapes(tensors, results);
   if (!HasKernel(device_, precision_, tensors.q.size(1))) {
     return ComposedSoftmax(tensors, BlocksFor(device_), results);

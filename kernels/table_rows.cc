@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "kernels/composed_optimizer.h"
 #include "kernels/host_tensors.h"
+#include "kernels/on_device.h"
 #include "kernels/update_gate.h"
 
 namespace torii::kernels {
@@ -37,11 +38,11 @@ RowStep PointersTo(const OptimizerStep& step, const TableRows& table, int64_t fi
   return row_step;
 }
 
-void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
+void ComposedUpdate(const Device& device, const OptimizerStep& step, const TableRows& table,
                     const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
   std::vector<int64_t> list(gradients.slots, gradients.slots + gradients.list.rows);
   for (int64_t& slot : list) slot -= first_slot;
-  const at::Tensor slots = TensorOf(list).to(table.weight.device());
+  const at::Tensor slots = TensorOf(list, device);
   at::Tensor weight = table.weight.index_select(0, slots);
   const at::Tensor sums = gradients.sums + weight * static_cast<double>(step.l2);
   std::vector<at::Tensor> state;
@@ -61,22 +62,21 @@ void ComposedUpdate(const OptimizerStep& step, const TableRows& table,
 
 }  // namespace
 
-void GatherRows(const Device& device, const at::Tensor& table, std::span<const int64_t> slots,
+void GatherRows(const Device& device, const at::Tensor& table, const at::Tensor& slots,
                 at::Tensor out) {
   CheckRows(table);
-  TORII_CHECK(
-      out.is_contiguous() && out.size(0) == std::ssize(slots) && out.size(1) == table.size(1),
-      "room for ", out.numel(), " floats of ", slots.size(), " rows");
-  const ListOnDevice on_device(slots, device);
+  CheckOnDevice(device, table, slots, out);
+  TORII_CHECK(out.is_contiguous() && out.size(0) == slots.numel() && out.size(1) == table.size(1),
+              "room for ", out.numel(), " floats of ", slots.numel(), " rows");
   if (device.kernels().gather_rows == nullptr) {
-    at::index_select_out(out, table, 0, TensorOf(slots, device));
+    at::index_select_out(out, table, 0, slots);
     return;
   }
   device.kernels().gather_rows({.rows = table.const_data_ptr<float>(),
                                 .stride = table.stride(0),
                                 .dim = table.size(1),
-                                .slots = on_device.data(),
-                                .count = std::ssize(slots),
+                                .slots = slots.const_data_ptr<int64_t>(),
+                                .count = slots.numel(),
                                 .out = out.mutable_data_ptr<float>()});
 }
 
@@ -95,8 +95,10 @@ RowGradients RowGradients::Between(int64_t begin_slot, int64_t end_slot) const {
 void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,
                 const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
   if (gradients.list.rows == 0) return;
+  CheckOnDevice(device, table.weight, gate);
+  for (const at::Tensor& state : table.state) CheckOnDevice(device, state);
   if (device.kernels().update_rows == nullptr) {
-    return ComposedUpdate(step, table, gradients, first_slot, gate);
+    return ComposedUpdate(device, step, table, gradients, first_slot, gate);
   }
   RowStep row_step = PointersTo(step, table, first_slot);
   row_step.gate = FlagOf(gate);

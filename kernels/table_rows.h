@@ -11,9 +11,9 @@
 
 namespace torii::kernels {
 
-// out [slots, dim] = the rows of some slots of a table [S, dim] float32, whose rows need not lie
+// out [n, dim] = the rows of slots [n] int64 of a table [S, dim] float32, whose rows need not lie
 // one behind the other.
-void GatherRows(const Device& device, const at::Tensor& table, std::span<const int64_t> slots,
+void GatherRows(const Device& device, const at::Tensor& table, const at::Tensor& slots,
                 at::Tensor out);
 
 // The distinct rows that a step touches, in increasing order of their slots, with their gradients

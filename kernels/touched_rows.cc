@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/parallel_for.h"
 #include "kernels/host_tensors.h"
+#include "kernels/on_device.h"
 
 namespace torii::kernels {
 namespace {
@@ -50,10 +51,11 @@ void TouchedRows::Add(std::span<const int64_t> slots) {
               "more than 2^32 gradient rows in a step");
 }
 
-void TouchedRows::Group(int64_t num_slots) {
+void TouchedRows::Group(int64_t num_slots, const Device& device) {
   shares_ = std::clamp<int64_t>(size_ / kShareEntries, 1, at::get_num_threads());
   SortBySlot(num_slots);
   Split();
+  if (!device.is_host()) PlaceOn(device);
 }
 
 size_t TouchedRows::PieceOf(int64_t position) const {
@@ -68,7 +70,8 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
               pieces_.size());
   const auto rows = std::ssize(slots_);
   if (device.kernels().update_rows == nullptr) {
-    return {{rows, slots_.data(), begin_.data(), nullptr}, slots_.data(), ComposedSums(pieces)};
+    return {
+        {rows, slots_.data(), begin_.data(), nullptr}, slots_.data(), ComposedSums(device, pieces)};
   }
   const int64_t dim = pieces.empty() ? 0 : pieces[0].rows.size(1);
   from_.clear();
@@ -76,9 +79,29 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
   for (const Gradients& piece : pieces) {
     TORII_CHECK(piece.rows.is_contiguous() && piece.rows.size(1) == dim, "gradients of ",
                 piece.rows.toString());
+    CheckOnDevice(device, piece.rows);
     from_.push_back(piece.rows.const_data_ptr<float>() + piece.first_row * dim);
     aligned = aligned && reinterpret_cast<uintptr_t>(from_.back()) % kVectorBytes == 0;
   }
+  TouchedRowList list{.rows = rows,
+                      .slots = slots_.data(),
+                      .begin = begin_.data(),
+                      .gradients = nullptr,
+                      .places = size_,
+                      .aligned = aligned};
+  if (device.is_host()) {
+    ListAddresses(dim);
+    list.gradients = gradients_.data();
+  } else {
+    addresses_there_ = AddressesOnDevice(device, dim);
+    list.slots = static_cast<const uint32_t*>(slots_there_.const_data_ptr());
+    list.begin = static_cast<const uint32_t*>(begin_there_.const_data_ptr());
+    list.gradients = static_cast<const float* const*>(addresses_there_.const_data_ptr());
+  }
+  return {list, slots_.data(), at::Tensor()};
+}
+
+void TouchedRows::ListAddresses(int64_t dim) {
   gradients_.resize(static_cast<size_t>(size_));
   ForShares(shares_, [&](int64_t share) {
     const int64_t end = ShareBegin(size_, shares_, share + 1);
@@ -88,30 +111,41 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
       gradients_[static_cast<size_t>(i)] = from_[piece] + (position - pieces_[piece].begin) * dim;
     }
   });
-  copies_.clear();
-  return {{.rows = rows,
-           .slots = WhereKernelsRead(slots_, device),
-           .begin = WhereKernelsRead(begin_, device),
-           .gradients = WhereKernelsRead(gradients_, device),
-           .places = size_,
-           .aligned = aligned},
-          slots_.data(),
-          at::Tensor()};
 }
 
-// The list itself, or its bytes in the memory of the device.
-template <class T>
-const T* TouchedRows::WhereKernelsRead(const std::vector<T>& list, const Device& device) {
-  if (device.torch().is_cpu()) return list.data();
-  const auto bytes = static_cast<int64_t>(list.size() * sizeof(T));
-  const at::Tensor view =
-      at::from_blob(const_cast<void*>(static_cast<const void*>(list.data())), {bytes}, at::kByte);
-  copies_.push_back(view.to(device.torch()));
-  return static_cast<const T*>(copies_.back().const_data_ptr());
+// The addresses are known once a step has its gradients: a list of the host would have to be copied
+// while the step is computed.
+at::Tensor TouchedRows::AddressesOnDevice(const Device& device, int64_t dim) const {
+  std::vector<int64_t> begin;
+  for (const float* from : from_) begin.push_back(reinterpret_cast<int64_t>(from));
+  const int64_t row_bytes = dim * static_cast<int64_t>(sizeof(float));
+  if (begin.size() == 1) return row_there_.to(at::kLong).mul_(row_bytes).add_(begin[0]);
+  return TensorOf(begin, device).index_select(0, piece_there_).add_(row_there_, row_bytes);
+}
+
+// What the sums need of the plan.
+void TouchedRows::PlaceOn(const Device& device) {
+  TORII_CHECK(size_ <= std::numeric_limits<int32_t>::max(),
+              "more than 2^31 gradient rows in a step on a device");
+  const auto bytes = [&](const std::vector<uint32_t>& list) {
+    return TensorOf(std::span(reinterpret_cast<const int32_t*>(list.data()), list.size()), device);
+  };
+  slots_there_ = bytes(slots_);
+  begin_there_ = bytes(begin_);
+  FilledTensor<int32_t> piece(size_, device), row(size_, device);
+  for (size_t i = 0; i < static_cast<size_t>(size_); ++i) {
+    const auto position = static_cast<uint32_t>(entries_[i]);
+    const size_t of = pieces_.size() == 1 ? 0 : PieceOf(position);
+    piece.values()[i] = static_cast<int32_t>(of);
+    row.values()[i] = static_cast<int32_t>(position - pieces_[of].begin);
+  }
+  piece_there_ = piece.take();
+  row_there_ = row.take();
 }
 
 // [rows, dim]: the gradients of each touched row added up, by LibTorch's operations.
-at::Tensor TouchedRows::ComposedSums(std::span<const Gradients> pieces) const {
+at::Tensor TouchedRows::ComposedSums(const Device& device,
+                                     std::span<const Gradients> pieces) const {
   if (pieces.empty()) return at::Tensor();
   std::vector<at::Tensor> parts;
   for (size_t p = 0; p < pieces.size(); ++p) {
@@ -126,8 +160,7 @@ at::Tensor TouchedRows::ComposedSums(std::span<const Gradients> pieces) const {
   }
   const at::Tensor all = at::cat(parts);
   return at::zeros({std::ssize(slots_), all.size(1)}, all.options())
-      .index_add_(0, TensorOf(row).to(all.device()),
-                  all.index_select(0, TensorOf(position).to(all.device())));
+      .index_add_(0, TensorOf(row, device), all.index_select(0, TensorOf(position, device)));
 }
 
 // The entries of a share in order: as they were added, or those of entries_.

@@ -60,9 +60,9 @@ class QueueSource final : public Source {
   int64_t num_kept() const { return num_kept_[0]; }
 
   const int64_t after_steps_;
-  const std::vector<double> share_;         // [C] of the training interactions
-  std::vector<int64_t> items_;              // [slots] item rows, -1: none yet
-  std::vector<int64_t> num_kept_ = {0};     // [1] so far; the next one goes to this slot mod slots
+  const std::vector<double> share_;      // [C] of the training interactions
+  std::vector<int64_t> items_;           // [slots] item rows, -1: none yet
+  std::vector<int64_t> num_kept_ = {0};  // [1] so far; the next one goes to this slot mod slots
 };
 
 }  // namespace

@@ -13,7 +13,10 @@ constexpr size_t kHugePage = size_t{1} << 21;
 
 }  // namespace
 
-at::Tensor AllocateRows(int64_t rows, int64_t width) {
+at::Tensor AllocateRows(int64_t rows, int64_t width, const kernels::Device& device) {
+  if (!device.is_host()) {
+    return at::empty({rows, width}, at::TensorOptions(device.torch()).dtype(at::kFloat));
+  }
   const size_t bytes = static_cast<size_t>(rows * width) * sizeof(float);
   if (bytes >= 2 * kHugePage) {
     const size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
@@ -26,6 +29,7 @@ at::Tensor AllocateRows(int64_t rows, int64_t width) {
 }
 
 at::Tensor RowBuffers::Take(int64_t rows, int64_t width) {
+  if (!device_.is_host()) return AllocateRows(rows, width, device_);
   // The smallest free buffer that is large enough; else the largest free one grows.
   const int64_t needed = rows * width;
   at::Tensor* chosen = nullptr;
@@ -43,7 +47,7 @@ at::Tensor RowBuffers::Take(int64_t rows, int64_t width) {
     // Some room to spare: the number of distinct rows varies from step to step.
     *chosen = at::Tensor();
     // No view of it: a view keeps its base, which would count as a user of the memory.
-    *chosen = AllocateRows(needed + needed / 8, 1);
+    *chosen = AllocateRows(needed + needed / 8, 1, device_);
   }
   return at::empty({0}, at::kFloat).set_(chosen->storage(), 0, {rows, width}, {width, 1});
 }

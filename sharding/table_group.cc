@@ -74,14 +74,17 @@ struct TableGroup::Members {
         world_size(size),
         dim(width),
         specs(std::move(table_specs)),
-        keys(KeysOf(specs, kind, size)) {}
+        keys(KeysOf(specs, kind, size)),
+        buffers(of) {}
 
   void MakeShards(uint64_t seed);
   const Shard& ShardOf(int table) const;
   bool shares_gradients() const {
     return keys.kind() == Partition::Kind::kReplicated && world_size > 1;
   }
-  at::Tensor Gather(std::span<const int64_t> slots);
+  // Fills in what is asked of this rank.
+  void Serve(kernels::PlannedList<int64_t> served, Route* route) const;
+  at::Tensor Gather(const Route& route);
   absl::Status PlanReplicated(comm::Communicator& comm, std::span<const Route* const> routes,
                               UpdatePlan* plan);
   void PlanSharded(std::span<const Route* const> routes, UpdatePlan* plan) const;
@@ -126,21 +129,33 @@ const TableGroup::Members::Shard& TableGroup::Members::ShardOf(int table) const 
   return *(behind - 1);
 }
 
-// [slots.size(), dim] copies of the rows of some slots of the group.
-at::Tensor TableGroup::Members::Gather(std::span<const int64_t> slots) {
-  if (shards.size() == 1) return shards[0].rows.Gather(slots);
-  const at::Tensor out = buffers.Take(std::ssize(slots), dim);
+void TableGroup::Members::Serve(kernels::PlannedList<int64_t> served, Route* route) const {
+  route->served = std::move(served);
+  if (shards.size() == 1) return;
+  const std::span<const int64_t> slots = route->served.values();
   std::vector<int64_t> local, places;
-  for (Shard& shard : shards) {
+  for (size_t s = 0; s < shards.size(); ++s) {
     local.clear();
     places.clear();
     for (size_t i = 0; i < slots.size(); ++i) {
-      const int64_t slot = slots[i] - shard.first_slot;
-      if (slot < 0 || slot >= shard.rows.slots()) continue;
+      const int64_t slot = slots[i] - shards[s].first_slot;
+      if (slot < 0 || slot >= shards[s].rows.slots()) continue;
       local.push_back(slot);
       places.push_back(static_cast<int64_t>(i));
     }
-    if (!local.empty()) out.index_copy_(0, kernels::ViewOf(places), shard.rows.Gather(local));
+    if (local.empty()) continue;
+    route->shards.push_back(
+        {static_cast<int>(s), kernels::TensorOf(local, device), kernels::TensorOf(places, device)});
+  }
+}
+
+// [served, dim] copies of the rows that were asked of this rank.
+at::Tensor TableGroup::Members::Gather(const Route& route) {
+  if (shards.size() == 1) return shards[0].rows.Gather(route.served.tensor());
+  const at::Tensor out = buffers.Take(route.served.size(), dim);
+  for (const ShardRows& rows : route.shards) {
+    out.index_copy_(0, rows.places,
+                    shards[static_cast<size_t>(rows.shard)].rows.Gather(rows.slots));
   }
   return out;
 }
@@ -172,21 +187,26 @@ absl::StatusOr<Route> TableGroup::PlanLookup(comm::Communicator& comm,
   Members& m = *members_;
   const int owners = m.keys.owners();
   Route route;
-  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  kernels::FilledTensor<int64_t> index(std::ssize(keys), m.device);
   m.distinct.Find(keys, owners, index.values());
   route.index = index.take();
   m.keys.CheckKeys(m.distinct.keys());
-  route.served = m.distinct.keys();
+  const std::vector<int64_t>& distinct = m.distinct.keys();
   if (owners == 1) {  // the keys are slots
+    kernels::FilledTensor<int64_t> slots(std::ssize(distinct), m.device);
+    std::copy(distinct.begin(), distinct.end(), slots.values().begin());
+    m.Serve(slots.take_list(), &route);
     route.is_local = true;
     return route;
   }
-  for (int64_t& slot : route.served) slot = SlotOfKey(slot, owners);
+  kernels::FilledTensor<int64_t> slots(std::ssize(distinct));
+  std::transform(distinct.begin(), distinct.end(), slots.values().begin(),
+                 [owners](int64_t key) { return SlotOfKey(key, owners); });
   route.send_rows = m.distinct.per_owner();
   TORII_ASSIGN_OR_RETURN(route.recv_rows, comm::ExchangeCounts(comm.control(), route.send_rows));
-  TORII_ASSIGN_OR_RETURN(const at::Tensor served, comm.AllToAllV(kernels::ViewOf(route.served),
-                                                                 route.send_rows, route.recv_rows));
-  route.served = kernels::ListOf<int64_t>(served);
+  TORII_ASSIGN_OR_RETURN(at::Tensor served,
+                         comm.AllToAllV(slots.take(), route.send_rows, route.recv_rows));
+  m.Serve({std::move(served), m.device}, &route);
   return route;
 }
 
@@ -196,21 +216,22 @@ Route TableGroup::PlanOwned(std::span<const int64_t> keys) {
   m.keys.CheckKeys(keys);
   Route route;
   route.is_local = true;
-  kernels::FilledTensor<int64_t> index(std::ssize(keys));
+  kernels::FilledTensor<int64_t> index(std::ssize(keys), m.device);
   std::iota(index.values().begin(), index.values().end(), 0);
   route.index = index.take();
-  route.served.assign(keys.begin(), keys.end());
-  if (m.world_size == 1) return route;
-  for (int64_t& slot : route.served) {
-    const int owner = OwnerOfKey(slot, m.world_size);
-    TORII_CHECK(owner == m.rank, "key ", slot, " on rank ", m.rank, " belongs to rank ", owner);
-    slot = SlotOfKey(slot, m.world_size);
-  }
+  kernels::FilledTensor<int64_t> slots(std::ssize(keys), m.device);
+  std::transform(keys.begin(), keys.end(), slots.values().begin(), [&m](int64_t key) {
+    if (m.world_size == 1) return key;
+    const int owner = OwnerOfKey(key, m.world_size);
+    TORII_CHECK(owner == m.rank, "key ", key, " on rank ", m.rank, " belongs to rank ", owner);
+    return SlotOfKey(key, m.world_size);
+  });
+  m.Serve(slots.take_list(), &route);
   return route;
 }
 
 absl::StatusOr<at::Tensor> TableGroup::Fetch(comm::Communicator& comm, const Route& route) {
-  at::Tensor rows = members_->Gather(route.served);
+  at::Tensor rows = members_->Gather(route);
   if (!route.is_local) {
     TORII_ASSIGN_OR_RETURN(rows, comm.AllToAllV(rows, route.recv_rows, route.send_rows));
   }
@@ -228,7 +249,7 @@ absl::Status TableGroup::PlanUpdate(comm::Communicator& comm, std::span<const Ro
   } else {
     members_->PlanSharded(routes, plan);
   }
-  plan->touched.Group(members_->keys.slots());
+  plan->touched.Group(members_->keys.slots(), members_->device);
   return absl::OkStatus();
 }
 
@@ -241,11 +262,11 @@ void TableGroup::Members::PlanSharded(std::span<const Route* const> routes,
       const Route& route = *routes[l];
       if (route.is_local && r != rank) continue;
       const int64_t count =
-          route.is_local ? std::ssize(route.served) : route.recv_rows[static_cast<size_t>(r)];
+          route.is_local ? route.served.size() : route.recv_rows[static_cast<size_t>(r)];
       if (count == 0) continue;
       plan->pieces.push_back({l, next[l]});
-      plan->touched.Add(std::span(route.served)
-                            .subspan(static_cast<size_t>(next[l]), static_cast<size_t>(count)));
+      plan->touched.Add(
+          route.served.values().subspan(static_cast<size_t>(next[l]), static_cast<size_t>(count)));
       next[l] += count;
     }
   }
@@ -258,7 +279,8 @@ absl::Status TableGroup::Members::PlanReplicated(comm::Communicator& comm,
                                                  UpdatePlan* plan) {
   std::vector<int64_t> mine;
   for (const Route* route : routes) {
-    mine.insert(mine.end(), route->served.begin(), route->served.end());
+    const std::span<const int64_t> served = route->served.values();
+    mine.insert(mine.end(), served.begin(), served.end());
   }
   TORII_ASSIGN_OR_RETURN(plan->rank_rows,
                          comm::AllGatherValue<int64_t>(comm.control(), std::ssize(mine)));
@@ -283,7 +305,7 @@ absl::StatusOr<std::vector<at::Tensor>> TableGroup::Members::SendHome(
     TORII_ASSIGN_OR_RETURN(home[l], comm.AllToAllV(home[l], route.send_rows, route.recv_rows));
   }
   if (!shares_gradients()) return home;
-  home.push_back(at::empty({0, dim}, at::kFloat));  // where there is no lookup
+  home.push_back(AllocateRows(0, dim, device));  // where there is no lookup
   TORII_ASSIGN_OR_RETURN(const at::Tensor all, comm.AllGatherV(at::cat(home), plan.rank_rows));
   return std::vector<at::Tensor>{all};
 }

@@ -44,7 +44,7 @@ kernels::OptimizerSettings SettingsOf(const TableConfig& config) {
 }  // namespace
 
 TableShard::TableShard(std::vector<Table> tables, int64_t dim, const kernels::Device& device)
-    : device_(device), tables_(std::move(tables)), dim_(dim) {
+    : device_(device), tables_(std::move(tables)), dim_(dim), buffers_(device) {
   TORII_CHECK(!tables_.empty(), "a shard without a table");
   const TableConfig::Optimizer optimizer = tables_.front().config.optimizer();
   first_slot_.push_back(0);
@@ -59,13 +59,13 @@ TableShard::TableShard(std::vector<Table> tables, int64_t dim, const kernels::De
   std::vector<std::string> beside;  // state of the same width, behind the row
   if (optimizer == TableConfig::ADAGRAD) beside = {"adagrad"};
   if (optimizer == TableConfig::ADAM) beside = {"adam.m", "adam.v"};
-  const at::Tensor rows = AllocateRows(slots(), dim * (1 + std::ssize(beside)));
+  const at::Tensor rows = AllocateRows(slots(), dim * (1 + std::ssize(beside)), device);
   parts_.push_back({"weight", rows.narrow(1, 0, dim)});
   for (const std::string& suffix : beside) {
     parts_.push_back({suffix, rows.narrow(1, dim * std::ssize(parts_), dim)});
   }
   if (optimizer == TableConfig::ROWWISE_ADAGRAD) {
-    parts_.push_back({"adagrad", AllocateRows(slots(), 1)});
+    parts_.push_back({"adagrad", AllocateRows(slots(), 1, device)});
   }
   for (size_t part = 1; part < parts_.size(); ++part) {
     for (size_t t = 0; t < tables_.size(); ++t) {
@@ -89,8 +89,8 @@ void TableShard::Initialise(int table, const std::string& name, uint64_t seed,
                           parts_[0].tensor.narrow(0, first_slot_[t], count));
 }
 
-at::Tensor TableShard::Gather(std::span<const int64_t> slots) {
-  const at::Tensor out = buffers_.Take(std::ssize(slots), dim_);
+at::Tensor TableShard::Gather(const at::Tensor& slots) {
+  const at::Tensor out = buffers_.Take(slots.numel(), dim_);
   kernels::GatherRows(device_, parts_[0].tensor, slots, out);
   return out;
 }

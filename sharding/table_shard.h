@@ -34,8 +34,8 @@ class TableShard {
   // choose the numbers.
   void Initialise(int table, const std::string& name, uint64_t seed, const Partition& partition,
                   int rank);
-  // [slots.size(), dim] copies.
-  at::Tensor Gather(std::span<const int64_t> slots);
+  // slots: [n] int64 on the device -> [n, dim] copies.
+  at::Tensor Gather(const at::Tensor& slots);
   // One step for the rows of `gradients`, whose slots count from `first_slot`.
   void Update(const kernels::RowGradients& gradients, int64_t first_slot,
               const kernels::UpdateTerms& terms);

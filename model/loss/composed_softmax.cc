@@ -52,13 +52,14 @@ at::Tensor HiddenColumns(const SoftmaxProblem& p, const Tile& tile) {
 }
 
 // From the tile's queries to its rows, each of which has the values of its query.
-at::Tensor OfRows(const RowGroups& groups, const Tile& tile, const at::Tensor& of_queries) {
+at::Tensor OfRows(const SoftmaxProblem& p, const Tile& tile, const at::Tensor& of_queries) {
+  const RowGroups& groups = p.rows;
   if (groups.one_each()) return of_queries;
   std::vector<int64_t> query;
   for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
     query.push_back(groups.QueryOf(row) - tile.begin);
   }
-  return of_queries.index_select(0, kernels::TensorOf(query).to(of_queries.device()));
+  return of_queries.index_select(0, kernels::TensorOf(query, p.device));
 }
 
 // [rows]: the loss of each row of the tile. q: the tile's queries.
@@ -66,8 +67,8 @@ at::Tensor RowLosses(const Scorer& scorer, const SoftmaxProblem& p, const Tile& 
                      const at::Tensor& q, const at::Tensor& v) {
   constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
   const auto of_tile = [&](const at::Tensor& x) { return x.narrow(0, tile.first, tile.rows); };
-  const at::Tensor scores = OfRows(p.rows, tile, scorer.Scores(q, v));
-  const at::Tensor hidden = OfRows(p.rows, tile, HiddenColumns(p, tile));
+  const at::Tensor scores = OfRows(p, tile, scorer.Scores(q, v));
+  const at::Tensor hidden = OfRows(p, tile, HiddenColumns(p, tile));
   const at::Tensor positive = of_tile(p.positive).unsqueeze(1);
   const at::Tensor own = scores.gather(1, positive);
   const at::Tensor logits =

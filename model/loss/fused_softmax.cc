@@ -38,7 +38,7 @@ kernels::SoftmaxTensors TensorsOf(const SoftmaxProblem& p) {
     if (x->requires_grad()) *x = x->detach();
     *x = x->contiguous();
   }
-  if (!p.rows.one_each()) t.row_begin = kernels::ViewOf(p.rows.begins());
+  if (!p.rows.one_each()) t.row_begin = kernels::ReadableOn(p.device, p.rows.begins());
   return t;
 }
 

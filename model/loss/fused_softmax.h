@@ -31,6 +31,7 @@ struct SoftmaxProblem {
   at::Tensor excluded;  //   see are excluded[excluded_begin[i] .. excluded_begin[i+1]); a row's own
                         //   positive is never removed
   double temperature = 1.0;
+  kernels::Device device = kernels::Device::Cpu();  // where the tensors are
 };
 
 struct SoftmaxResult {

@@ -48,7 +48,8 @@ void Check(const LossInput& input) {
 LossResult DifferentiateRows(const LossInput& input,
                              const std::function<at::Tensor(const RowScores&)>& row_loss) {
   Check(input);
-  LossResult result{at::zeros({}, at::kDouble), at::zeros_like(input.q), at::zeros_like(input.v)};
+  LossResult result{at::zeros({}, input.q.options().dtype(at::kDouble)), at::zeros_like(input.q),
+                    at::zeros_like(input.v)};
   if (input.rows.rows() == 0) return result;
   const at::AutoGradMode grad(true);
   const at::Tensor q = input.q.detach().requires_grad_(), v = input.v.detach().requires_grad_();

@@ -28,7 +28,8 @@ SoftmaxProblem SoftmaxLoss::ProblemOf(const LossInput& input) const {
           .weight = input.weight,
           .excluded_begin = input.excluded.begin,
           .excluded = input.excluded.columns,
-          .temperature = input.scorer->divisor()};
+          .temperature = input.scorer->divisor(),
+          .device = input.device};
 }
 
 absl::StatusOr<Reduction> SoftmaxLoss::Partial(const LossInput&, std::span<const at::Tensor>) {

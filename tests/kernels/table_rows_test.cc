@@ -69,7 +69,7 @@ TEST(TableRowsTest, TheComposedUpdateEqualsTheKernel) {
         TouchedRows touched;
         touched.Add(first);
         touched.Add(second);
-        touched.Group(kSlots);
+        touched.Group(kSlots, device);
         // The table has the slots 10 to 35 of those.
         UpdateRows(device, step, table->rows, touched.GradientsOf(device, pieces).Between(10, 35),
                    10);
@@ -85,7 +85,7 @@ TEST(TableRowsTest, NothingTouchedChangesNothing) {
   for (const Device& device : {kCpu, kComposed}) {
     Table table(OptimizerRule::kAdagrad, 3, 4);
     TouchedRows touched;
-    touched.Group(3);
+    touched.Group(3, device);
     UpdateRows(device, StepOf({.rule = OptimizerRule::kAdagrad}, 1, 0, BiasCorrection::kInMoments),
                table.rows, touched.GradientsOf(device, {}), 0);
     EXPECT_TRUE(at::equal(table.memory, Table(OptimizerRule::kAdagrad, 3, 4).memory));
@@ -98,7 +98,7 @@ TEST(TableRowsTest, GathersRowsThatLieApart) {
     const std::vector<int64_t> slots = Slots(count, 20, "slots");
     for (const Device& device : {kCpu, kComposed}) {
       const at::Tensor out = at::full({count, 4}, -1.0, at::kFloat);
-      GatherRows(device, table, slots, out);
+      GatherRows(device, table, TensorOf(slots), out);
       EXPECT_TRUE(at::equal(out, table.index_select(0, TensorOf(slots)))) << device.name();
     }
   }

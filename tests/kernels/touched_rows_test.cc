@@ -27,7 +27,7 @@ TEST(TouchedRowsTest, GroupsBySlotAndKeepsTheOrderOfAddition) {
       const size_t half = count / 2;
       touched.Add(std::span(slots).first(half));
       touched.Add(std::span(slots).subspan(half));
-      touched.Group(num_slots);
+      touched.Group(num_slots, Device::Cpu());
       std::vector<TouchedRows::Gradients> pieces;  // of the halves that are not empty
       if (half > 0) pieces.push_back({gradients, 0});
       if (count > half) pieces.push_back({gradients, static_cast<int64_t>(half)});

@@ -86,7 +86,7 @@ TEST(UpdateGateTest, ClosedItKeepsRowsAndTheirState) {
         }
         TouchedRows touched;
         touched.Add(slots);
-        touched.Group(4);
+        touched.Group(4, device);
         const TouchedRows::Gradients pieces[] = {{at::full({3, 4}, kInfinity), 0}};
         UpdateRows(device, StepWith(rule), table, touched.GradientsOf(device, pieces), 0, flag);
         return memory;

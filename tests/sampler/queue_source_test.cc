@@ -136,8 +136,7 @@ std::map<int64_t, int64_t> CopiesOf(const Candidates& c, const std::string& name
 class QueueOnRanks : public ::testing::TestWithParam<int> {};
 
 TEST_P(QueueOnRanks, HasTheLastPositivesOfAllRanks) {
-  for (const auto in_batch :
-       {SamplerConfig::WORLD, SamplerConfig::LOCAL, SamplerConfig::NONE}) {
+  for (const auto in_batch : {SamplerConfig::WORLD, SamplerConfig::LOCAL, SamplerConfig::NONE}) {
     SamplerConfig config = QueueOf(kSlots, 1);
     config.set_in_batch(in_batch);
     config.set_uniform(3);

@@ -8,7 +8,7 @@ namespace {
 
 TEST(RowMemoryTest, LargeAndEmptyTablesAreWritable) {
   for (const int64_t rows : {0, 1, 3, 100'000}) {
-    at::Tensor table = AllocateRows(rows, 17);
+    at::Tensor table = AllocateRows(rows, 17, kernels::Device::Cpu());
     table.fill_(2);
     EXPECT_EQ(table.sizes(), (at::IntArrayRef{rows, 17}));
     EXPECT_EQ(table.sum().item<double>(), 34.0 * static_cast<double>(rows));
@@ -16,7 +16,7 @@ TEST(RowMemoryTest, LargeAndEmptyTablesAreWritable) {
 }
 
 TEST(RowBuffersTest, ReusesMemoryThatIsFree) {
-  RowBuffers buffers;
+  RowBuffers buffers(kernels::Device::Cpu());
   for (const int64_t rows : {10, 200'000}) {
     at::Tensor first = buffers.Take(rows, 16);
     const void* memory = first.data_ptr();
@@ -30,7 +30,7 @@ TEST(RowBuffersTest, ReusesMemoryThatIsFree) {
 }
 
 TEST(RowBuffersTest, ReusesOnlyMemoryThatNobodyHolds) {
-  RowBuffers buffers;
+  RowBuffers buffers(kernels::Device::Cpu());
   at::Tensor first = buffers.Take(10, 4);
   at::Tensor second = buffers.Take(10, 4);
   const void* first_memory = first.data_ptr();

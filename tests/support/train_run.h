@@ -38,8 +38,9 @@ struct SmallRun {
   bool share_user_vectors = true;  // where the model allows it
   int64_t steps = 50;
   uint64_t seed = 5;
-  // Called with true before the computation of a step, with false after it; empty: not called.
-  std::function<void(bool begins)> around_computation;
+  // Called with true before the plan or the computation of a step, with false after it; empty: not
+  // called.
+  std::function<void(bool begins)> around_plan, around_computation;
 };
 
 using TensorMap = std::map<std::string, at::Tensor>;
@@ -71,8 +72,11 @@ class SmallTraining {
       batch.user_runs = RowGroups::OneEach(batch.size());
     }
     trainer::StepTime time;
-    TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
-                                            std::move(batch), step, &plan_, &time));
+    if (run_.around_plan) run_.around_plan(true);
+    const absl::Status planned = trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
+                                                   std::move(batch), step, &plan_, &time);
+    if (run_.around_plan) run_.around_plan(false);
+    TORII_RETURN_IF_ERROR(planned);
     if (run_.around_computation) run_.around_computation(true);
     const absl::StatusOr<trainer::PendingStep> pending =
         trainer::ComputeStep({*towers_, *loss_, dense_, past_vectors_}, plan_, run_.step,
@@ -87,7 +91,9 @@ class SmallTraining {
   // Everything that training changes, on every rank.
   absl::StatusOr<TensorMap> State() {
     TensorMap state;
-    for (auto& [name, tensor] : ReplicatedTensors()) state[name] = tensor.clone();
+    for (auto& [name, tensor] : ReplicatedTensors()) {
+      state[name] = at::empty(tensor.sizes(), tensor.options().device(at::kCPU)).copy_(tensor);
+    }
     for (const sharding::TableState& table : towers_->tables().State()) {
       std::vector<int64_t> shape = table.tensor.sizes().vec();
       const Partition& partition = table.partition;

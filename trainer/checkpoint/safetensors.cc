@@ -112,8 +112,9 @@ absl::StatusOr<std::string> WriteSafetensors(FileSystem& files, const std::strin
   TORII_RETURN_IF_ERROR(append(&header_size, 8));
   TORII_RETURN_IF_ERROR(append(header.data(), static_cast<int64_t>(header.size())));
   for (const NamedTensor& t : tensors) {
-    // A view of rows that lie apart in memory is written piece by piece: no copy of the whole.
-    const bool whole = t.tensor.is_contiguous();
+    // A view of rows that lie apart in memory, or elsewhere than on the host, is written piece by
+    // piece: no copy of the whole.
+    const bool whole = t.tensor.dim() == 0 || (t.tensor.is_cpu() && t.tensor.is_contiguous());
     const int64_t rows = whole ? 1 : t.tensor.size(0);
     for (int64_t row = 0; row < rows; row += kRowsAtATime) {
       const at::Tensor piece =

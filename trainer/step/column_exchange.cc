@@ -11,7 +11,8 @@
 namespace torii::trainer {
 
 absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
-                                        const sampler::Candidates& candidates) {
+                                        const sampler::Candidates& candidates,
+                                        const kernels::Device& device) {
   ColumnRoute route;
   route.owner_columns = candidates.owner_columns;
   route.same_on_all_ranks = candidates.same_on_all_ranks || comm.world_size() == 1;
@@ -30,7 +31,7 @@ absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
   sharding::DistinctKeys distinct =
       sharding::FindDistinct(kernels::ListOf<int64_t>(asked), /*world_size=*/1);
   route.owned = std::move(distinct.keys);
-  route.served = kernels::TensorOf(distinct.index);
+  route.served = kernels::TensorOf(distinct.index, device);
   return route;
 }
 

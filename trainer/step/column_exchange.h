@@ -21,12 +21,15 @@ struct ColumnRoute {
   // two fields below are empty then.
   bool same_on_all_ranks = true;
   std::vector<int64_t> served_columns;  // [W] columns that each rank asks of this one
-  at::Tensor served;                    // int64 into `owned`: the asked columns, in rank order
+  at::Tensor served;                    // int64 into `owned`: the asked columns, in rank order;
+                                        //   on the device
 };
 
-// Collective if the columns are not the same on all ranks: an all-to-all of counts, one of ids.
+// device: where the vectors will be. Collective if the columns are not the same on all ranks: an
+// all-to-all of counts, one of ids.
 absl::StatusOr<ColumnRoute> PlanColumns(comm::Communicator& comm,
-                                        const sampler::Candidates& candidates);
+                                        const sampler::Candidates& candidates,
+                                        const kernels::Device& device);
 
 struct SentColumns {
   at::Tensor sent;  // what this rank sent, with the graph of the owned vectors

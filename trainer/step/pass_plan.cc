@@ -40,6 +40,24 @@ size_t LookupOf(int group, bool owned, std::vector<PlannedLookup>* lookups) {
   return number;
 }
 
+PassTensors TensorsOf(const PassPlan& plan, const kernels::Device& device) {
+  PassTensors tensors;
+  for (const PlannedSource& source : plan.layout->embedded) {
+    const AskedRows asked = RowsOf(source, plan);
+    tensors.offsets.push_back(asked.offsets ? kernels::ReadableOn(device, *asked.offsets)
+                                            : at::Tensor());
+  }
+  const int64_t n = std::ssize(plan.rows.rows);
+  for (const PlannedFloats& floats : plan.layout->floats) {
+    tensors.floats.push_back(kernels::ReadableOn(
+        device, std::span<const float>(plan.features.dense[floats.feature]), n, floats.width));
+  }
+  if (!plan.rows.dropout_key.empty()) {
+    tensors.dropout_key = kernels::ReadableOn(device, plan.rows.dropout_key);
+  }
+  return tensors;
+}
+
 }  // namespace
 
 PassLayout LayOutPass(const model::TowerPlan& tower, std::span<const TablePlace> places,
@@ -63,10 +81,11 @@ PassLayout LayOutPass(const model::TowerPlan& tower, std::span<const TablePlace>
 }
 
 void FillPass(const PassLayout& layout, const data::Features& features, const PassRows& rows,
-              PassPlan* plan) {
+              const kernels::Device& device, PassPlan* plan) {
   plan->layout = &layout;
   plan->rows = rows;
   plan->features = features.Gather(rows.rows, layout.features);
+  plan->tensors = TensorsOf(*plan, device);
   plan->keys.resize(layout.lookups.size());
   for (std::vector<int64_t>& of_lookup : plan->keys) of_lookup.clear();
   for (const PlannedSource& source : layout.embedded) {
@@ -83,24 +102,22 @@ model::TowerInput InputOf(const PassPlan& plan, std::span<const at::Tensor> fetc
   input.n = std::ssize(plan.rows.rows);
   input.inputs.resize(layout.embedded.size() + layout.floats.size());
   std::vector<int64_t> begin(fetched.size(), 0);  // of the next source's keys in each lookup
-  for (const PlannedSource& source : layout.embedded) {
+  for (size_t e = 0; e < layout.embedded.size(); ++e) {
+    const PlannedSource& source = layout.embedded[e];
     const at::Tensor& index = plan.routes[source.lookup].index;
     const AskedRows asked = RowsOf(source, plan);
     const int64_t count = std::ssize(asked.values);
     model::EncoderInput& to = input.inputs[source.source];
     to.rows = fetched[source.lookup];
     to.index = index.numel() == count ? index : index.narrow(0, begin[source.lookup], count);
-    if (asked.offsets) {
-      to.offsets = kernels::ViewOf(*asked.offsets);
-      to.begins = *asked.offsets;
-    }
+    to.offsets = plan.tensors.offsets[e];
+    if (asked.offsets) to.begins = *asked.offsets;
     begin[source.lookup] += count;
   }
-  for (const PlannedFloats& floats : layout.floats) {
-    input.inputs[floats.source].floats = kernels::ViewOf(
-        std::span<const float>(plan.features.dense[floats.feature]), input.n, floats.width);
+  for (size_t f = 0; f < layout.floats.size(); ++f) {
+    input.inputs[layout.floats[f].source].floats = plan.tensors.floats[f];
   }
-  if (!plan.rows.dropout_key.empty()) input.dropout_key = kernels::ViewOf(plan.rows.dropout_key);
+  input.dropout_key = plan.tensors.dropout_key;
   return input;
 }
 

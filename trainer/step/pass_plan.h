@@ -10,6 +10,7 @@
 #include "base/partition.h"
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "kernels/device.h"
 #include "model/model_plan.h"
 #include "model/tower.h"
 #include "sharding/table_group.h"
@@ -67,20 +68,30 @@ struct PassRows {
   std::span<const int64_t> dropout_key = {};  // [n], or empty: no dropout
 };
 
+// What the tower reads of the rows and their features, on its device. On a CPU the tensors look at
+// the memory of the plan.
+struct PassTensors {
+  std::vector<at::Tensor> offsets;  // of each embedded source: [n + 1] int64, undefined if it has
+                                    // one row for each
+  std::vector<at::Tensor> floats;   // of each source of floats: [n, width] float32
+  at::Tensor dropout_key;           // [n] int64; undefined: no dropout
+};
+
 // All that ids decide about a pass. Filled in place, and kept for its memory: it stays where it is,
 // and what it borrows too, as long as a result of the pass is in use.
 struct PassPlan {
   const PassLayout* layout = nullptr;
   PassRows rows;
   data::FeatureRows features;
+  PassTensors tensors;
   std::vector<std::vector<int64_t>> keys;  // [lookups] the sources that share one, one behind the
                                            // other
   std::vector<sharding::Route> routes;     // [lookups]
 };
 
-// The features of the rows and the keys of the lookups, for `rows`.
+// The features of the rows and the keys of the lookups, for `rows`. device: where the tower is.
 void FillPass(const PassLayout& layout, const data::Features& features, const PassRows& rows,
-              PassPlan* plan);
+              const kernels::Device& device, PassPlan* plan);
 
 // The tower's input, which looks at the memory of the plan. fetched: the rows of each lookup.
 model::TowerInput InputOf(const PassPlan& plan, std::span<const at::Tensor> fetched);

@@ -2,31 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
-#include "kernels/host_tensors.h"
 
 namespace torii::trainer {
 namespace {
-
-// [B]
-at::Tensor ScaledBy(double factor, const std::vector<float>& weights) {
-  kernels::FilledTensor<float> scaled(std::ssize(weights));
-  std::transform(weights.begin(), weights.end(), scaled.values().begin(),
-                 [scale = static_cast<float>(factor)](float weight) { return weight * scale; });
-  return scaled.take();
-}
-
-// The item rows of the columns that this rank's rows see.
-at::Tensor ItemsOf(const sampler::Candidates& candidates) {
-  const at::Tensor& seen = candidates.seen_columns;
-  const at::Tensor items = seen.defined() ? candidates.rows.index_select(0, seen) : candidates.rows;
-  const at::Tensor& past = candidates.past.items;
-  return past.defined() && past.size(0) > 0 ? at::cat({items, past}) : items;
-}
 
 comm::ReduceOp OpOf(model::Reduction::Op op) {
   return op == model::Reduction::Op::kMax ? comm::ReduceOp::kMax : comm::ReduceOp::kSum;
@@ -37,18 +19,16 @@ comm::ReduceOp OpOf(model::Reduction::Op op) {
 model::LossInput LossInputOf(const StepPlan& plan, const at::Tensor& q, const at::Tensor& v,
                              const PastVectors& past, std::shared_ptr<const model::Scorer> scorer,
                              const kernels::Device& device) {
-  const sampler::Candidates& candidates = plan.candidates;
-  const at::Tensor& seen = candidates.seen_columns;
-  const double scale = candidates.weight_sum > 0 ? 1.0 / candidates.weight_sum : 0.0;
+  const LossPlan& loss = plan.loss;
   return {.q = scorer->ScaleQueries(q),
-          .v = past.Behind(seen.defined() ? v.index_select(0, seen) : v, candidates.past),
+          .v = past.Behind(loss.seen.defined() ? v.index_select(0, loss.seen) : v, loss.past),
           .rows = plan.queries.rows,
-          .weight = ScaledBy(scale, plan.batch.weights),
-          .items = ItemsOf(candidates),
-          .positive = candidates.positive,
-          .negatives = candidates.negatives,
-          .facts = candidates.facts,
-          .excluded = {candidates.excluded_begin, candidates.excluded},
+          .weight = loss.weight,
+          .items = loss.items,
+          .positive = loss.positive,
+          .negatives = loss.negatives,
+          .facts = loss.facts,
+          .excluded = loss.excluded,
           .scorer = std::move(scorer),
           .device = device};
 }
@@ -66,7 +46,7 @@ absl::StatusOr<model::LossResult> LossOverRanks(comm::Communicator& comm, model:
   result.q_grad = input.scorer->QueryGradient(input.q, result.q_grad);
   // Back to the columns of the step: what the past ones got goes nowhere.
   const int64_t columns = plan.candidates.rows.size(0);
-  if (const at::Tensor& seen = plan.candidates.seen_columns; seen.defined()) {
+  if (const at::Tensor& seen = plan.loss.seen; seen.defined()) {
     const at::Tensor all = at::zeros({columns, input.v.size(1)}, input.v.options());
     result.v_grad = all.index_copy(0, seen, result.v_grad.narrow(0, 0, seen.size(0)));
   } else {

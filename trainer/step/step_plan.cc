@@ -32,7 +32,8 @@ absl::Status PlanStep(comm::Communicator& comm, const PlanParts& parts, data::Ba
 
   // The items that the queries are scored against, and which rank computes the vector of each.
   TORII_ASSIGN_OR_RETURN(plan->candidates, DrawCandidates(comm, parts, *plan));
-  TORII_ASSIGN_OR_RETURN(plan->columns, PlanColumns(comm, plan->candidates));
+  TORII_ASSIGN_OR_RETURN(plan->columns, PlanColumns(comm, plan->candidates, towers.device()));
+  plan->loss = PlanLoss(plan->candidates, plan->batch.weights, towers.device());
 
   // The rows of tables that both towers look up, and the order of their updates.
   TORII_RETURN_IF_ERROR(towers.PlanOwnedItems(comm, plan->columns.owned, &plan->items));

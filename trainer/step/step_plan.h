@@ -13,6 +13,7 @@
 #include "sharding/update_plan.h"
 #include "trainer/step/batch_queries.h"
 #include "trainer/step/column_exchange.h"
+#include "trainer/step/loss_plan.h"
 #include "trainer/step/pass_plan.h"
 #include "trainer/step/step_clock.h"
 #include "trainer/step/two_tower.h"
@@ -24,6 +25,7 @@ struct StepPlan {
   data::Batch batch;               // this rank's part of the global batch
   BatchQueries queries;            // the users whose vectors the batch needs
   sampler::Candidates candidates;  // what they are scored against
+  LossPlan loss;                   // the same for the loss
   ColumnRoute columns;             // from the ranks that compute the candidates' vectors
   PassPlan users, items;           // of the queries, and of the columns that this rank owns
   std::vector<sharding::UpdatePlan> updates;  // one for each group of tables

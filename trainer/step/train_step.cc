@@ -85,7 +85,7 @@ absl::StatusOr<PendingStep> ComputeStep(const StepParts& parts, StepPlan& plan,
   const FetchedPass* const passes[] = {&users.rows, &items.rows};
   TORII_RETURN_IF_ERROR(towers.tables().Update(comm, plan.updates, passes, terms));
   parts.dense_optimizer.Step(terms);
-  parts.past_vectors.Keep(columns.v, plan.candidates.past, terms.gate);
+  parts.past_vectors.Keep(columns.v, plan.loss.past, terms.gate);
   return pending;
 }
 

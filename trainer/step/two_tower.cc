@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "base/trace.h"
+#include "trainer/step/memory_plan.h"
 
 namespace torii::trainer {
 
@@ -37,6 +39,22 @@ model::SideShape ShapeOf(const data::Features& features) {
   return shape;
 }
 
+namespace {
+
+// Before the tables are made: a device that runs out of memory later says little.
+absl::Status ReportMemory(const MemoryPlan& plan, int rank, const kernels::Device& device) {
+  TORII_RETURN_IF_ERROR(CheckFits(plan, device));
+  if (rank != 0 || !device.free_bytes()) return absl::OkStatus();
+  TORII_INFO("memory of a rank: ", Describe(plan), "; free ", *device.free_bytes() >> 20, " MiB");
+  if (plan.tables + plan.dense + plan.step > *device.free_bytes()) {
+    TORII_WARNING("a step may not fit into the memory of the device: use a smaller ",
+                  "train.global_batch or more ranks");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 TwoTower::TwoTower(comm::Communicator& comm, const data::Dataset& dataset,
                    const TwoTowerConfig& config)
     : comm_(comm),
@@ -57,6 +75,12 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
   TORII_ASSIGN_OR_RETURN(
       std::vector<sharding::TableNeed> needs,
       TableNeedsOf(plan, config.tables, config.table, (config.global_batch + world - 1) / world));
+  const MemoryPlan memory = PlanMemory(needs, comm.world_size(), towers->net_->dense().size(),
+                                       {.rows = (config.global_batch + world - 1) / world,
+                                        .columns = config.global_batch,
+                                        .history = towers->net_->history_length(),
+                                        .dim = config.model.dim()});
+  TORII_RETURN_IF_ERROR(ReportMemory(memory, comm.rank(), config.device));
   TORII_ASSIGN_OR_RETURN(towers->tables_,
                          ModelTables::Create(comm.rank(), comm.world_size(), std::move(needs),
                                              config.seed, config.device));
@@ -73,14 +97,14 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
 }
 
 absl::Status TwoTower::PlanUsers(comm::Communicator& comm, const PassRows& users, PassPlan* plan) {
-  FillPass(user_.layout, dataset_.users(), users, plan);
+  FillPass(user_.layout, dataset_.users(), users, device(), plan);
   return tables_->PlanLookups(comm, plan);
 }
 
 absl::Status TwoTower::PlanOwnedItems(comm::Communicator& comm, std::span<const int64_t> items,
                                       PassPlan* plan) {
   FillPass(item_.layout, dataset_.items(),
-           {.rows = items, .history = nullptr, .dropout_key = items}, plan);
+           {.rows = items, .history = nullptr, .dropout_key = items}, device(), plan);
   return tables_->PlanLookups(comm, plan);
 }
 
@@ -102,7 +126,8 @@ absl::StatusOr<at::Tensor> TwoTower::AllOwnedItems(int64_t batch) {
   const int rank = comm_.rank();
   const int64_t owned = corpus_.OwnedRows(rank);
   const int64_t most = corpus_.MostOwnedRows();  // all ranks make the same number of calls
-  at::Tensor out = at::empty({owned, net_->config().dim()}, at::kFloat);
+  at::Tensor out = at::empty({owned, net_->config().dim()},
+                             at::TensorOptions(device().torch()).dtype(at::kFloat));
   std::vector<int64_t> items;
   PassPlan plan;
   for (int64_t begin = 0; begin < most; begin += batch) {

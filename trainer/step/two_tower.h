@@ -75,6 +75,8 @@ class TwoTower {
   const Partition& corpus() const { return corpus_; }
   const data::Dataset& dataset() const { return dataset_; }
   comm::Communicator& comm() { return comm_; }
+  // Where the weights are, and what is computed from them.
+  const kernels::Device& device() const { return net_->dense().device(); }
   // Lines for the start of the log: tables, rows, bytes, dense weights.
   std::vector<std::string> Description() const;
 

@@ -24,7 +24,7 @@ TEST_F(RowsCudaTest, GathersTheRowsOfSlotsWhateverTheirWidthAndStride) {
       for (const int64_t count : {0, 1, 31, 129}) {
         const std::vector<int64_t> slots = ListOf<int64_t>(SkewedIndices(count, 50, "slots"));
         at::Tensor out = There(at::full({count, dim}, -1.0, at::kFloat));
-        GatherRows(Gpu(), table, slots, out);
+        GatherRows(Gpu(), table, TensorOf(slots, Gpu()), out);
         EXPECT_TRUE(at::equal(Back(out), Back(table).index_select(0, TensorOf(slots))));
       }
     }
@@ -67,7 +67,7 @@ struct Problem {
   void Update() {
     TouchedRows touched;
     touched.Add(slots);
-    touched.Group(1000);
+    touched.Group(1000, device);
     std::vector<TouchedRows::Gradients> pieces;
     if (!slots.empty()) pieces.push_back({gradients, 0});
     UpdateRows(device, step, table, touched.GradientsOf(device, pieces), kFirstSlot);
@@ -124,7 +124,7 @@ TEST_F(RowsCudaTest, ARowDependsOnItsOwnGradientsAlone) {
     all.insert(all.end(), slots.begin(), slots.end());
     TouchedRows touched;
     touched.Add(all);
-    touched.Group(10);
+    touched.Group(10, Gpu());
     const at::Tensor rows =
         There(at::cat({Normals({static_cast<int64_t>(before), 12}, "others"), gradients}));
     const TableRows table{There(Normals({10, 12}, "table")), {}};
@@ -143,7 +143,7 @@ TEST_F(RowsCudaTest, BehindAClosedGateNoRowChanges) {
       const at::Tensor gate = There(at::full({1}, is_open, at::kBool));
       TouchedRows touched;
       touched.Add(p.slots);
-      touched.Group(1000);
+      touched.Group(1000, Gpu());
       const RowGradients gradients =
           touched.GradientsOf(Gpu(), std::vector<TouchedRows::Gradients>{{p.gradients, 0}});
       const bool has_state = !p.table.state.empty();
@@ -171,7 +171,7 @@ TEST_F(RowsCudaTest, APartOfTheRowsIsUpdatedAlone) {
   whole.Update();
   TouchedRows touched;
   touched.Add(parts.slots);
-  touched.Group(1000);
+  touched.Group(1000, Gpu());
   const RowGradients gradients =
       touched.GradientsOf(Gpu(), std::vector<TouchedRows::Gradients>{{parts.gradients, 0}});
   for (const auto& [from, to] : {std::pair{20, 26}, std::pair{0, 20}, std::pair{26, 1000}}) {

@@ -51,7 +51,7 @@ std::vector<std::vector<int64_t>> ItemsOfRanks(int world) {
 
 // Every rank gets the vectors of its columns, and the owner the sum of all ranks' gradients.
 void CheckExchange(comm::Communicator& comm, const sampler::Candidates& candidates) {
-  const ColumnRoute route = *PlanColumns(comm, candidates);
+  const ColumnRoute route = *PlanColumns(comm, candidates, kernels::Device::Cpu());
   for (const int64_t item : route.owned) EXPECT_EQ(item % comm.world_size(), comm.rank());
   const at::Tensor owned = VectorsOf(route.owned).requires_grad_();
   const SentColumns columns = *SendColumns(comm, route, owned, kernels::Device::Cpu());

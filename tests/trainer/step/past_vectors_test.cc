@@ -71,6 +71,8 @@ TEST(PastVectorsTest, TheLossScoresThemAndLeavesThemAlone) {
   facts.multiplicity = at::tensor({1, 1, 0, 0, 2, 0, 1, 2}, at::kInt).view({2, 4});
   facts.expected = at::tensor({.5, .25, .5, .25, 2.5, 1.25, 2.5, 1.25}, at::kDouble).view({2, 4});
 
+  plan.loss = PlanLoss(plan.candidates, plan.batch.weights, kernels::Device::Cpu());
+
   model::ModelConfig config;
   config.set_dim(kDim);
   model::SideShape side{.rows = 10, .features = {}};
@@ -88,10 +90,10 @@ TEST(PastVectorsTest, TheLossScoresThemAndLeavesThemAlone) {
 
   at::Tensor q64 = input.q.to(at::kDouble).detach().requires_grad_();
   at::Tensor v64 = v.to(at::kDouble).requires_grad_();
-  const at::Tensor all = at::cat({v64, old[1].to(at::kDouble).unsqueeze(0),
-                                  old[0].to(at::kDouble).unsqueeze(0)});
-  const at::Tensor offset = at::log(facts.multiplicity.sum(0).to(at::kDouble)) -
-                            at::log(facts.expected.sum(0));
+  const at::Tensor all =
+      at::cat({v64, old[1].to(at::kDouble).unsqueeze(0), old[0].to(at::kDouble).unsqueeze(0)});
+  const at::Tensor offset =
+      at::log(facts.multiplicity.sum(0).to(at::kDouble)) - at::log(facts.expected.sum(0));
   const at::Tensor scores = at::matmul(q64, all.t()) / (*net)->scorer()->divisor();
   at::Tensor want = at::zeros({}, at::kDouble);
   for (int64_t i = 0; i < 2; ++i) {
