@@ -9,6 +9,7 @@
 #include "kernels/host_tensors.h"
 #include "kernels/linear_stack.h"
 #include "tests/eval/ranking_support.h"
+#include "tests/support/elsewhere_device.h"
 #include "tests/support/run_on_ranks.h"
 
 namespace torii::eval {
@@ -101,21 +102,35 @@ TEST(ScorerTest, RanksAndListsEqualBruteForceOnEveryWorld) {
   }
 }
 
-TEST(ScorerTest, AComposedDeviceRanksLikeTheKernels) {
+TEST(ScorerTest, EveryDeviceRanksLikeTheKernelsOfTheCpu) {
   const RankingProblem problem = MakeRankingProblem(50, /*num_users=*/9, /*seed=*/5);
-  RunOnRanks(2, [&](comm::Communicator& comm) -> absl::Status {
-    OwnedItems items = problem.Owned(comm.rank(), 2);
-    items.device = kernels::Device::Composed();
-    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> ranks,
-                           RankTargets(
-                               comm, items, problem.held_out,
-                               [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
-                                 return problem.UserVectors(users);
-                               },
-                               /*batch_users=*/4));
-    EXPECT_EQ(ranks, BruteForceRanks(problem));
-    return absl::OkStatus();
-  });
+  const HeldOut& held_out = problem.held_out;
+  const TopKRequest request{held_out.users, held_out.seen_begin, held_out.seen, /*k=*/7,
+                            /*batch_users=*/4};
+  for (const kernels::Device& device :
+       {kernels::Device::Composed(), kernels::Device::Emulated(), testing::Elsewhere()}) {
+    RunOnRanks(2, [&](comm::Communicator& comm) -> absl::Status {
+      OwnedItems items = problem.Owned(comm.rank(), 2);
+      items.device = device;
+      items.vectors = items.vectors.to(device.torch());
+      const QueryFunction query =
+          [&](std::span<const int64_t> users) -> absl::StatusOr<at::Tensor> {
+        return problem.UserVectors(users).to(device.torch());
+      };
+      TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> ranks,
+                             RankTargets(comm, items, held_out, query, /*batch_users=*/4));
+      EXPECT_EQ(ranks, BruteForceRanks(problem)) << device.name();
+      TORII_ASSIGN_OR_RETURN(const auto lists, TopK(comm, items, request, query));
+      for (size_t u = 0; u < held_out.users.size(); ++u) {
+        const std::vector<ScoredItem> want = FullRanking(problem, u);
+        for (size_t i = 0; i < std::min<size_t>(7, want.size()); ++i) {
+          EXPECT_EQ(lists[u][i].item, want[i].item) << device.name();
+          EXPECT_EQ(lists[u][i].score, want[i].score) << device.name();
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
 }
 
 }  // namespace

@@ -188,4 +188,12 @@ inline FakeDatasetOptions SmallData() {
   return {.users = 31, .items = 29, .train_per_user = 6, .test_per_user = 1, .weights = true};
 }
 
+// How many numbers the computation of a step may read back from its device. A temperature that is
+// learned: the fused loss takes it as a number. The symmetric loss: where the lists of excluded
+// columns begin, once in each of its four stages.
+inline size_t MostReads(const std::string& run) {
+  return (run.find("temperature") != std::string::npos ? 2 : 0) +
+         (run.find("symmetric") != std::string::npos ? 4 : 0);
+}
+
 }  // namespace torii::testing

@@ -6,7 +6,6 @@
 #include <set>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kernels/host_tensors.h"
@@ -67,13 +66,6 @@ std::unique_ptr<at::ObserverContext> Note(const at::RecordFunction& function) {
   return nullptr;
 }
 
-// A temperature that is learned: the fused loss takes it as a number. The symmetric loss: where the
-// lists of excluded columns begin, once in each of its four stages.
-size_t MostReads(const std::string& run) {
-  return (absl::StrContains(run, "temperature") ? 2 : 0) +
-         (absl::StrContains(run, "symmetric") ? 4 : 0);
-}
-
 // On a device each of these would wait for it.
 TEST(DeviceTest, TheComputationOfAStepReadsNothingBack) {
   const FakeDataset dataset(testing::SmallData());
@@ -92,7 +84,7 @@ TEST(DeviceTest, TheComputationOfAStepReadsNothingBack) {
                     g_seen.count("aten::add"),
                 0)
           << what;
-      EXPECT_LE(g_seen.count(kernels::kHostRead), MostReads(what)) << what;
+      EXPECT_LE(g_seen.count(kernels::kHostRead), testing::MostReads(what)) << what;
       for (const char* read :
            {"aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero",
             "aten::equal", "aten::masked_select", "aten::_unique2", "aten::cpu"}) {

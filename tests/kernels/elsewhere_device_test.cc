@@ -1,0 +1,90 @@
+// The strict device of the tests does what a GPU does where tensors are mixed up or read back.
+#include "tests/support/elsewhere_device.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <functional>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/host_tensors.h"
+
+namespace torii::kernels {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using torii::testing::DeviceWaits;
+using torii::testing::Elsewhere;
+
+at::TensorOptions Floats() { return at::TensorOptions(Elsewhere().torch()).dtype(at::kFloat); }
+
+std::string ErrorOf(const std::function<void()>& run) {
+  try {
+    run();
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "none";
+}
+
+TEST(ElsewhereDeviceTest, OperationsHaveTheBitsOfTheCpu) {
+  const auto compute = [](const at::TensorOptions& options) {
+    const at::Tensor x = at::arange(12, options).view({3, 4}).div(7).requires_grad_();
+    const at::Tensor w = at::full({5, 4}, 0.3, options).requires_grad_();
+    const at::Tensor hidden = at::relu(at::linear(x, w, at::zeros({5}, options)));
+    const at::Tensor normal =
+        at::layer_norm(hidden + x.narrow(1, 0, 1), {5}, at::ones({5}, options), {}, 1e-5);
+    const at::Tensor loss = (normal * normal.t().contiguous().view({3, 5})).sum() + x.exp().sum();
+    torch::autograd::backward({loss}, {at::ones_like(loss)});
+    return std::pair(x.grad().cpu(), w.grad().cpu());
+  };
+  const auto want = compute(at::kFloat), got = compute(Floats());
+  EXPECT_TRUE(at::equal(got.first, want.first));
+  EXPECT_TRUE(at::equal(got.second, want.second));
+}
+
+TEST(ElsewhereDeviceTest, ViewsShareMemoryAndResultsMayGrow) {
+  at::Tensor x = at::zeros({4, 3}, Floats());
+  x.narrow(0, 1, 2).select(1, 2).fill_(5);
+  EXPECT_EQ(x.sum().item<float>(), 10);
+  at::Tensor grown = at::empty({0}, Floats());
+  grown.resize_({2, 2});
+  grown.fill_(1);
+  EXPECT_EQ(grown.cpu().sum().item<float>(), 4);
+  const auto [values, order] = at::sort(at::arange(3, Floats()), 0, /*descending=*/true);
+  EXPECT_THAT(ListOf<int64_t>(order), ElementsAre(2, 1, 0));
+  EXPECT_EQ(values.device(), Elsewhere().torch());
+}
+
+TEST(ElsewhereDeviceTest, TensorsOfTheHostAreRefused) {
+  const at::Tensor x = at::ones({3, 2}, Floats());
+  const at::Tensor index = at::zeros({2}, at::kLong);
+  EXPECT_THAT(ErrorOf([&] { x.index_select(0, index); }), HasSubstr("index_select"));
+  EXPECT_THAT(ErrorOf([&] { x + at::ones({3, 2}); }), HasSubstr("same device"));
+  EXPECT_THAT(ErrorOf([&] { at::cat({x, at::ones({3, 2})}); }), HasSubstr("cat"));
+  // As on a GPU: numbers of the host are numbers.
+  EXPECT_EQ((x * at::full({}, 2.0)).sum().item<float>(), 12);
+}
+
+TEST(ElsewhereDeviceTest, NotesWhatACallerWaitsFor) {
+  const at::Tensor x = at::ones({3}, Floats()).requires_grad_();
+  const DeviceWaits waits;
+  const at::Tensor there = TensorOf(std::vector<float>{1, 2}, Elsewhere());
+  const at::Tensor sum = (x * x).sum();
+  torch::autograd::backward({sum}, {at::ones_like(sum)});
+  EXPECT_THAT(waits.list(), IsEmpty());
+  EXPECT_EQ(ListOf<float>(there), std::vector<float>({1, 2}));
+  (void)sum.item<float>();
+  (void)at::nonzero(there);
+  (void)at::ones({3}).to(Elsewhere().torch());
+  EXPECT_THAT(waits.list(),
+              ElementsAre("copy to the host of Float [2]", "aten::_local_scalar_dense",
+                          "aten::nonzero", "copy to the device of Float [3]"));
+}
+
+}  // namespace
+}  // namespace torii::kernels
