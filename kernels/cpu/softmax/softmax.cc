@@ -1,18 +1,15 @@
 #include "kernels/cpu/softmax/softmax.h"
 
 #include <algorithm>
-#include <limits>
-#include <thread>
 
 #include "base/check.h"
 #include "kernels/cpu/softmax/softmax_block.h"
+#include "kernels/cpu/softmax/spin_until.h"
 #include "kernels/cpu/variants.h"
 
 namespace torii::kernels::cpu {
 namespace {
 
-constexpr double kLog2E = 1.4426950408889634;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Measured: 64 rows of 64 dimensions and a panel fit into the first cache of 32 KB, 48 and 96 rows
 // are 2 and 5 % slower; their exponentials should fit into a core's share of the last cache, and
 // there should be blocks for all threads.
@@ -29,30 +26,10 @@ int64_t BlockRows(int64_t rows, int64_t columns) {
                     kBlockRows);
 }
 
-// Leaves the core's resources to the thread that is waited for.
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-// Waits until ready() for something that another thread is doing just now.
-template <class Ready>
-void SpinUntil(const Ready& ready) {
-  constexpr int kSpins = 1000;
-  for (int spins = 0; !ready(); ++spins) {
-    if (spins >= kSpins) {
-      std::this_thread::yield();
-    } else {
-      Pause();
-    }
-  }
-}
-
 }  // namespace
 
 SoftmaxKernel::SoftmaxKernel(SoftmaxPrecision precision, const SoftmaxVariant* variant)
-    : kernels_(Choose(variant, RunnableSoftmaxVariants(precision))) {
+    : kernels_(Choose(variant, RunnableSoftmaxVariants(precision))), columns_(kernels_) {
   TORII_CHECK(kernels_.precision == precision, "a variant of another precision");
 }
 
@@ -62,28 +39,24 @@ void SoftmaxKernel::Start(const SoftmaxArgs& args, int threads) {
   TORII_CHECK(args.u > 0 && args.dim > 0 && threads > 0, "u ", args.u, ", dim ", args.dim, ", ",
               threads, " threads");
   args_ = args;
-  panels_ = (args.u + kernels_.panel_width - 1) / kernels_.panel_width;
   padded_dim_ = RoundUp(args.dim, kernels_.lanes * kernels_.terms);
   block_rows_ = BlockRows(args.b, args.u);
   blocks_ = (args.b + block_rows_ - 1) / block_rows_;
-  const int64_t size = panels_ * kernels_.panel_width * padded_dim_;
-  panels_of_v_.Reserve(size / kernels_.terms);
-  slabs_of_v_.Reserve(size / kernels_.terms);
-  offset_.Reserve(panels_ * kernels_.panel_width);
-  v_sums_.Reserve(size);
+  columns_.Start(args.u, padded_dim_);
+  v_sums_.Reserve(columns_.panels() * kernels_.panel_width * padded_dim_);
   if (progress_size_ < blocks_) {
     progress_ = std::make_unique<Progress[]>(static_cast<size_t>(blocks_));
     progress_size_ = blocks_;
   }
   for (int64_t i = 0; i < blocks_; ++i) progress_[static_cast<size_t>(i)].panels = 0;
-  next_panel_ = packed_panels_ = next_block_ = 0;
+  next_block_ = 0;
   while (rows_.size() < static_cast<size_t>(threads)) {
     rows_.push_back(std::make_unique<SoftmaxBlock>(*this));
   }
 }
 
 void SoftmaxKernel::Run(int thread) {
-  PackColumns();
+  columns_.Pack(args_);
   SoftmaxBlock& rows = *rows_[static_cast<size_t>(thread)];
   rows.Prepare();
   for (;;) {
@@ -95,33 +68,12 @@ void SoftmaxKernel::Run(int thread) {
   }
 }
 
-// Every thread takes panels until none is left, and returns when all are done.
-void SoftmaxKernel::PackColumns() {
-  const int64_t width = kernels_.panel_width, size = width * padded_dim_ / kernels_.terms;
-  for (;;) {
-    const int64_t panel = next_panel_.fetch_add(1, std::memory_order_relaxed);
-    if (panel >= panels_) break;
-    const int64_t first = panel * width, columns = std::min(width, args_.u - first);
-    kernels_.pack_columns(args_.v + first * args_.dim, columns, args_.dim,
-                          panels_of_v_.get() + panel * size, slabs_of_v_.get() + panel * size);
-    float* offset = offset_.get() + first;
-    for (int64_t j = 0; j < width; ++j) {
-      offset[j] =
-          j < columns
-              ? static_cast<float>(static_cast<double>(args_.column_offset[first + j]) * kLog2E)
-              : -kInfinity;
-    }
-    packed_panels_.fetch_add(1, std::memory_order_release);
-  }
-  SpinUntil([&] { return packed_panels_.load(std::memory_order_acquire) == panels_; });
-}
-
 // Panel by panel, each as soon as the block before has added to it. That block was taken by a
 // thread that is running, so the wait ends.
 void SoftmaxKernel::AddToVGrad(int64_t block, const SoftmaxBlock& rows) {
   const int64_t size = kernels_.panel_width * padded_dim_;
   auto& done = progress_[static_cast<size_t>(block)].panels;
-  for (int64_t panel = 0; panel < panels_; ++panel) {
+  for (int64_t panel = 0; panel < columns_.panels(); ++panel) {
     float* v_sums = v_sums_.get() + panel * size;
     if (block == 0) {
       std::fill(v_sums, v_sums + size, 0.0F);

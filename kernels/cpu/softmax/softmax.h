@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/softmax/packed_columns.h"
 #include "kernels/cpu/softmax/softmax_variant.h"
 #include "kernels/device_kernels.h"
 
@@ -48,21 +49,17 @@ class SoftmaxKernel {
   struct alignas(64) Progress {
     std::atomic<int64_t> panels;
   };
-  void PackColumns();
   void AddToVGrad(int64_t block, const SoftmaxBlock& rows);
   void CopyVGrad(int64_t panel) const;
 
   friend class SoftmaxBlock;
   const SoftmaxVariant& kernels_;
   SoftmaxArgs args_;
-  int64_t panels_ = 0;      // of panel_width columns; missing ones have offset -inf
   int64_t padded_dim_ = 0;  // whole vectors of words
   int64_t block_rows_ = 0, blocks_ = 0;
-  ScratchFloats panels_of_v_;  // [panels, words of dim, panel_width], for the logits
-  ScratchFloats slabs_of_v_;   // [panels][slab][panel_width / terms, slab], for the gradient of q
-  ScratchFloats offset_;       // [panels * panel_width], for logits in base 2
-  ScratchFloats v_sums_;       // [panels][slab][panel_width, slab]: the gradient of v
-  std::atomic<int64_t> next_panel_, packed_panels_, next_block_;
+  PackedColumns columns_;
+  ScratchFloats v_sums_;  // [panels][slab][panel_width, slab]: the gradient of v
+  std::atomic<int64_t> next_block_;
   std::unique_ptr<Progress[]> progress_;  // [at least blocks]
   int64_t progress_size_ = 0;
   std::vector<std::unique_ptr<SoftmaxBlock>> rows_;  // of each thread

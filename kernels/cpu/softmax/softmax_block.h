@@ -12,9 +12,10 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "base/split_evenly.h"
+#include "kernels/cpu/softmax/block_positives.h"
 #include "kernels/cpu/softmax/softmax.h"
 
 namespace torii::kernels::cpu {
@@ -32,30 +33,7 @@ class SoftmaxBlock {
   void AddColumns(int64_t panel, float* v_sums) const;
 
  private:
-  // A column that is the positive of some rows of a query. Its exponential is not in the sums of
-  // the other columns, so that 1 - P is exact however close P is to 1.
-  struct Positive {
-    int32_t query = 0;  // of the block
-    int64_t column = 0;
-    int64_t first_row = 0, end_row = 0;  // indices into row_: the rows that have it
-    bool excluded = false;               // for the query's other rows
-    double dot = 0;                      // the logit without offset, base 2
-    double exponential = 0;              // for the query's other rows
-    double others = 0;                   // sum of exponentials of the other columns
-    double weight = 0;                   // sum of weight / (tau * sum of exponentials) of its rows
-    float slope = 0;                     // weight of column in the gradient of the query
-  };
-  // An entry of a panel that is not summed with the others: excluded, or a positive.
-  struct Hidden {
-    int32_t query, column;
-    int64_t positive;  // index into positives_, -1: none
-  };
-  void CollectPositives();
-  void AddPositives(int64_t query);
-  void MarkExcluded(int64_t query);
-  void CollectHidden();
-  std::span<const Hidden> HiddenOf(int64_t panel) const;
-  std::span<Positive> PositivesOf(int64_t query);
+  using Positive = BlockPositives::Positive;
   void ComputeLogits(int64_t panel);
   void StartShifts();
   void RaiseShifts();
@@ -63,32 +41,25 @@ class SoftmaxBlock {
   void FinishQuery(int64_t query);
   void SumOthers(int64_t query);
   void FinishRows(Positive& positive);
-  float* Panel(int64_t p) const { return panels_.get() + p * panel_size_; }
+  float* Panel(int64_t p) const {
+    return panels_.get() + p * kernel_.block_rows_ * kernel_.kernels_.panel_width;
+  }
   const SoftmaxArgs& args() const { return kernel_.args_; }
   int64_t ColumnsOf(int64_t panel) const;
-  int64_t RowBegin(int64_t query) const {
-    return args().row_begin != nullptr ? args().row_begin[query] : query;
-  }
 
   const SoftmaxKernel& kernel_;
-  int64_t begin_ = 0, queries_ = 0;
-  int64_t panel_size_ = 0;  // block_rows * panel_width
-  ScratchFloats panels_;    // [panels, block_rows, panel_width]: logits, then exponentials
-  ScratchFloats by_row_;    // [block_rows, panel_width / 2]: exponentials in bfloat16
-  ScratchFloats q_;         // [block_rows, words of dim]: packed for logits in base 2
-  ScratchFloats q_sums_;    // [slab][block_rows, slab]: sums of exponentials times columns
-  ScratchFloats scaled_q_;  // [slab][block_rows / terms, slab]: queries times weight / sum
-  ScratchFloats lanes_;     // [block_rows, lanes]: row maxima, then row sums
+  Range block_;               // its queries
+  BlockPositives positives_;  // of their rows
+  ScratchFloats panels_;      // [panels, block_rows, panel_width]: logits, then exponentials
+  ScratchFloats by_row_;      // [block_rows, panel_width / 2]: exponentials in bfloat16
+  ScratchFloats q_;           // [block_rows, words of dim]: packed for logits in base 2
+  ScratchFloats q_sums_;      // [slab][block_rows, slab]: sums of exponentials times columns
+  ScratchFloats scaled_q_;    // [slab][block_rows / terms, slab]: queries times weight / sum
+  ScratchFloats lanes_;       // [block_rows, lanes]: row maxima, then row sums
   // [block_rows] each:
-  std::vector<float> shift_;         // taken from the logits, base 2: not below the positives'
-  std::vector<float> largest_;       // logit of the columns that were looked at
-  std::vector<float> scale_;         // sum over the rows of weight / (tau * sum of exponentials)
-  std::vector<double> unlabeled_;    // sum of exponentials without the positives
-  std::vector<Positive> positives_;  // by query and column
-  std::vector<int64_t> positive_begin_;  // [queries + 1]
-  std::vector<int64_t> row_;             // the rows, by query and positive
-  std::vector<Hidden> hidden_;           // by panel
-  std::vector<int64_t> hidden_begin_;    // [panels + 1]
+  std::vector<float> shift_;       // taken from the logits, base 2: not below the positives'
+  std::vector<float> scale_;       // sum over the rows of weight / (tau * sum of exponentials)
+  std::vector<double> unlabeled_;  // sum of exponentials without the positives
 };
 
 }  // namespace torii::kernels::cpu

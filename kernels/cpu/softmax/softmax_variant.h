@@ -34,7 +34,8 @@ struct SoftmaxVariant {
                  const float* offset, float* panel);
   // maximum [rows, lanes]: raised where the panel is higher.
   void (*maximum)(const float* panel, int64_t rows, float* maximum);
-  // Over the lanes of each row: the largest, and added to sums [rows].
+  // Over the lanes of each row: the largest (which may take the place of the lanes), and added to
+  // sums [rows].
   void (*largest_lanes)(const float* lanes, int64_t rows, float* largest);
   void (*add_lanes)(const float* lanes, int64_t rows, double* sums);
   // e = 2^(panel - shift[row]), at least 2^126 where that is too large for a float, exactly 0 from
