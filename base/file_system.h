@@ -57,6 +57,14 @@ struct FileInfo {
   int64_t modified_ns = 0;  // modification time, nanoseconds since 1970
 };
 
+// A lock that the operating system keeps for an open file: held while the object lives, and given
+// back when the process ends, however it ends. Several machines see it if their file system tells
+// them (NFS does, if so mounted).
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -76,8 +84,18 @@ class FileSystem {
   // Replaces `to` atomically and makes the rename durable (fsync of the parent and, when `from` is
   // a directory, of its entries).
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
-  // A missing path is not an error.
+  // A missing path is not an error. A symbolic link is removed, not what it points to.
   virtual absl::Status RemoveAll(const std::string& path) = 0;
+
+  // What follows a file system may lack; these are the answers of one that does.
+
+  // Locks the file `path`, which is made if it is missing and removed with the lock. nullptr:
+  // somebody else has the lock. kIo: there are no locks here.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path);
+  // Swaps what two paths name, in one step that is durable. false: this file system cannot.
+  virtual absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b);
+  // The absolute path without symbolic links, also where its last parts are not there.
+  virtual absl::StatusOr<std::string> RealPath(const std::string& path);
 };
 
 // The local disk.

@@ -1,6 +1,7 @@
 // LocalFiles(): the local disk through POSIX calls.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -178,11 +179,45 @@ absl::Status SyncDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Through a symbolic link only where that is no file: /dev/stdout is one. What else is linked from a
+// folder of ours, somebody put there.
 absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, int flag) {
-  Descriptor descriptor(RetryInterrupted(
-      [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flag, 0666); }));
+  const auto open = [&](int follow) {
+    return RetryInterrupted(
+        [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flag | follow, 0666); });
+  };
+  Descriptor descriptor(open(O_NOFOLLOW));
+  if (descriptor.fd() < 0 && errno == ELOOP) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
+      return CannotCreateError(
+          absl::StrCat("create ", path, ": is a symbolic link, which is not written through"));
+    }
+    Descriptor followed(open(0));
+    if (followed.fd() < 0) return FileError("create", path, Purpose::kCreate, errno);
+    return std::make_unique<LocalWritableFile>(path, std::move(followed));
+  }
   if (descriptor.fd() < 0) return FileError("create", path, Purpose::kCreate, errno);
   return std::make_unique<LocalWritableFile>(path, std::move(descriptor));
+}
+
+class LocalFileLock final : public FileLock {
+ public:
+  LocalFileLock(std::string path, Descriptor descriptor)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  // Removed while it is locked: nobody else has taken it.
+  ~LocalFileLock() override { ::unlink(path_.c_str()); }
+
+ private:
+  std::string path_;
+  Descriptor descriptor_;
+};
+
+// Whether `path` still names the open file: its last holder may have removed it in the meantime.
+bool Names(const std::string& path, int fd) {
+  struct stat opened{}, named{};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 class LocalFileSystem final : public FileSystem {
@@ -203,6 +238,9 @@ class LocalFileSystem final : public FileSystem {
   absl::Status MakeDirectories(const std::string& path) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status RemoveAll(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) override;
+  absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) override;
+  absl::StatusOr<std::string> RealPath(const std::string& path) override;
 };
 
 absl::StatusOr<std::shared_ptr<MappedFile>> LocalFileSystem::Map(const std::string& path) {
@@ -270,6 +308,54 @@ absl::Status LocalFileSystem::Rename(const std::string& from, const std::string&
   TORII_RETURN_IF_ERROR(SyncDirectory(ParentPath(to)));
   if (ParentPath(from) == ParentPath(to)) return absl::OkStatus();
   return SyncDirectory(ParentPath(from));
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> LocalFileSystem::TryLock(const std::string& path) {
+  for (;;) {
+    Descriptor file(RetryInterrupted(
+        [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666); }));
+    if (file.fd() < 0) return FileError("create", path, Purpose::kCreate, errno);
+    if (RetryInterrupted([&] { return ::flock(file.fd(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == EWOULDBLOCK) return nullptr;
+      return FileError("lock", path, Purpose::kOther, errno);
+    }
+    if (Names(path, file.fd())) return std::make_unique<LocalFileLock>(path, std::move(file));
+  }
+}
+
+absl::StatusOr<bool> LocalFileSystem::Exchange(const std::string& a, const std::string& b) {
+  for (const std::string& path : {a, b}) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+      TORII_RETURN_IF_ERROR(SyncDirectory(path));
+    }
+  }
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0) {
+    if (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP) return false;
+    return FileError("exchange", absl::StrCat(a, " and ", b), Purpose::kCreate, errno);
+  }
+  for (const std::string& parent : {ParentPath(a), ParentPath(b)}) {
+    TORII_RETURN_IF_ERROR(SyncDirectory(parent));
+  }
+  return true;
+}
+
+absl::StatusOr<std::string> LocalFileSystem::RealPath(const std::string& path) {
+  constexpr int kMostLinks = 40;
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path resolved = fs::weakly_canonical(fs::absolute(path, error), error);
+  // A link whose target is not there counts as missing above: its target is what is meant.
+  for (int links = 0; !error && fs::is_symlink(fs::symlink_status(resolved)); ++links) {
+    if (links == kMostLinks) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    if (error) break;
+    const fs::path target = fs::read_symlink(resolved, error);
+    if (!error) resolved = fs::weakly_canonical(resolved.parent_path() / target, error);
+  }
+  if (error) return FileError("follow", path, Purpose::kOther, error.value());
+  std::string text = resolved.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
 }
 
 absl::Status LocalFileSystem::RemoveAll(const std::string& path) {

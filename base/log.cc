@@ -15,6 +15,8 @@
 #include <map>
 #include <mutex>
 
+#include "base/secrets.h"
+
 namespace torii {
 namespace {
 
@@ -68,7 +70,7 @@ std::string FormatLine(LogLevel level, int rank, const std::string& message) {
   constexpr std::array<const char*, 4> kLetters = {"D", "I", "W", "E"};
   std::string line =
       absl::StrCat(TimeStamp(), " ", kLetters[static_cast<size_t>(level)], " rank=", rank, " ");
-  for (const char c : message) {
+  for (const char c : RedactUris(message)) {
     if (c == '\n') {
       line += "\\n";
     } else {
@@ -126,7 +128,7 @@ void SetLogFile(int rank, const std::string& path) {
     state.files.erase(found);
   }
   if (path.empty()) return;
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd >= 0) {
     state.files[rank] = {.fd = fd, .path = path};
     return;

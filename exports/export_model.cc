@@ -1,15 +1,17 @@
 #include "exports/export_model.h"
 
 #include <ATen/ATen.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
+#include <memory>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/chosen_kind.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
+#include "base/files/staged_folder.h"
 #include "base/partition.h"
 #include "base/split_evenly.h"
 #include "base/status_macros.h"
@@ -189,40 +191,50 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   return WriteFileAtomically(files, JoinPath(folder, kExportDescription), IndentedJson(json));
 }
 
-// What is at `out` may be replaced: nothing, an empty folder, or an export.
-absl::Status CheckReplaceable(FileSystem& files, const std::string& out) {
-  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(out));
-  if (!info.exists) return absl::OkStatus();
-  if (info.is_directory) {
-    TORII_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(out));
-    if (names.empty() || std::count(names.begin(), names.end(), kExportDescription) > 0) {
-      return absl::OkStatus();
+// The names in a folder that are of no export.
+std::vector<std::string> ForeignNames(FileSystem& files, const std::string& folder,
+                                      const std::vector<std::string>& names) {
+  std::set<std::string> listed = {kExportDescription};
+  const absl::StatusOr<std::string> text = ReadFile(files, JoinPath(folder, kExportDescription));
+  const auto json = nlohmann::json::parse(text.ok() ? *text : "", nullptr, false);
+  if (json.is_object() && json.contains("files") && json["files"].is_array()) {
+    for (const auto& file : json["files"]) {
+      if (file.is_object() && file.contains("name") && file["name"].is_string()) {
+        listed.insert(file["name"].get<std::string>());
+      }
     }
   }
-  return CannotCreateError(absl::StrCat(out, ": is there and is no export (", kExportDescription,
-                                        " is missing); choose another --out"));
+  std::vector<std::string> foreign;
+  for (const std::string& name : names) {
+    if (!listed.contains(name)) foreign.push_back(name);
+  }
+  return foreign;
 }
 
-absl::Status PutInPlace(FileSystem& files, const std::string& folder, const std::string& out) {
+absl::StatusOr<std::unique_ptr<StagedFolder>> OpenExport(FileSystem& files,
+                                                         const std::string& out) {
+  TORII_ASSIGN_OR_RETURN(
+      std::unique_ptr<StagedFolder> folder,
+      StagedFolder::Open(
+          files, out,
+          {.what = absl::StrCat("the export ", out),
+           .remedy = "choose another --out",
+           .foreign = [&files](const std::string& path, const std::vector<std::string>& names) {
+             return ForeignNames(files, path, names);
+           }}));
+  TORII_RETURN_IF_ERROR(folder->Begin());
+  return folder;
+}
+
+absl::Status PutInPlace(StagedFolder& folder) {
   TORII_FAILPOINT("export.before_rename");
-  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(out));
-  if (!info.exists) return files.Rename(folder, out);
-  const std::string old = folder + ".old";
-  TORII_RETURN_IF_ERROR(files.Rename(out, old));
-  const absl::Status placed = files.Rename(folder, out);
-  if (!placed.ok()) {
-    files.Rename(old, out).IgnoreError();  // the former export back; the first error is told
-    return placed;
-  }
-  return files.RemoveAll(old);
+  return folder.Commit();
 }
 
 absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelSource& source,
                       int64_t batch, const std::string& folder,
                       std::vector<ExportedFile>* written) {
   comm::Communicator& comm = towers.comm();
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
-      comm.control(), comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
   TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
   TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
   return comm::AgreeOnStatus(
@@ -253,23 +265,20 @@ absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer
                                                       const ModelSource& source,
                                                       const ExportOptions& options) {
   comm::Communicator& comm = towers.comm();
-  const std::string& out = options.out;
   const bool leads = comm.rank() == 0;
-  TORII_RETURN_IF_ERROR(
-      comm::AgreeOnStatus(comm.control(), leads ? CheckReplaceable(files, out) : absl::OkStatus()));
-  const std::string folder = absl::StrCat(out, ".tmp-", ::getpid());
-  std::vector<ExportedFile> written;
-  const absl::Status exported =
-      WriteAll(files, towers, source, options.embed_batch, folder, &written);
-  if (!leads) {
-    TORII_RETURN_IF_ERROR(exported);
-    TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), absl::OkStatus()));
-    return written;
+  std::unique_ptr<StagedFolder> folder;  // on rank 0, which writes
+  absl::Status status;
+  if (leads) {
+    absl::StatusOr<std::unique_ptr<StagedFolder>> opened = OpenExport(files, options.out);
+    status = opened.status();
+    if (opened.ok()) folder = *std::move(opened);
   }
-  const absl::Status placed = exported.ok() ? PutInPlace(files, folder, out) : exported;
-  if (!placed.ok()) files.RemoveAll(folder).IgnoreError();  // the first error is the one to tell
-  TORII_RETURN_IF_ERROR(exported);
-  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), placed));
+  TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), status));
+  std::vector<ExportedFile> written;
+  TORII_RETURN_IF_ERROR(WriteAll(files, towers, source, options.embed_batch,
+                                 leads ? folder->path() : std::string(), &written));
+  TORII_RETURN_IF_ERROR(
+      comm::AgreeOnStatus(comm.control(), leads ? PutInPlace(*folder) : absl::OkStatus()));
   return written;
 }
 

@@ -29,8 +29,8 @@ struct ExportOptions {
 };
 
 // Writes item_vectors.npy, item_ids.npy, items.parquet, the same for users, and export.json into a
-// folder beside `out`, and renames it when complete. A former export there is replaced; any other
-// folder is refused (kCannotCreate). Rank 0 writes; no rank holds more than its own vectors and one
+// folder beside `out`, and puts it there when complete (base/files/staged_folder.h). A former export
+// there is replaced; a folder that holds anything else is refused (kCannotCreate). Rank 0 writes; no rank holds more than its own vectors and one
 // block. Collective.
 absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer::TwoTower& towers,
                                                       const ModelSource& source,

@@ -76,7 +76,7 @@ class Training {
         learner_(std::move(learner)),
         cadence_(run.train, batches.steps_per_epoch(), CanEvaluate(dataset)),
         early_stopping_(MeasureOf(run, dataset), run.train.patience()),
-        store_(files, run.run_dir, run.train.checkpoint().keep()) {}
+        store_(files, run.run_dir, run.train.checkpoint().keep(), run.before_commit) {}
 
   void Describe(const data::BatchMaker& batches) const;
   // Goes on from a checkpoint if there is one, as `run` wishes. Collective.

@@ -39,6 +39,9 @@ struct TrainRun {
   Resume resume = Resume::kAuto;
   // Rank 0, before the first step. Not called if the run is refused, or complete already.
   std::function<absl::Status()> before_training;
+  // Rank 0, before a checkpoint is written and before it gets its name: an error (the run folder was
+  // taken over) ends the run without it. May be null.
+  std::function<absl::Status()> before_commit;
   // Set by a signal: checkpoint and leave with kInterrupted.
   const std::atomic<bool>* stop = nullptr;
   ProfileOptions profile;

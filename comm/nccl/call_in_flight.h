@@ -37,11 +37,11 @@ class KeptCall {
   std::vector<int64_t> shape_, rows_, recv_rows_;
 };
 
-// The device has been given the work of `call`, and `mark` stands behind it.
+// A call of a rank, from its start until the device has finished its work.
 struct CallInFlight {
   KeptCall call;
   std::chrono::steady_clock::time_point started;
-  std::unique_ptr<HostMark> mark;
+  std::unique_ptr<HostMark> mark;  // behind the work; null before the device has been given it
   bool warned = false;
 };
 

@@ -98,11 +98,10 @@ absl::StatusOr<std::shared_ptr<NcclChannel>> NcclChannel::Create(
 NcclChannel::NcclChannel(int rank, int world_size, std::shared_ptr<NcclWorld> world,
                          std::shared_ptr<DeviceStreams> streams)
     : world_(std::move(world)),
-      nccl_(world_->library()),
       streams_(std::move(streams)),
       rank_(rank),
       world_size_(world_size),
-      call_("the start of NCCL") {}
+      last_{.call = KeptCall("the start of NCCL"), .started = {}, .mark = nullptr} {}
 
 absl::Status NcclChannel::Init(const NcclId& id) {
   constexpr const char* kWhat = "ncclCommInitRankConfig";
@@ -110,7 +109,7 @@ absl::Status NcclChannel::Init(const NcclId& id) {
   {
     const Inside inside(*this);
     NcclComm handle = nullptr;
-    const NcclResult result = nccl_.init_rank(&handle, world_size_, id, rank_);
+    const NcclResult result = nccl().init_rank(&handle, world_size_, id, rank_);
     handle_ = handle;
     TORII_RETURN_IF_ERROR(Check(result, kWhat));
   }
@@ -122,8 +121,8 @@ absl::Status NcclChannel::Init(const NcclId& id) {
 absl::Status NcclChannel::Start(const Call& call) {
   TORII_RETURN_IF_ERROR(world_->reason());
   const std::lock_guard lock(mutex_);
-  call_ = KeptCall(call);
-  call_started_ = steady_clock::now();
+  last_.call = KeptCall(call);
+  last_.started = steady_clock::now();
   return absl::OkStatus();
 }
 
@@ -139,14 +138,14 @@ absl::Status NcclChannel::PostAndMark(Post post) {
     starting_ = true;
     TORII_RETURN_IF_ERROR(Check(PostGroup(post), "ncclGroupEnd"));
   }
-  TORII_RETURN_IF_ERROR(WhileInProgress("ncclGroupEnd", call_started_, world_->options().deadline));
+  TORII_RETURN_IF_ERROR(WhileInProgress("ncclGroupEnd", last_.started, world_->options().deadline));
   return Mark();
 }
 
 NcclResult NcclChannel::PostGroup(Post post) {
-  if (const NcclResult result = nccl_.group_start(); IsError(result)) return result;
+  if (const NcclResult result = nccl().group_start(); IsError(result)) return result;
   const NcclResult posted = post(handle_, streams_->Current());
-  const NcclResult ended = nccl_.group_end();
+  const NcclResult ended = nccl().group_end();
   return IsError(posted) ? posted : ended;
 }
 
@@ -157,19 +156,19 @@ absl::Status NcclChannel::WhileInProgress(const char* what, Time started, millis
       const Inside inside(*this);
       if (handle_ == nullptr) return Gone();
       NcclResult state = NcclResult::kSuccess;
-      TORII_RETURN_IF_ERROR(Check(nccl_.async_error(handle_, &state), "ncclCommGetAsyncError"));
+      TORII_RETURN_IF_ERROR(Check(nccl().async_error(handle_, &state), "ncclCommGetAsyncError"));
       if (state != NcclResult::kInProgress) return Check(state, what);
     }
     TORII_RETURN_IF_ERROR(world_->reason());
     const Time now = steady_clock::now();
     if (now > started + deadline) {
       const std::lock_guard lock(mutex_);
-      return PeerLostError(absl::StrCat(Waited(deadline, call_), ", in ", what));
+      return PeerLostError(absl::StrCat(Waited(deadline, last_.call), ", in ", what));
     }
     if (!warned && now > started + world_->options().warn_after) {
       warned = true;
       const std::lock_guard lock(mutex_);
-      Warn(call_);
+      Warn(last_.call);
     }
   }
 }
@@ -185,11 +184,11 @@ absl::Status NcclChannel::Mark() {
   }
   if (mark == nullptr) mark = streams_->MakeMark();
   TORII_RETURN_IF_ERROR(mark->Record());
-  const Time started = call_started_;
+  const Time started = last_.started;
   if (world_->options().wait_for_each_call) TORII_RETURN_IF_ERROR(WaitForMark(*mark, started));
   const Inside inside(*this);
   starting_ = false;
-  in_flight_.push_back({.call = call_, .started = started, .mark = std::move(mark)});
+  in_flight_.push_back({.call = last_.call, .started = started, .mark = std::move(mark)});
   return LookInside(steady_clock::now());
 }
 
@@ -200,7 +199,7 @@ absl::Status NcclChannel::WaitForMark(const HostMark& mark, Time started) {
   TORII_RETURN_IF_ERROR(world_->reason());
   if (status.ok()) return status;
   const std::lock_guard lock(mutex_);
-  return Annotate(status, Waited(Since(started, steady_clock::now()), call_));
+  return Annotate(status, Waited(Since(started, steady_clock::now()), last_.call));
 }
 
 void NcclChannel::Close() {
@@ -219,14 +218,14 @@ absl::Status NcclChannel::Leave() {
   {
     const Inside inside(*this);
     if (handle_ == nullptr) return absl::OkStatus();
-    call_ = KeptCall("the end of NCCL");
-    TORII_RETURN_IF_ERROR(Check(nccl_.finalize(handle_), kWhat));
+    last_.call = KeptCall("the end of NCCL");
+    TORII_RETURN_IF_ERROR(Check(nccl().finalize(handle_), kWhat));
   }
   TORII_RETURN_IF_ERROR(
       WhileInProgress(kWhat, steady_clock::now(), world_->options().leave_within));
   const Inside inside(*this);
   const NcclComm handle = handle_.exchange(nullptr);
-  return handle == nullptr ? Gone() : Check(nccl_.destroy(handle), "ncclCommDestroy");
+  return handle == nullptr ? Gone() : Check(nccl().destroy(handle), "ncclCommDestroy");
 }
 
 void NcclChannel::Abort() {
@@ -236,7 +235,7 @@ void NcclChannel::Abort() {
     handle = handle_.exchange(nullptr);
   }
   // Not under the lock: it hangs when the device does.
-  if (handle != nullptr) nccl_.abort(handle);
+  if (handle != nullptr) nccl().abort(handle);
 }
 
 absl::Status NcclChannel::Look(Time now) {
@@ -251,7 +250,7 @@ absl::Status NcclChannel::Look(Time now) {
 absl::Status NcclChannel::LookInside(Time now) {
   if (handle_ == nullptr) return absl::OkStatus();
   NcclResult state = NcclResult::kSuccess;
-  TORII_RETURN_IF_ERROR(Check(nccl_.async_error(handle_, &state), "ncclCommGetAsyncError"));
+  TORII_RETURN_IF_ERROR(Check(nccl().async_error(handle_, &state), "ncclCommGetAsyncError"));
   TORII_RETURN_IF_ERROR(Check(state, "the work on the device"));
   TORII_RETURN_IF_ERROR(ForgetFinished());
   if (in_flight_.empty()) return absl::OkStatus();
@@ -296,16 +295,16 @@ void NcclChannel::AddFlight(Time now, std::vector<std::string>& lines) {
                                  Since(call.started, now).count(), " ms"));
   }
   if (starting_) {
-    lines.push_back(absl::StrCat(who, call_.Text(), ", not yet on the device"));
+    lines.push_back(absl::StrCat(who, last_.call.Text(), ", not yet on the device"));
   } else if (in_flight_.empty()) {
-    lines.push_back(absl::StrCat(who, call_.Text(), ", finished, was the last"));
+    lines.push_back(absl::StrCat(who, last_.call.Text(), ", finished, was the last"));
   }
 }
 
 absl::Status NcclChannel::Check(NcclResult result, const char* what) const {
   if (!IsError(result)) return absl::OkStatus();
   std::string message = absl::StrCat("rank ", rank_, ": NCCL: ", Name(result), " in ", what, ", ",
-                                     call_.Text(), ": ", nccl_.last_error(handle_));
+                                     last_.call.Text(), ": ", nccl().last_error(handle_));
   const bool bug = result == NcclResult::kInvalidArgument || result == NcclResult::kInvalidUsage;
   return bug ? InternalError(std::move(message)) : PeerLostError(std::move(message));
 }

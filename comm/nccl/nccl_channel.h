@@ -65,6 +65,7 @@ class NcclChannel {
   NcclChannel(int rank, int world_size, std::shared_ptr<NcclWorld> world,
               std::shared_ptr<DeviceStreams> streams);
 
+  const NcclLibrary& nccl() const { return world_->library(); }
   absl::Status Init(const NcclId& id);
   absl::Status PostAndMark(Post post);
   NcclResult PostGroup(Post post);
@@ -86,18 +87,16 @@ class NcclChannel {
   void Warn(const KeptCall& call) const;
 
   const std::shared_ptr<NcclWorld> world_;
-  const NcclLibrary& nccl_;
   const std::shared_ptr<DeviceStreams> streams_;
   const int rank_;
   const int world_size_;
   int64_t sequence_ = 0;
-  Time call_started_;  // of call_
 
   std::timed_mutex mutex_;  // of what follows; held during calls of NCCL, which do not block
   // Null before Init, after Close and after Abort.
   std::atomic<NcclComm> handle_ = nullptr;
-  KeptCall call_;                                 // being given to the device, or the last one
-  bool starting_ = false;                         // call_ is being given to the device
+  CallInFlight last_;                             // being given to the device, or given to it
+  bool starting_ = false;                         // it is being given
   std::deque<CallInFlight> in_flight_;            // oldest first
   std::vector<std::unique_ptr<HostMark>> marks_;  // free for use
   // When the thread that holds mutex_ went into NCCL. Time(): none did.

@@ -7,11 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
+#include "base/failpoint.h"
 #include "base/log.h"
+#include "base/secrets.h"
 #include "base/status_macros.h"
 #include "data/prepare/preparation.h"
+#include "data/prepare/prepared_folder.h"
 #include "data/prepare/source_digest.h"
-#include "data/prepare/staged_folder.h"
 #include "data/prepared_layout.h"
 #include "data/read/uri_file_system.h"
 #include "google/protobuf/text_format.h"
@@ -34,10 +36,18 @@ std::optional<PreparedDataset> UpToDate(FileSystem& files, const std::string& fo
   return *std::move(meta);
 }
 
+PrepareResult Reused(PreparedDataset dataset, const std::string& folder, bool verbose) {
+  if (verbose) {
+    TORII_INFO(folder, ": up to date, ", dataset.train_rows(), " training interactions");
+  }
+  return {.dataset = std::move(dataset), .reused = true};
+}
+
 absl::Status WriteMeta(FileSystem& files, const std::string& folder,
                        const PreparedDataset& dataset) {
   std::string text;
   google::protobuf::TextFormat::PrintToString(dataset, &text);
+  text = RedactUris(text);  // of the configuration in it
   return WriteFileAtomically(files, JoinPath(folder, kPreparedMetaName), std::string_view(text));
 }
 
@@ -54,18 +64,26 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   std::future<absl::StatusOr<std::string>> digesting =
       std::async(std::launch::async, [&] { return SourceDigest(*all_files, config, inputs); });
   std::string source_digest;
-  if (!options.force && ReadPreparedMeta(files, config.prepared_dir()).ok()) {
-    TORII_ASSIGN_OR_RETURN(source_digest, digesting.get());
-    if (auto dataset = UpToDate(files, config.prepared_dir(), source_digest)) {
-      if (options.verbose) {
-        TORII_INFO(config.prepared_dir(), ": up to date, ", dataset->train_rows(),
-                   " training interactions");
-      }
-      return PrepareResult{.dataset = *std::move(dataset), .reused = true};
+  const auto find = [&]() -> absl::StatusOr<std::optional<PreparedDataset>> {
+    if (options.force || !ReadPreparedMeta(files, config.prepared_dir()).ok()) return std::nullopt;
+    if (digesting.valid()) {
+      TORII_ASSIGN_OR_RETURN(source_digest, digesting.get());
     }
-  }
-  TORII_ASSIGN_OR_RETURN(StagedFolder folder, StagedFolder::Create(files, config.prepared_dir()));
-  Preparation preparation(*all_files, config, inputs, folder.path(), folder.scratch(),
+    return UpToDate(files, config.prepared_dir(), source_digest);
+  };
+  const auto reused = [&](std::optional<PreparedDataset> dataset) {
+    return Reused(*std::move(dataset), config.prepared_dir(), options.verbose);
+  };
+  TORII_ASSIGN_OR_RETURN(std::optional<PreparedDataset> found, find());
+  if (found.has_value()) return reused(std::move(found));
+  // Another process may prepare the same data: its result serves.
+  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<StagedFolder> folder,
+                         OpenPreparedFolder(files, config.prepared_dir()));
+  TORII_ASSIGN_OR_RETURN(found, find());
+  if (found.has_value()) return reused(std::move(found));
+  TORII_RETURN_IF_ERROR(Annotate(folder->Begin(), "data.prepared_dir"));
+  TORII_RETURN_IF_ERROR(files.MakeDirectories(folder->scratch()));
+  Preparation preparation(*all_files, config, inputs, folder->path(), folder->scratch(),
                           options.verbose);
   TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, preparation.Run());
   if (digesting.valid()) {
@@ -74,8 +92,9 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   dataset.set_version(kPreparedVersion);
   dataset.set_source_digest(source_digest);
   *dataset.mutable_config() = config;
-  TORII_RETURN_IF_ERROR(WriteMeta(files, folder.path(), dataset));
-  TORII_RETURN_IF_ERROR(folder.Commit());
+  TORII_RETURN_IF_ERROR(WriteMeta(files, folder->path(), dataset));
+  TORII_FAILPOINT("prepare.before_commit");
+  TORII_RETURN_IF_ERROR(folder->Commit());
   return PrepareResult{.dataset = std::move(dataset), .reused = false};
 }
 

@@ -26,8 +26,10 @@ struct PrepareResult {
 };
 
 // Makes (or finds up to date) the prepared dataset of `config` in config.prepared_dir(). Single
-// process: with several ranks, rank 0 calls it and the others wait. Writes into a folder beside the
-// target and renames it when complete; on failure nothing is left behind. Memory: the vocabularies
+// process: with several ranks, rank 0 calls it and the others wait. Several processes may ask for
+// the same folder at once: one prepares, the others wait and take its result. Writes into a folder
+// beside the target and puts it there when complete (base/files/staged_folder.h); on failure nothing
+// is left behind. kCannotCreate if the target holds files of others. Memory: the vocabularies
 // plus sort_buffer_rows. Errors name file, row and column.
 absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
                                       const PrepareOptions& options = {});

@@ -3,6 +3,7 @@
 #include "absl/strings/str_join.h"
 #include "base/exit_code.h"
 #include "base/log.h"
+#include "base/secrets.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
 #include "launch/command/command.h"
@@ -27,7 +28,7 @@ struct TrainJob {
   RunConfig config;
   trainer::Resume resume = trainer::Resume::kAuto;
   trainer::ProfileOptions profile;
-  bool json = false;
+  bool json = false, take_lock = false;
   std::string command_line, launcher;
   const std::atomic<bool>* stop = nullptr;
   Runtime* runtime = nullptr;
@@ -93,12 +94,13 @@ absl::Status Train(FileSystem& files, comm::Communicator& comm, const kernels::D
   run.sampler = config.sampler();
   run.train = config.train();
   run.eval = config.eval();
-  run.resolved_config = PrintConfig(config);
+  run.resolved_config = RedactUris(PrintConfig(config));
   run.changes_since = [&config](const std::string& theirs) { return ChangesSince(theirs, config); };
   if (folder != nullptr) {
     run.before_training = [&] {
       return folder->RecordIdentity(IdentityOf(job, comm.world_size()));
     };
+    run.before_commit = [folder] { return folder->CheckHeld(); };
   }
   run.resume = job.resume;
   run.profile = job.profile;
@@ -129,6 +131,13 @@ absl::Status AgreeOnJob(comm::Communicator& comm, const kernels::Device& device,
   return trainer::AgreeOnConfig(comm, job.config);
 }
 
+absl::StatusOr<std::unique_ptr<RunFolder>> OpenRunFolder(FileSystem& files, const TrainJob& job,
+                                                         int world_size) {
+  const std::string& run_dir = job.config.run_dir();
+  TORII_RETURN_IF_ERROR(CheckApart(files, run_dir, job.config.data().prepared_dir()));
+  return RunFolder::Open(files, run_dir, IdentityOf(job, world_size), job.take_lock);
+}
+
 // One rank's way through the job, with the run folder opened before and closed after.
 absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const kernels::Device& device,
                          const TrainJob& job) {
@@ -137,8 +146,7 @@ absl::Status TrainOnRank(FileSystem& files, comm::Communicator& comm, const kern
   std::unique_ptr<RunFolder> folder;
   absl::Status opened;
   if (comm.rank() == 0) {
-    absl::StatusOr<std::unique_ptr<RunFolder>> made =
-        RunFolder::Open(files, run_dir, IdentityOf(job, comm.world_size()));
+    absl::StatusOr<std::unique_ptr<RunFolder>> made = OpenRunFolder(files, job, comm.world_size());
     opened = made.status();
     if (made.ok()) folder = std::move(made).value();
   }
@@ -205,6 +213,10 @@ class TrainCommand final : public Command {
                   "auto (default): go on from the newest checkpoint of the run folder, unless its "
                   "configuration means another model. accept-config: go on all the same. never: "
                   "move the checkpoints aside and start afresh.");
+    flags.AddSwitch("take-lock", &take_lock_,
+                    "Take the run folder over from a run on another machine of which you know that "
+                    "it is gone. Without this such a run counts as gone when it has not shown "
+                    "itself for a minute. A run that lives on this machine is never taken over.");
     flags.AddText("profile", &profile_.path, "FILE",
                   "Write what each rank and thread did in some steps, for chrome://tracing or "
                   "ui.perfetto.dev.");
@@ -219,6 +231,7 @@ class TrainCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(job.resume, ResumeOf(resume_));
     job.profile = profile_;
     job.json = json_;
+    job.take_lock = take_lock_;
     ranks_.sums = job.config.exchange().sums();
     job.command_line = context.command_line;
     job.launcher = context.runtime.Launcher();
@@ -236,7 +249,7 @@ class TrainCommand final : public Command {
   RankOptions ranks_;
   std::string resume_ = "auto";
   trainer::ProfileOptions profile_;
-  bool json_ = false;
+  bool json_ = false, take_lock_ = false;
 };
 
 }  // namespace

@@ -4,12 +4,13 @@
 
 #include <ctime>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/secrets.h"
 #include "base/status_macros.h"
 #include "exports/json_text.h"
 #include "launch/process/cores.h"
@@ -52,6 +53,28 @@ int64_t CountRestart(FileSystem& files, const std::string& path) {
 
 }  // namespace
 
+absl::Status CheckApart(FileSystem& files, const std::string& run_dir,
+                        const std::string& prepared_dir) {
+  TORII_ASSIGN_OR_RETURN(const std::string run, files.RealPath(run_dir));
+  TORII_ASSIGN_OR_RETURN(const std::string prepared, files.RealPath(prepared_dir));
+  const auto is_in = [](const std::string& path, const std::string& folder) {
+    return path == folder || absl::StartsWith(path, folder + "/");
+  };
+  if (is_in(run, prepared)) {
+    return ConfigError(absl::StrCat("run_dir: ", run_dir, " is in data.prepared_dir, ",
+                                    prepared_dir,
+                                    ", which `torii prepare` replaces as a whole; "
+                                    "choose folders beside each other"));
+  }
+  for (const char* room : {"checkpoints", "logs"}) {
+    if (!is_in(prepared, JoinPath(run, room))) continue;
+    return ConfigError(absl::StrCat("data.prepared_dir: ", prepared_dir, " is in the ", room,
+                                    " of run_dir, ", run_dir,
+                                    "; choose folders beside each other"));
+  }
+  return absl::OkStatus();
+}
+
 std::string RankLogPath(const std::string& run_dir, int rank) {
   return JoinPath(JoinPath(run_dir, "logs"), absl::StrFormat("rank-%04d.log", rank));
 }
@@ -74,21 +97,24 @@ std::map<std::string, std::string> KeptVariables(const std::vector<std::string>&
       keep = keep || name.starts_with(prefix);
     }
     if (!keep) continue;
-    kept[name] = variable.substr(equals + 1);
-    const std::string upper = absl::AsciiStrToUpper(name);
-    for (const char* secret : {"KEY", "TOKEN", "SECRET", "PASS"}) {
-      if (upper.find(secret) != std::string::npos) kept[name] = "(redacted)";
-    }
+    kept[name] = RedactUris(variable.substr(equals + 1));
+    if (IsSecretVariable(name)) kept[name] = "(redacted)";
   }
   return kept;
 }
 
 absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(FileSystem& files,
                                                            const std::string& path,
-                                                           const RunIdentity& identity) {
+                                                           const RunIdentity& identity, bool take) {
   TORII_RETURN_IF_ERROR(files.MakeDirectories(JoinPath(path, "logs")));
   std::unique_ptr<RunFolder> folder(new RunFolder(files, path));
-  TORII_ASSIGN_OR_RETURN(folder->lock_, RunLock::Take(JoinPath(path, "lock")));
+  TORII_ASSIGN_OR_RETURN(
+      folder->lease_,
+      Lease::Take(files, absl::StrCat(path, "/"),
+                  {.what = absl::StrCat("the run folder ", path),
+                   .remedy = "wait for it, or use another --run-dir (if you know that it is gone "
+                             "although its machine does not say so: --take-lock)",
+                   .take = take}));
   folder->started_ = Now();
   folder->world_size_ = identity.world_size;
   folder->restarts_ = CountRestart(files, JoinPath(path, kStatusName));
@@ -100,10 +126,10 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(FileSystem& files,
 }
 
 absl::Status RunFolder::RecordIdentity(const RunIdentity& identity) {
-  TORII_RETURN_IF_ERROR(
-      WriteFileAtomically(files_, JoinPath(path_, kConfigName), identity.resolved_config));
-  TORII_RETURN_IF_ERROR(
-      WriteFileAtomically(files_, JoinPath(path_, "command.txt"), identity.command_line + "\n"));
+  TORII_RETURN_IF_ERROR(WriteFileAtomically(files_, JoinPath(path_, kConfigName),
+                                            RedactUris(identity.resolved_config)));
+  TORII_RETURN_IF_ERROR(WriteFileAtomically(files_, JoinPath(path_, "command.txt"),
+                                            RedactUris(identity.command_line) + "\n"));
   Json environment;
   for (const auto& [name, value] : Versions()) environment["versions"][name] = value;
   environment["host"] = HostName();
@@ -119,6 +145,7 @@ absl::Status RunFolder::RecordIdentity(const RunIdentity& identity) {
 
 absl::Status RunFolder::WriteStatus() {
   TORII_FAILPOINT("run_folder.status");
+  TORII_RETURN_IF_ERROR(CheckHeld());
   Json status;
   status["phase"] = phase_;
   status["step"] = step_;
@@ -145,7 +172,7 @@ absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
            : code == ExitCode::kInterrupted ? "interrupted"
                                             : "failed";
   exit_code_ = static_cast<int>(code);
-  error_ = std::string(status.message());
+  error_ = RedactUris(status.message());
   return WriteStatus();
 }
 
@@ -158,7 +185,7 @@ absl::Status RecordFailure(FileSystem& files, const std::string& path,
   }
   status["phase"] = "failed";
   status["exit_code"] = static_cast<int>(ExitCodeOf(failure));
-  status["error"] = std::string(failure.message());
+  status["error"] = RedactUris(failure.message());
   status["updated"] = Now();
   return WriteFileAtomically(files, status_path, exports::IndentedJson(status));
 }

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "gtest/gtest.h"
 
 namespace torii::exports {

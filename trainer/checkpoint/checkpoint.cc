@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "trainer/checkpoint/checkpoint_manifest.h"
+#include "trainer/checkpoint/remove_checkpoint.h"
 #include "trainer/checkpoint/safetensors.h"
 
 namespace torii::trainer {
@@ -74,7 +75,7 @@ absl::StatusOr<ManifestFile> WriteTensors(FileSystem& files, const std::string& 
 
 // Rank 0, after all shards are durable: the replicated tensors, the manifest, the rename.
 absl::Status Commit(FileSystem& files, const std::string& beside, const std::string& path,
-                    const StateRegistry& state, Manifest manifest) {
+                    const StateRegistry& state, Manifest manifest, const MayWrite& may_write) {
   TORII_ASSIGN_OR_RETURN(ManifestFile replicated,
                          WriteTensors(files, beside, kReplicatedName, Select(state, true)));
   manifest.files.push_back(std::move(replicated));
@@ -85,7 +86,8 @@ absl::Status Commit(FileSystem& files, const std::string& beside, const std::str
   TORII_RETURN_IF_ERROR(
       WriteFileAtomically(files, JoinPath(beside, kManifestName), FormatManifest(manifest)));
   TORII_FAILPOINT("checkpoint.before_rename");
-  TORII_RETURN_IF_ERROR(files.RemoveAll(path));
+  TORII_RETURN_IF_ERROR(may_write());
+  TORII_RETURN_IF_ERROR(RemoveCheckpoint(files, path));
   TORII_RETURN_IF_ERROR(files.Rename(beside, path));
   TORII_FAILPOINT("checkpoint.after_rename");
   return absl::OkStatus();
@@ -94,11 +96,12 @@ absl::Status Commit(FileSystem& files, const std::string& beside, const std::str
 // Everything into `beside`, and from there to `path`.
 absl::Status WriteCheckpoint(FileSystem& files, comm::Communicator& comm, const std::string& beside,
                              const std::string& path, const StateRegistry& state,
-                             const CheckpointInfo& identity) {
+                             const CheckpointInfo& identity, const MayWrite& may_write) {
   const bool leads = comm.rank() == 0;
   const int world = comm.world_size();
   absl::Status mine = CheckFinite(state, comm.rank());
-  if (leads && mine.ok()) mine = files.RemoveAll(beside);
+  if (leads && mine.ok()) mine = may_write();
+  if (leads && mine.ok()) mine = RemoveCheckpoint(files, beside);
   if (leads && mine.ok()) mine = files.MakeDirectories(beside);
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), mine));
 
@@ -115,7 +118,7 @@ absl::Status WriteCheckpoint(FileSystem& files, comm::Communicator& comm, const 
       const auto i = static_cast<size_t>(r);
       manifest.files.push_back({ShardName(Rank{r}, WorldSize{world}), sizes[i], digests[i]});
     }
-    mine = Commit(files, beside, path, state, std::move(manifest));
+    mine = Commit(files, beside, path, state, std::move(manifest), may_write);
   }
   return comm::AgreeOnStatus(comm.control(), mine);
 }
@@ -128,13 +131,16 @@ std::string CheckpointPath(const std::string& directory, int64_t step) {
 
 absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator& comm,
                                            const std::string& directory, const StateRegistry& state,
-                                           const CheckpointInfo& identity) {
+                                           const CheckpointInfo& identity,
+                                           const MayWrite& may_write) {
   const at::NoGradGuard no_grad;
   const std::string path = CheckpointPath(directory, identity.step);
   const std::string beside = path + ".partial";
-  const absl::Status saved = WriteCheckpoint(files, comm, beside, path, state, identity);
+  const MayWrite ask = may_write ? may_write : [] { return absl::OkStatus(); };
+  const absl::Status saved = WriteCheckpoint(files, comm, beside, path, state, identity, ask);
   if (!saved.ok()) {
-    if (comm.rank() == 0) files.RemoveAll(beside).IgnoreError();  // the first failure is told
+    // The first failure is told.
+    if (comm.rank() == 0 && ask().ok()) RemoveCheckpoint(files, beside).IgnoreError();
     return Annotate(saved, absl::StrCat("checkpoint ", path));
   }
   return path;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -34,11 +35,15 @@ std::string CheckpointPath(const std::string& directory, int64_t step);
 
 // Writes `directory`/step-00001200 with all of `state` and returns its path. Of `identity` only
 // step, config and data_digest are read. Refuses a tensor that is not finite (kDiverged, with its
-// name and row). Collective; if any rank fails, nothing is left and all ranks get the error. When
-// it returns OK on this rank, the checkpoint is durable.
+// name and row). may_write: asked on rank 0 before the first file and before the checkpoint gets its
+// name; after its error nothing is touched any more; null: yes. Collective; if any rank fails,
+// nothing is left and all ranks get the error. When it returns OK on this rank, the checkpoint is
+// durable.
+using MayWrite = std::function<absl::Status()>;
 absl::StatusOr<std::string> SaveCheckpoint(FileSystem& files, comm::Communicator& comm,
                                            const std::string& directory, const StateRegistry& state,
-                                           const CheckpointInfo& identity);
+                                           const CheckpointInfo& identity,
+                                           const MayWrite& may_write = nullptr);
 // Reads the manifest and checks sizes; verify_content also checks every hash. Local. kData:
 // damaged; kConfig: of another format version, with what to do; kIo, kCannotCreate: cannot be read
 // now.

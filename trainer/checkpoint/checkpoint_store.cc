@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "trainer/checkpoint/message_state.h"
+#include "trainer/checkpoint/remove_checkpoint.h"
 
 namespace torii::trainer {
 namespace {
@@ -158,11 +159,13 @@ absl::StatusOr<std::optional<CheckpointInfo>> BestCheckpoint(FileSystem& files,
   return next;
 }
 
-CheckpointStore::CheckpointStore(FileSystem& files, const std::string& run_dir, int keep)
+CheckpointStore::CheckpointStore(FileSystem& files, const std::string& run_dir, int keep,
+                                 MayWrite may_write)
     : files_(files),
       run_dir_(run_dir),
       directory_(JoinPath(run_dir, kCheckpointsName)),
-      keep_(static_cast<size_t>(std::max(keep, 1))) {}
+      keep_(static_cast<size_t>(std::max(keep, 1))),
+      may_write_(std::move(may_write)) {}
 
 absl::StatusOr<std::string> CheckpointStore::Open(comm::Communicator& comm) {
   // Rank 0 looks and tells the others, so that all agree on a shared disk that lags.
@@ -209,7 +212,7 @@ absl::Status CheckpointStore::MoveAside(comm::Communicator& comm) {
 
 absl::Status CheckpointStore::MoveAsideHere() const {
   TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, CheckpointSteps(files_, directory_));
-  if (steps.empty()) return files_.RemoveAll(directory_);  // at most what a kill left half-written
+  if (steps.empty()) return RemoveCheckpoints(files_, directory_);  // what a kill left half-written
   TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> old, NumbersIn(files_, run_dir_, kOldPrefix));
   const auto path = [this](int64_t number) {
     return JoinPath(run_dir_, absl::StrCat(kOldPrefix, number));
@@ -217,14 +220,15 @@ absl::Status CheckpointStore::MoveAsideHere() const {
   const std::string aside = path(old.empty() ? 1 : old.back() + 1);
   TORII_RETURN_IF_ERROR(files_.Rename(directory_, aside));
   TORII_INFO("the checkpoints of the run folder are now in ", aside);
-  for (const int64_t number : old) TORII_RETURN_IF_ERROR(files_.RemoveAll(path(number)));
+  for (const int64_t number : old) TORII_RETURN_IF_ERROR(RemoveCheckpoints(files_, path(number)));
   return absl::OkStatus();
 }
 
 absl::Status CheckpointStore::Save(comm::Communicator& comm, const StateRegistry& state,
                                    const CheckpointInfo& identity, int64_t best_step) {
   if (saved_step_ == identity.step) return absl::OkStatus();
-  TORII_RETURN_IF_ERROR(SaveCheckpoint(files_, comm, directory_, state, identity).status());
+  TORII_RETURN_IF_ERROR(
+      SaveCheckpoint(files_, comm, directory_, state, identity, may_write_).status());
   saved_step_ = identity.step;
   if (comm.rank() == 0) {
     good_.insert(identity.step);
@@ -253,7 +257,7 @@ void CheckpointStore::Prune(int64_t best_step) {
   const std::vector<int64_t> steps(good_.begin(), good_.end());
   for (size_t i = 0; i + keep_ < steps.size(); ++i) {
     if (steps[i] == best_step) continue;
-    const absl::Status removed = files_.RemoveAll(CheckpointPath(directory_, steps[i]));
+    const absl::Status removed = RemoveCheckpoint(files_, CheckpointPath(directory_, steps[i]));
     // Half-removed or not, it is no longer one of ours.
     good_.erase(steps[i]);
     if (!removed.ok()) {

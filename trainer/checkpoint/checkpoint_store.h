@@ -30,8 +30,10 @@ enum class Resume {
 
 class CheckpointStore {
  public:
-  // keep: newest checkpoints that stay, besides the best one; at least 1.
-  CheckpointStore(FileSystem& files, const std::string& run_dir, int keep);
+  // keep: newest checkpoints that stay, besides the best one; at least 1. may_write: as in
+  // SaveCheckpoint.
+  CheckpointStore(FileSystem& files, const std::string& run_dir, int keep,
+                  MayWrite may_write = nullptr);
 
   // Rank 0 verifies all checkpoints of the run folder. Returns the path of the newest good one on
   // all ranks, "" if the folder has no checkpoint. Damaged ones are skipped with a warning if
@@ -58,6 +60,7 @@ class CheckpointStore {
   FileSystem& files_;
   const std::string run_dir_, directory_;
   const size_t keep_;
+  const MayWrite may_write_;
   std::set<int64_t> good_;   // steps committed or checked by this process; rank 0
   int64_t saved_step_ = -1;  // the newest of them, on all ranks
 };

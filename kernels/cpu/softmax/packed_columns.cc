@@ -34,9 +34,10 @@ void PackedColumns::PackPanel(const SoftmaxArgs& args, int64_t panel) {
                         panels_of_v_.get() + panel * size_, slabs_of_v_.get() + panel * size_);
   float* offset = offset_.get() + first;
   for (int64_t j = 0; j < width; ++j) {
-    offset[j] = j < columns ? static_cast<float>(
-                                  static_cast<double>(args.column_offset[first + j]) * kLog2E)
-                            : -std::numeric_limits<float>::infinity();
+    offset[j] =
+        j < columns
+            ? static_cast<float>(static_cast<double>(args.column_offset[first + j]) * kLog2E)
+            : -std::numeric_limits<float>::infinity();
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/exit_code.h"
 #include "base/failpoint.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "data/prepare/prepare.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -72,7 +72,7 @@ void Sweep(FileFault fault, bool over_older) {
     const auto names = LocalFiles().List(raw.path());
     ASSERT_TRUE(names.ok());
     for (const std::string& name : *names) {
-      if (name.starts_with("prepared.")) {
+      if (name.starts_with(".prepared.")) {
         EXPECT_TRUE(crashed || result.ok()) << name << " is left, fault at call " << at;
         ASSERT_TRUE(LocalFiles().RemoveAll(raw.File(name)).ok());
       }

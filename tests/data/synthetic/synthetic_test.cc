@@ -7,7 +7,7 @@
 
 #include "arrow/api.h"
 #include "base/exit_code.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "data/arrow_file.h"
 #include "data/synthetic/synthetic_world.h"
 #include "gtest/gtest.h"

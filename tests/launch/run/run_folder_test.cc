@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/failpoint.h"
@@ -33,14 +35,6 @@ nlohmann::json ReadJson(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadFile(LocalFiles(), path);
   EXPECT_TRUE(text.ok()) << text.status();
   return nlohmann::json::parse(text.ok() ? *text : "{}");
-}
-
-// The id of a process that has ended.
-int DeadProcess() {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(0);
-  ::waitpid(pid, nullptr, 0);
-  return static_cast<int>(pid);
 }
 
 TEST(RunFolderTest, HoldsWhatWasRunAndHowItStands) {
@@ -154,59 +148,50 @@ TEST(RunFolderTest, AFileInItsPlaceCannotBeARunFolder) {
             ExitCode::kCannotCreate);
 }
 
-TEST(RunLockTest, TakesOverFromADeadProcessOfThisHost) {
-  const std::string path = NewFolder("stale");
-  ASSERT_TRUE(
-      WriteFileAtomically(LocalFiles(), path, FormatHolder({HostName(), DeadProcess(), "1"})).ok());
-  const absl::StatusOr<std::unique_ptr<RunLock>> lock = RunLock::Take(path);
-  ASSERT_TRUE(lock.ok()) << lock.status();
-  EXPECT_EQ(ParseHolder(*ReadFile(LocalFiles(), path)).pid, ::getpid());
-}
-
 // A rank that mpirun has killed stays in the process table until its new parent takes note of it.
-TEST(RunLockTest, AProcessThatHasEndedIsStaleBeforeItsParentTakesNote) {
-  int said[2];
-  ASSERT_EQ(::pipe(said), 0);
+TEST(RunFolderTest, IsTakenOverFromAProcessThatHasEnded) {
+  const std::string path = NewFolder("ended");
   const pid_t pid = ::fork();
   if (pid == 0) {
-    const std::string holder = FormatHolder(ThisProcess());
-    ::_exit(::write(said[1], holder.data(), holder.size()) > 0 ? 0 : 1);
+    const auto folder = RunFolder::Open(LocalFiles(), path, Identity());
+    ::_exit(folder.ok() ? 0 : 1);
   }
-  char text[256] = {};
-  ASSERT_GT(::read(said[0], text, sizeof(text) - 1), 0);
   siginfo_t ended{};
   ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
-
-  EXPECT_TRUE(IsStale(ParseHolder(text)));
-
+  EXPECT_EQ(ended.si_status, 0);
+  EXPECT_TRUE(LocalFiles().Info(path + "/lease")->exists);
+  const auto folder = RunFolder::Open(LocalFiles(), path, Identity());
+  EXPECT_TRUE(folder.ok()) << folder.status();
   ::waitpid(pid, nullptr, 0);
-  ::close(said[0]);
-  ::close(said[1]);
 }
 
-TEST(RunLockTest, TakesOverWhenTheProcessIdIsUsedAgain) {
-  LockHolder holder = ThisProcess();
-  EXPECT_FALSE(IsStale(holder));
-  holder.start_ticks = "1";
-  EXPECT_TRUE(IsStale(holder));
+TEST(RunFolderTest, ALoserWritesNothingMore) {
+  const std::string path = NewFolder("loser");
+  const auto folder = RunFolder::Open(LocalFiles(), path, Identity());
+  ASSERT_TRUE(folder.ok());
+  ASSERT_TRUE((*folder)->SetPhase("train").ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path + "/lease", FormatHolder(ThisHolder())).ok());
+  EXPECT_EQ(ExitCodeOf((*folder)->CheckHeld()), ExitCode::kCannotCreate);
+  EXPECT_EQ(ExitCodeOf((*folder)->SetPhase("evaluate")), ExitCode::kCannotCreate);
+  EXPECT_EQ(ReadJson(path + "/STATUS.json")["phase"], "train");
 }
 
-TEST(RunLockTest, RespectsOtherHostsAndUnreadableLocks) {
-  for (const std::string& content : {FormatHolder({"another-host", DeadProcess(), "1"}),
-                                     std::string("garbage"), std::string()}) {
-    const std::string path = NewFolder("foreign");
-    ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, content).ok());
-    const absl::Status status = RunLock::Take(path).status();
-    EXPECT_EQ(ExitCodeOf(status), ExitCode::kCannotCreate) << content;
-    EXPECT_TRUE(LocalFiles().Info(path)->exists);
-  }
-}
-
-TEST(RunLockTest, HolderReadsBack) {
-  const LockHolder holder = ParseHolder(FormatHolder({"host", 12, "345"}));
-  EXPECT_EQ(holder.host, "host");
-  EXPECT_EQ(holder.pid, 12);
-  EXPECT_EQ(holder.start_ticks, "345");
+TEST(RunFolderTest, IsApartFromThePreparedData) {
+  const std::string folder = NewFolder("apart");
+  ASSERT_TRUE(LocalFiles().MakeDirectories(folder + "/prep").ok());
+  std::filesystem::create_directory_symlink(folder + "/prep", folder + "/link");
+  const auto check = [&](const std::string& run, const std::string& prepared) {
+    return ExitCodeOf(CheckApart(LocalFiles(), folder + "/" + run, folder + "/" + prepared));
+  };
+  EXPECT_EQ(check("run", "prep"), ExitCode::kOk);
+  EXPECT_EQ(check("prep2", "prep"), ExitCode::kOk);
+  EXPECT_EQ(check("run", "run/prep"), ExitCode::kOk);
+  EXPECT_EQ(check("prep", "prep"), ExitCode::kConfig);
+  EXPECT_EQ(check("./prep/", "prep"), ExitCode::kConfig);
+  EXPECT_EQ(check("prep/run", "prep"), ExitCode::kConfig);
+  EXPECT_EQ(check("link/run", "prep"), ExitCode::kConfig);
+  EXPECT_EQ(check("run", "run/checkpoints"), ExitCode::kConfig);
+  EXPECT_EQ(check("run", "run/logs/prep"), ExitCode::kConfig);
 }
 
 TEST(KeptVariablesTest, KeepsWhatMattersAndHidesSecrets) {

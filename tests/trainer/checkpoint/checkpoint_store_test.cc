@@ -229,6 +229,58 @@ TEST_F(CheckpointStoreTest, MovesAsideAndKeepsOneSuchFolder) {
   EXPECT_THAT(*CheckpointSteps(LocalFiles(), run_dir_ + "/checkpoints.old-2"), ElementsAre(6));
 }
 
+TEST_F(CheckpointStoreTest, WhatOthersPutThereStays) {
+  const auto move = [this] {
+    Run(run_dir_, 2,
+        [](comm::Communicator& comm, CheckpointStore& store) { return store.MoveAside(comm); });
+  };
+  const auto put = [](const std::string& path) {
+    ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, "precious").ok());
+  };
+  ASSERT_TRUE(LocalFiles().MakeDirectories(directory_).ok());
+  put(directory_ + "/epoch3.ckpt");
+  move();
+  EXPECT_THAT(*LocalFiles().List(directory_), ElementsAre("epoch3.ckpt"));
+  // Aside with the checkpoints, and not removed with them later.
+  Write({5});
+  put(Path(5) + "/notes.txt");
+  move();
+  Write({6});
+  move();
+  EXPECT_THAT(*LocalFiles().List(run_dir_), ElementsAre("checkpoints.old-1", "checkpoints.old-2"));
+  EXPECT_THAT(*LocalFiles().List(run_dir_ + "/checkpoints.old-1"),
+              ElementsAre("epoch3.ckpt", "step-00000005"));
+  EXPECT_THAT(*LocalFiles().List(run_dir_ + "/checkpoints.old-1/step-00000005"),
+              ElementsAre("notes.txt"));
+  // Nor with the old ones of a run.
+  Write({7});
+  put(Path(7) + "/notes.txt");
+  Run(run_dir_, 1, [](comm::Communicator& comm, CheckpointStore& store) {
+    const auto opened = store.Open(comm);
+    return opened.ok() ? Save(comm, store, {8, 9}) : opened.status();
+  });
+  EXPECT_THAT(*LocalFiles().List(Path(7)), ElementsAre("notes.txt"));
+}
+
+TEST_F(CheckpointStoreTest, NothingIsWrittenWithoutLeave) {
+  Write({5});
+  int asked = 0;
+  for (const int refused_at : {1, 2}) {
+    asked = 0;
+    testing::RunOnRanks(1, [&](comm::Communicator& comm) {
+      CheckpointStore store(LocalFiles(), run_dir_, 2, [&] {
+        return ++asked < refused_at ? absl::OkStatus() : CannotCreateError("taken over");
+      });
+      EXPECT_EQ(ExitCodeOf(Save(comm, store, {6})), ExitCode::kCannotCreate);
+      return absl::OkStatus();
+    });
+    EXPECT_GE(asked, refused_at);
+    EXPECT_FALSE(LocalFiles().Info(Path(6))->exists);
+    // What is half-written may be the winner's by now.
+    EXPECT_EQ(LocalFiles().Info(Path(6) + ".partial")->exists, refused_at == 2);
+  }
+}
+
 // F22: training does not end for an old checkpoint that stays.
 TEST_F(CheckpointStoreTest, AFailedRemovalIsNoError) {
   FailingFiles files([](const std::string& call, const std::string& path) -> absl::Status {

@@ -8,7 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 #include "base/status_macros.h"
 #include "gtest/gtest.h"
 #include "tests/support/run_on_ranks.h"

@@ -1,4 +1,4 @@
-#include "base/fault_file_system.h"
+#include "base/files/fault_file_system.h"
 
 #include <algorithm>
 #include <map>
@@ -168,6 +168,20 @@ class FaultFileSystemOnBase final : public FaultFileSystem {
   }
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status RemoveAll(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    TORII_RETURN_IF_ERROR(plan_.CheckAlive("lock", path));
+    return base_.TryLock(path);
+  }
+  absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) override {
+    TORII_RETURN_IF_ERROR(NextMutation("exchange", a));
+    TORII_ASSIGN_OR_RETURN(const bool exchanged, base_.Exchange(a, b));
+    if (exchanged) MoveRecords(a, b);
+    return exchanged;
+  }
+  absl::StatusOr<std::string> RealPath(const std::string& path) override {
+    TORII_RETURN_IF_ERROR(plan_.CheckAlive("follow", path));
+    return base_.RealPath(path);
+  }
 
  private:
   absl::Status NextMutation(const char* operation, const std::string& path) {
@@ -179,6 +193,8 @@ class FaultFileSystemOnBase final : public FaultFileSystem {
   absl::StatusOr<std::shared_ptr<Durability>> Track(const std::string& path);
   // Forgets `path` and everything below it.
   void Forget(const std::string& path);
+  // What was known of `from` is known of `to`, whose names are durable now; that of `to` is lost.
+  void MoveRecords(const std::string& from, const std::string& to);
 
   FileSystem& base_;
   FaultPlan plan_;
@@ -232,6 +248,11 @@ absl::StatusOr<std::shared_ptr<MappedFile>> FaultFileSystemOnBase::Map(const std
 absl::Status FaultFileSystemOnBase::Rename(const std::string& from, const std::string& to) {
   TORII_RETURN_IF_ERROR(NextMutation("rename", from));
   TORII_RETURN_IF_ERROR(base_.Rename(from, to));
+  MoveRecords(from, to);
+  return absl::OkStatus();
+}
+
+void FaultFileSystemOnBase::MoveRecords(const std::string& from, const std::string& to) {
   Forget(to);
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::shared_ptr<Durability>> moved;
@@ -248,7 +269,6 @@ absl::Status FaultFileSystemOnBase::Rename(const std::string& from, const std::s
     const std::string parent = ParentPath(path);
     if (parent == ParentPath(to) || parent == to) record->entry_durable = true;
   }
-  return absl::OkStatus();
 }
 
 absl::Status FaultFileSystemOnBase::RemoveAll(const std::string& path) {

@@ -1,0 +1,18 @@
+// Removes checkpoints, and nothing that Torii did not write.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/file_system.h"
+
+namespace torii::trainer {
+
+// Removes the files of the checkpoint folder `path`, whole or half-written, and the folder. Other
+// files in it stay, and the folder with them: a warning names one. A missing folder is no error.
+absl::Status RemoveCheckpoint(FileSystem& files, const std::string& path);
+// Removes all checkpoints of a folder and what a kill has left of them, then the folder, in the same
+// way.
+absl::Status RemoveCheckpoints(FileSystem& files, const std::string& directory);
+
+}  // namespace torii::trainer
