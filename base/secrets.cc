@@ -15,13 +15,12 @@ constexpr std::string_view kRedacted = "(redacted)";
 constexpr std::string_view kEnd = " \t\r\n\"'<>,;)]}";
 
 bool HoldsAny(const std::string& text, std::initializer_list<const char*> words) {
-  return std::any_of(words.begin(), words.end(), [&](const char* word) {
-    return text.find(word) != std::string::npos;
-  });
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* word) { return text.find(word) != std::string::npos; });
 }
 
 bool IsSecretOption(std::string_view name) {
-  return HoldsAny(absl::AsciiStrToLower(name),
+  return HoldsAny(absl::AsciiStrToLower(std::string(name)),
                   {"key", "secret", "token", "pass", "sig", "credential", "auth"});
 }
 
@@ -31,7 +30,8 @@ std::string RedactRest(std::string_view uri) {
   // The user part ends at the last @ before the path.
   const std::string_view authority = uri.substr(0, uri.find_first_of("/?"));
   if (const size_t at = authority.rfind('@'); at != std::string_view::npos) {
-    absl::StrAppend(&out, std::string(kRedacted), std::string(uri.substr(at, authority.size() - at)));
+    absl::StrAppend(&out, std::string(kRedacted),
+                    std::string(uri.substr(at, authority.size() - at)));
   } else {
     out = std::string(authority);
   }
@@ -44,7 +44,8 @@ std::string RedactRest(std::string_view uri) {
     const size_t next = std::min(uri.find('&', 1), uri.size());
     const std::string_view option = uri.substr(0, next);
     const size_t equals = option.find('=');
-    const bool secret = equals != std::string_view::npos && IsSecretOption(option.substr(0, equals));
+    const bool secret =
+        equals != std::string_view::npos && IsSecretOption(option.substr(0, equals));
     out += secret ? option.substr(0, equals + 1) : option;
     if (secret) out += kRedacted;
     uri.remove_prefix(next);
@@ -68,7 +69,7 @@ std::string RedactUris(std::string_view text) {
 }
 
 bool IsSecretVariable(std::string_view name) {
-  return HoldsAny(absl::AsciiStrToUpper(name),
+  return HoldsAny(absl::AsciiStrToUpper(std::string(name)),
                   {"KEY", "TOKEN", "SECRET", "PASS", "JWT", "CREDENTIAL", "AUTH"});
 }
 

@@ -7,11 +7,13 @@
 #include "base/digest.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "data/sealed_text.h"
 #include "google/protobuf/text_format.h"
 
 namespace torii::data {
 namespace {
 
+constexpr int kDeepestMessage = 32;
 constexpr int64_t kDigestBlock = 4 << 20;
 
 }  // namespace
@@ -47,6 +49,7 @@ absl::StatusOr<PreparedDataset> ReadPreparedMeta(FileSystem& files, const std::s
   google::protobuf::TextFormat::Parser parser;
   // An older or newer layout may have fields of its own; the version below decides.
   parser.AllowUnknownField(true);
+  parser.SetRecursionLimit(kDeepestMessage);
   if (!parser.ParseFromString(text, &meta) || !meta.has_version()) {
     return DataError(absl::StrCat(path, ": cannot be parsed; run `torii prepare` again"));
   }
@@ -54,6 +57,15 @@ absl::StatusOr<PreparedDataset> ReadPreparedMeta(FileSystem& files, const std::s
     return DataError(absl::StrCat(path, ": layout version ", meta.version(),
                                   ", this program reads version ", kPreparedVersion,
                                   "; run `torii prepare` again"));
+  }
+  if (const absl::Status sealed = CheckSeal(text); !sealed.ok()) {
+    return DataError(absl::StrCat(path, ": ", sealed.message(), "; run `torii prepare` again"));
+  }
+  for (const PreparedFile& file : meta.file()) {
+    const std::string& name = file.name();
+    if (!name.empty() && name.front() != '.' && name.find('/') == std::string::npos) continue;
+    return DataError(absl::StrCat(path, ": lists the file '", file.name(),
+                                  "', which is not in this folder; run `torii prepare` again"));
   }
   return meta;
 }

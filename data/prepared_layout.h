@@ -1,7 +1,8 @@
 // The prepared folder: names and layout of its files, and what both its writer (prepare.h) and its
 // reader (dataset.h) need to know.
 //
-//   dataset.txtpb                    PreparedDataset: written last, lists every other file
+//   dataset.txtpb                    PreparedDataset, sealed (sealed_text.h): written last, lists
+//                                    every other file
 //   For each part P of train, valid, test (always all three; a part may have 0 rows):
 //     P.user_begin.i64               [users + 1]; user u has rows [user_begin[u], user_begin[u + 1])
 //     P.user.i32, P.item.i32         [n] user and item row, by (user, time, order of the files)

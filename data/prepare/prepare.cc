@@ -16,6 +16,7 @@
 #include "data/prepare/source_digest.h"
 #include "data/prepared_layout.h"
 #include "data/read/uri_file_system.h"
+#include "data/sealed_text.h"
 #include "google/protobuf/text_format.h"
 
 namespace torii::data {
@@ -47,7 +48,7 @@ absl::Status WriteMeta(FileSystem& files, const std::string& folder,
                        const PreparedDataset& dataset) {
   std::string text;
   google::protobuf::TextFormat::PrintToString(dataset, &text);
-  text = RedactUris(text);  // of the configuration in it
+  text = SealText(RedactUris(text));  // no secrets of the configuration
   return WriteFileAtomically(files, JoinPath(folder, kPreparedMetaName), std::string_view(text));
 }
 

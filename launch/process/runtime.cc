@@ -17,6 +17,7 @@
 #include "base/exit_code.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/secrets.h"
 #include "base/status_macros.h"
 #include "comm/checked_communicator.h"
 #include "comm/in_process/rank_group.h"
@@ -182,7 +183,7 @@ int Runtime::Finish(const absl::Status& status) {
 
 std::string ErrorLine(const absl::Status& status) {
   return absl::StrCat("torii: error[", static_cast<int>(ExitCodeOf(status)),
-                      "]: ", status.message());
+                      "]: ", RedactUris(std::string(status.message())));
 }
 
 int ReportDelayMs(int rank, const absl::Status& status) {

@@ -172,7 +172,7 @@ absl::Status RunFolder::SetEnd(const absl::Status& status, int64_t step) {
            : code == ExitCode::kInterrupted ? "interrupted"
                                             : "failed";
   exit_code_ = static_cast<int>(code);
-  error_ = RedactUris(status.message());
+  error_ = RedactUris(std::string(status.message()));
   return WriteStatus();
 }
 
@@ -185,7 +185,7 @@ absl::Status RecordFailure(FileSystem& files, const std::string& path,
   }
   status["phase"] = "failed";
   status["exit_code"] = static_cast<int>(ExitCodeOf(failure));
-  status["error"] = RedactUris(failure.message());
+  status["error"] = RedactUris(std::string(failure.message()));
   status["updated"] = Now();
   return WriteFileAtomically(files, status_path, exports::IndentedJson(status));
 }

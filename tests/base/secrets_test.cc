@@ -13,9 +13,10 @@ TEST(SecretsTest, TheUserPartOfAUriGoes) {
 }
 
 TEST(SecretsTest, SecretOptionsGo) {
-  EXPECT_EQ(RedactUris("s3://b/x?region=eu&secret_key=S&endpoint_override=h:9000&X-Amz-Signature=T"),
-            "s3://b/x?region=eu&secret_key=(redacted)&endpoint_override=h:9000"
-            "&X-Amz-Signature=(redacted)");
+  EXPECT_EQ(
+      RedactUris("s3://b/x?region=eu&secret_key=S&endpoint_override=h:9000&X-Amz-Signature=T"),
+      "s3://b/x?region=eu&secret_key=(redacted)&endpoint_override=h:9000"
+      "&X-Amz-Signature=(redacted)");
   EXPECT_EQ(RedactUris("abfs://c?account_key=K"), "abfs://c?account_key=(redacted)");
 }
 

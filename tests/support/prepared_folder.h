@@ -12,6 +12,7 @@
 #include "data/array_file.h"
 #include "data/dataset.h"
 #include "data/prepared_layout.h"
+#include "data/sealed_text.h"
 #include "google/protobuf/text_format.h"
 
 namespace torii::testing {
@@ -37,7 +38,8 @@ class PreparedFolderWriter {
     meta_.set_version(data::kPreparedVersion);
     std::string text;
     google::protobuf::TextFormat::PrintToString(meta_, &text);
-    return WriteFileAtomically(files_, JoinPath(folder_, data::kPreparedMetaName), text);
+    return WriteFileAtomically(files_, JoinPath(folder_, data::kPreparedMetaName),
+                               data::SealText(text));
   }
   // Writes (or writes again) one array and lists it.
   template <typename T>

@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "data/prepared_layout.h"
+#include "data/sealed_text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/raw_folder.h"
@@ -54,6 +55,43 @@ TEST(PreparedFolderTest, IsReplacedIfItsListCannotBeRead) {
   const auto again = raw.Prepare(kPlain);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_FALSE(again->reused);
+}
+
+// F12: a changed name or size is another model.
+TEST(PreparedFolderTest, AChangeOfOneByteOfItsListIsSeen) {
+  const RawFolder raw;
+  raw.Write("x.csv", kRows);
+  ASSERT_TRUE(raw.Prepare(kPlain).ok());
+  const std::string path = JoinPath(raw.prepared(), kPreparedMetaName);
+  const std::string good = *ReadFile(LocalFiles(), path);
+  for (size_t at = 0; at < good.size(); at += 3) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, bad).ok());
+    const absl::Status status = ReadPreparedMeta(LocalFiles(), raw.prepared()).status();
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << at;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("run `torii prepare` again"));
+  }
+  ASSERT_TRUE(WriteFileAtomically(LocalFiles(), path, good.substr(0, good.size() / 2)).ok());
+  EXPECT_EQ(ExitCodeOf(ReadPreparedMeta(LocalFiles(), raw.prepared()).status()), ExitCode::kData);
+}
+
+TEST(PreparedFolderTest, AHostileListIsAnError) {
+  const RawFolder raw;
+  ASSERT_TRUE(LocalFiles().MakeDirectories(raw.prepared()).ok());
+  const std::string version = absl::StrCat("version: ", kPreparedVersion, "\n");
+  std::string deep = version;
+  for (int i = 0; i < 300000; ++i) deep += "zzz { ";
+  for (const std::string& text :
+       {deep, version + "file { name: \"../../etc/hostname\" size: 1 }\n",
+        version + "file { name: \"/etc/hostname\" }\n", version + "file { name: \"\" }\n",
+        version + "file { name: \"..\" }\n"}) {
+    ASSERT_TRUE(WriteFileAtomically(LocalFiles(), JoinPath(raw.prepared(), kPreparedMetaName),
+                                    SealText(text))
+                    .ok());
+    const absl::Status status = ReadPreparedMeta(LocalFiles(), raw.prepared()).status();
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << text.substr(0, 80);
+  }
 }
 
 TEST(PreparedFolderTest, MayBeASymbolicLinkToAFolderThatIsNotThereYet) {
