@@ -45,17 +45,30 @@ std::unique_ptr<Trunk> MakeTrunk(const TrunkConfig& config, const TrunkPlace& pl
 }
 
 int64_t TrunkWidth(const TrunkConfig& config, int64_t in, int64_t dim) {
-  if (config.has_residual()) return config.residual().width() > 0 ? config.residual().width() : dim;
+  switch (config.kind_case()) {
+    case TrunkConfig::kResidual:
+      return config.residual().width() > 0 ? config.residual().width() : dim;
+    case TrunkConfig::kMlp:
+    case TrunkConfig::KIND_NOT_SET:
+      break;
+  }
   const auto& hidden = config.mlp().hidden();
   return hidden.empty() ? in : hidden[hidden.size() - 1];
 }
 
 bool IsIdentity(const TrunkConfig& config) {
-  return !config.has_residual() && config.mlp().hidden().empty();
+  const bool is_mlp = config.has_mlp() || config.kind_case() == TrunkConfig::KIND_NOT_SET;
+  return is_mlp && config.mlp().hidden().empty();
 }
 
 void ValidateTrunk(const TrunkConfig& config, const ConfigRules& rules) {
-  if (config.has_residual()) return ValidateResidual(config.residual(), rules.In("residual"));
+  switch (config.kind_case()) {
+    case TrunkConfig::kResidual:
+      return ValidateResidual(config.residual(), rules.In("residual"));
+    case TrunkConfig::kMlp:
+    case TrunkConfig::KIND_NOT_SET:
+      break;
+  }
   ValidateMlp(config.mlp(), rules.In("mlp"));
 }
 

@@ -173,7 +173,7 @@ survives negatives "$faults" --set sampler.uniform=7 --set sampler.popularity=5 
   --set sampler.mask_known_positives=true
 survives queue "$faults" --set 'sampler.queue={size: 50 after_steps: 4}'
 survives full_corpus "$faults" --set sampler.full_corpus=true --set train.prefetch=0
-# Every loss, part of a tower, scorer and placement that the ones above leave out.
+# Losses, parts of a tower, scorers and placements that the ones above leave out. (SmallRunsTest resumes every kind.)
 survives bpr "$faults" --set model.loss.bpr.negatives=3 \
   --set 'model.scorer.mlp.hidden=[6]' --set sampler.row_negatives=POPULAR
 survives bce "$faults" --set model.loss.bce.negatives=2 \

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/exit_code.h"
 #include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
@@ -128,9 +129,10 @@ TEST(ValidateConfigTest, UncorrectedSourcesMustExist) {
   const std::string known = "model.loss.softmax={ uncorrected: ['in_batch', 'popularity'] }";
   EXPECT_EQ(Broken(Config({known}), ""), 0);
   EXPECT_EQ(BrokenRules(Config({"model.loss.softmax={ uncorrected: 'in-batch' }"})),
-            (std::vector<std::string>{
+            (std::vector<std::string>{absl::StrCat(
                 "model.loss.softmax.uncorrected[0]: 'in-batch' is not a source of negatives (did "
-                "you mean 'in_batch'?); sources are in_batch, uniform, popularity, full_corpus"}));
+                "you mean 'in_batch'?); sources are ",
+                absl::StrJoin(sampler::SourceNames(), ", "))}));
   EXPECT_EQ(Broken(Config({"model.loss.symmetric={ softmax { uncorrected: 'x' } }"}),
                    "model.loss.symmetric.softmax.uncorrected[0]"),
             1);
