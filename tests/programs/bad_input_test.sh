@@ -124,9 +124,9 @@ within_limit() {
 }
 
 a_file_that_cannot_grow() {
-  refuses 74 'new.tmp-[0-9]+/.*: File too large' \
+  refuses 74 '\.new\.new/.*: File too large' \
     within_limit 1 "$torii" prepare --config $config --set data.prepared_dir=new
-  refuses 74 'out.tmp-[0-9]+/.*: File too large' within_limit 3 "$torii" export --checkpoint trained --out out
+  refuses 74 '\.out\.new/.*: File too large' within_limit 3 "$torii" export --checkpoint trained --out out
   mkdir more
   refuses 74 'more/users.parquet.*: File too large' within_limit 2 "$torii" synthesize --out more
   rmdir more

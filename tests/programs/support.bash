@@ -60,7 +60,8 @@ listing() {
 # no_leftovers FOLDER: nothing half-written and no lock in it.
 no_leftovers() {
   local found
-  found=$(find "$1" \( -name '*.tmp*' -o -name '*.partial*' -o -name '*.old-*' -o -name lock \) 2>/dev/null)
+  found=$(find "$1" \( -name '*.tmp*' -o -name '*.partial*' -o -name '*.old-*' -o -name '.*.new' -o -name '.*.old' \
+    -o -name '*lock' -o -name '*lease' \) 2>/dev/null)
   [ -z "$found" ] || fail "left behind: $found"
 }
 

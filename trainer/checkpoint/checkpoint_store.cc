@@ -203,6 +203,7 @@ absl::StatusOr<std::string> CheckpointStore::Examine() {
                      "--resume never, which moves all of them aside"));
   }
   for (const std::string& reason : reasons) TORII_WARNING("skipping ", reason);
+  TORII_RETURN_IF_ERROR(RemovePartials(files_, directory_));
   return good_.empty() ? std::string() : CheckpointPath(directory_, *good_.rbegin());
 }
 

@@ -11,6 +11,8 @@
 namespace torii::trainer {
 namespace {
 
+constexpr char kPartial[] = ".partial";
+
 // Of a checkpoint, or of one of its files that is being written.
 bool IsOfCheckpoint(const std::string& name) {
   return absl::StartsWith(name, kManifestName) || absl::StartsWith(name, kReplicatedName) ||
@@ -21,7 +23,7 @@ bool IsOfCheckpoint(const std::string& name) {
 bool IsCheckpoint(const std::string& name) {
   if (!absl::StartsWith(name, "step-")) return false;
   const size_t end = name.find_first_not_of("0123456789", 5);
-  return end > 5 && (end == std::string::npos || name.substr(end) == ".partial");
+  return end > 5 && (end == std::string::npos || name.substr(end) == kPartial);
 }
 
 // Calls remove(path) for each entry of `folder` whose name is ours; then the folder goes, unless
@@ -51,6 +53,20 @@ absl::Status RemoveOurs(FileSystem& files, const std::string& folder,
 absl::Status RemoveCheckpoint(FileSystem& files, const std::string& path) {
   return RemoveOurs(files, path, IsOfCheckpoint,
                     [&](const std::string& file) { return files.RemoveAll(file); });
+}
+
+absl::Status RemovePartials(FileSystem& files, const std::string& directory) {
+  TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(directory));
+  if (!info.is_directory) return absl::OkStatus();
+  TORII_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory));
+  for (const std::string& name : names) {
+    if (!IsCheckpoint(name) || !absl::EndsWith(name, kPartial)) continue;
+    const absl::Status removed = RemoveCheckpoint(files, JoinPath(directory, name));
+    if (!removed.ok()) {
+      TORII_WARNING("what a kill left could not be removed: ", std::string(removed.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RemoveCheckpoints(FileSystem& files, const std::string& directory) {

@@ -262,6 +262,15 @@ TEST_F(CheckpointStoreTest, WhatOthersPutThereStays) {
   EXPECT_THAT(*LocalFiles().List(Path(7)), ElementsAre("notes.txt"));
 }
 
+TEST_F(CheckpointStoreTest, WhatAKillLeftIsSwept) {
+  Write({5});
+  ASSERT_TRUE(LocalFiles().MakeDirectories(Path(7) + ".partial").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFiles(), Path(7) + ".partial/replicated.safetensors", "half").ok());
+  EXPECT_EQ(*Opened(), Path(5));
+  EXPECT_THAT(*LocalFiles().List(directory_), ElementsAre("step-00000005"));
+}
+
 TEST_F(CheckpointStoreTest, NothingIsWrittenWithoutLeave) {
   Write({5});
   int asked = 0;
