@@ -31,14 +31,6 @@ std::string_view WithoutTrailingSlashes(std::string_view path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FileLock>> FileSystem::TryLock(const std::string& path) {
-  return IoError(absl::StrCat("lock ", path, ": this file system has no locks"));
-}
-
-absl::StatusOr<bool> FileSystem::Exchange(const std::string&, const std::string&) { return false; }
-
-absl::StatusOr<std::string> FileSystem::RealPath(const std::string& path) { return path; }
-
 absl::StatusOr<std::string> ReadFile(FileSystem& files, const std::string& path) {
   TORII_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, files.OpenForReading(path));
   std::string content(static_cast<size_t>(file->size()), '\0');

@@ -87,15 +87,13 @@ class FileSystem {
   // A missing path is not an error. A symbolic link is removed, not what it points to.
   virtual absl::Status RemoveAll(const std::string& path) = 0;
 
-  // What follows a file system may lack; these are the answers of one that does.
-
   // Locks the file `path`, which is made if it is missing and removed with the lock. nullptr:
-  // somebody else has the lock. kIo: there are no locks here.
-  virtual absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path);
+  // somebody else has the lock. kIo: this file system has no locks.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) = 0;
   // Swaps what two paths name, in one step that is durable. false: this file system cannot.
-  virtual absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b);
+  virtual absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) = 0;
   // The absolute path without symbolic links, also where its last parts are not there.
-  virtual absl::StatusOr<std::string> RealPath(const std::string& path);
+  virtual absl::StatusOr<std::string> RealPath(const std::string& path) = 0;
 };
 
 // The local disk.

@@ -159,6 +159,18 @@ class UriFileSystem final : public FileSystem {
   absl::Status RemoveAll(const std::string& path) override {
     return IsRemote(path) ? ReadOnly(path) : local_.RemoveAll(LocalPath(path));
   }
+  absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    if (IsRemote(path)) return ReadOnly(path);
+    return local_.TryLock(LocalPath(path));
+  }
+  absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) override {
+    if (IsRemote(a) || IsRemote(b)) return ReadOnly(b);
+    return local_.Exchange(LocalPath(a), LocalPath(b));
+  }
+  absl::StatusOr<std::string> RealPath(const std::string& path) override {
+    if (IsRemote(path)) return path;
+    return local_.RealPath(LocalPath(path));
+  }
 
  private:
   FileSystem& local_;

@@ -4,13 +4,13 @@
 . "$(dirname "$0")/support.bash"
 
 must "$torii" synthesize --out raw --users 60 --items 30 --interactions 12
-options=(--config raw/run.txtpb --set train.global_batch=64 --set train.epochs=1 --set data.prepared_dir=prep --threads 1)
-train() { run timeout 120 "$torii" train "${options[@]}" "$@"; }
+options=(--config raw/run.txtpb --set train.global_batch=64 --set train.epochs=1 --set data.prepared_dir=prep)
+train() { run timeout 120 "$torii" train "${options[@]}" --threads 1 "$@"; }
 
 six_runs_share_one_preparation() {
   local n code pids=()
   for n in 0 1 2 3 4 5; do
-    timeout 120 "$torii" train "${options[@]}" --run-dir run$n >"out$n" 2>"err$n" &
+    timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir run$n >"out$n" 2>"err$n" &
     pids+=($!)
   done
   for n in 0 1 2 3 4 5; do
@@ -24,12 +24,12 @@ six_runs_share_one_preparation() {
 
 a_dead_run_is_taken_over_and_a_live_one_is_not() {
   local holder code
-  run env TORII_FAIL='trainer.step#3=kill' timeout 120 "$torii" train "${options[@]}" --run-dir dead
+  run env TORII_FAIL='trainer.step#3=kill' timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir dead
   check "killed: exit code $rc" test $rc -eq 137
   check "its lease is left" test -s dead/lease
   if unshare --uts true 2>/dev/null; then
     run unshare --uts bash -c 'hostname elsewhere && exec "$@"' - \
-      timeout 120 "$torii" train "${options[@]}" --run-dir dead
+      timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir dead
   else
     skip "another host name: not permitted here"
     train --run-dir dead
@@ -39,7 +39,7 @@ a_dead_run_is_taken_over_and_a_live_one_is_not() {
   no_leftovers dead
 
   # Alive, and stopped before its third step.
-  TORII_FAIL='trainer.step#3=stop' "$torii" train "${options[@]}" --run-dir alive >out.alive 2>err.alive &
+  TORII_FAIL='trainer.step#3=stop' "$torii" train "${options[@]}" --threads 1 --run-dir alive >out.alive 2>err.alive &
   holder=$!
   until grep -qs '^State:.*T' "/proc/$holder/status"; do
     kill -0 $holder 2>/dev/null || { fail "it has ended: $(tail -n 3 err.alive)"; return; }
@@ -48,7 +48,7 @@ a_dead_run_is_taken_over_and_a_live_one_is_not() {
   train --run-dir alive
   expect_error 73 "run folder alive is in use by process $holder on "
   if unshare --pid --fork --mount-proc true 2>/dev/null; then
-    run unshare --pid --fork --mount-proc timeout 120 "$torii" train "${options[@]}" --run-dir alive --take-lock
+    run unshare --pid --fork --mount-proc timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir alive --take-lock
     expect_error 73 "run folder alive is in use by process $holder on "
   else
     skip "another process namespace: not permitted here"
@@ -114,7 +114,7 @@ what_others_put_there_stays() {
 }
 
 no_secret_is_written_down() {
-  run env SLURM_JWT=canary1 TORII_x_key=canary2 timeout 120 "$torii" train "${options[@]}" --run-dir run \
+  run env SLURM_JWT=canary1 TORII_x_key=canary2 timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir run \
     --set 'data.items.path=["s3://canary3:canary4@bucket/x.parquet?secret_key=canary5"]'
   check "S3 cannot be reached here: exit code $rc" test $rc -ne 0
   check "no canary: $(grep -rl canary run prep "$out" "$err" | head -n 3)" test -z "$(grep -rl canary run prep "$out" "$err")"

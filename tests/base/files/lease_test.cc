@@ -49,7 +49,14 @@ class WatchedFiles final : public FileSystem {
   }
   absl::Status RemoveAll(const std::string& path) override { return LocalFiles().RemoveAll(path); }
   absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
-    return has_locks ? LocalFiles().TryLock(path) : FileSystem::TryLock(path);
+    if (!has_locks) return IoError("no locks");
+    return LocalFiles().TryLock(path);
+  }
+  absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) override {
+    return LocalFiles().Exchange(a, b);
+  }
+  absl::StatusOr<std::string> RealPath(const std::string& path) override {
+    return LocalFiles().RealPath(path);
   }
 };
 

@@ -60,6 +60,15 @@ class FailingFiles final : public FileSystem {
     TORII_RETURN_IF_ERROR(fault_("remove", path));
     return LocalFiles().RemoveAll(path);
   }
+  absl::StatusOr<std::unique_ptr<FileLock>> TryLock(const std::string& path) override {
+    return LocalFiles().TryLock(path);
+  }
+  absl::StatusOr<bool> Exchange(const std::string& a, const std::string& b) override {
+    return LocalFiles().Exchange(a, b);
+  }
+  absl::StatusOr<std::string> RealPath(const std::string& path) override {
+    return LocalFiles().RealPath(path);
+  }
 
  private:
   const Fault fault_;
