@@ -135,8 +135,9 @@ absl::Status WriteItems(FileSystem& files, trainer::TwoTower& towers, int64_t ba
       written);
 }
 
-absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
+absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, const ExportOptions& options,
                         const std::string& folder, std::vector<ExportedFile>* written) {
+  const int64_t batch = options.embed_batch;
   comm::Communicator& comm = towers.comm();
   const data::Features& users = towers.dataset().users();
   SideFiles side(files, folder, "user", users, towers.dataset().meta().users().has_titles(),
@@ -150,7 +151,7 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
         rows[i] = from + mine.begin + static_cast<int64_t>(i);
       }
       TORII_ASSIGN_OR_RETURN(const at::Tensor vectors,
-                             trainer::UserVectors(towers, rows, /*with_valid_history=*/true));
+                             trainer::UserVectors(towers, rows, options.history));
       TORII_ASSIGN_OR_RETURN(parts.emplace_back(), ToRankZero(comm, vectors.detach()));
     }
     return at::cat(parts);
@@ -159,8 +160,8 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
 }
 
 absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
-                              const ModelSource& source, const std::string& folder,
-                              const std::vector<ExportedFile>& written) {
+                              const ModelSource& source, const ExportOptions& options,
+                              const std::string& folder, const std::vector<ExportedFile>& written) {
   TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
   const model::ModelConfig& config = towers.net().config();
   const data::Dataset& dataset = towers.dataset();
@@ -175,6 +176,7 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   json["temperature"] = scorer.temperature();
   json["items"] = dataset.items().rows();
   json["users"] = dataset.users().rows();
+  json["user_history"] = options.history == data::HistoryUpTo::kAll ? "all" : "train";
   json["checkpoint"] = source.checkpoint;
   json["step"] = source.step;
   for (const auto& [name, digest] : digests) {
@@ -217,16 +219,17 @@ absl::Status PutInPlace(FileSystem& files, const std::string& folder, const std:
 }
 
 absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelSource& source,
-                      int64_t batch, const std::string& folder,
+                      const ExportOptions& options, const std::string& folder,
                       std::vector<ExportedFile>* written) {
   comm::Communicator& comm = towers.comm();
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(
       comm.control(), comm.rank() == 0 ? files.MakeDirectories(folder) : absl::OkStatus()));
-  TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
-  TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
+  TORII_RETURN_IF_ERROR(WriteItems(files, towers, options.embed_batch, folder, written));
+  TORII_RETURN_IF_ERROR(WriteUsers(files, towers, options, folder, written));
   return comm::AgreeOnStatus(
-      comm.control(), comm.rank() == 0 ? WriteDescription(files, towers, source, folder, *written)
-                                       : absl::OkStatus());
+      comm.control(), comm.rank() == 0
+                          ? WriteDescription(files, towers, source, options, folder, *written)
+                          : absl::OkStatus());
 }
 
 }  // namespace
@@ -258,8 +261,7 @@ absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer
       comm::AgreeOnStatus(comm.control(), leads ? CheckReplaceable(files, out) : absl::OkStatus()));
   const std::string folder = absl::StrCat(out, ".tmp-", ::getpid());
   std::vector<ExportedFile> written;
-  const absl::Status exported =
-      WriteAll(files, towers, source, options.embed_batch, folder, &written);
+  const absl::Status exported = WriteAll(files, towers, source, options, folder, &written);
   if (!leads) {
     TORII_RETURN_IF_ERROR(exported);
     TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), absl::OkStatus()));

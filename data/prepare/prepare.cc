@@ -15,6 +15,7 @@
 #include "data/prepared_layout.h"
 #include "data/read/uri_file_system.h"
 #include "google/protobuf/text_format.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace torii::data {
 namespace {
@@ -29,6 +30,26 @@ std::optional<PreparedDataset> UpToDate(FileSystem& files, const std::string& fo
   if (absl::Status status = VerifyPreparedFiles(files, folder, *meta, VerifyDepth::kDigests);
       !status.ok()) {
     TORII_WARNING("preparing again: ", std::string(status.message()));
+    return std::nullopt;
+  }
+  return *std::move(meta);
+}
+
+// What decides which dataset a configuration gives.
+DataConfig WithoutPlaces(DataConfig config) {
+  config.clear_prepared_dir();
+  config.clear_sort_buffer_rows();
+  return config;
+}
+
+// The dataset that is there, if it is whole and was made with this configuration. For machines that
+// have no raw files; whether these have changed since is not known.
+std::optional<PreparedDataset> MadeElsewhere(FileSystem& files, const DataConfig& config) {
+  absl::StatusOr<PreparedDataset> meta = ReadPreparedMeta(files, config.prepared_dir());
+  const bool same = meta.ok() && google::protobuf::util::MessageDifferencer::Equals(
+                                     WithoutPlaces(meta->config()), WithoutPlaces(config));
+  if (!same ||
+      !VerifyPreparedFiles(files, config.prepared_dir(), *meta, VerifyDepth::kDigests).ok()) {
     return std::nullopt;
   }
   return *std::move(meta);
@@ -49,7 +70,18 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   Validate(config, rules);
   TORII_RETURN_IF_ERROR(rules.status());
   const std::unique_ptr<FileSystem> all_files = OpenUriFileSystem(files);
-  TORII_ASSIGN_OR_RETURN(const DataInputs inputs, FindDataInputs(*all_files, config));
+  absl::StatusOr<DataInputs> found = FindDataInputs(*all_files, config);
+  if (!options.force && ExitCodeOf(found.status()) == ExitCode::kNoInput) {
+    if (auto dataset = MadeElsewhere(files, config)) {
+      if (options.verbose) {
+        TORII_INFO(config.prepared_dir(),
+                   ": whole, and made with this configuration; its raw files ",
+                   "were not compared: ", std::string(found.status().message()));
+      }
+      return PrepareResult{.dataset = *std::move(dataset), .reused = true};
+    }
+  }
+  TORII_ASSIGN_OR_RETURN(const DataInputs inputs, std::move(found));
   // The contents are digested beside the work; only an existing dataset has to wait for the result.
   std::future<absl::StatusOr<std::string>> digesting =
       std::async(std::launch::async, [&] { return SourceDigest(*all_files, config, inputs); });

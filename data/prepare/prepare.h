@@ -28,7 +28,8 @@ struct PrepareResult {
 // Makes (or finds up to date) the prepared dataset of `config` in config.prepared_dir(). Single
 // process: with several ranks, rank 0 calls it and the others wait. Writes into a folder beside the
 // target and renames it when complete; on failure nothing is left behind. Memory: the vocabularies
-// plus sort_buffer_rows. Errors name file, row and column.
+// plus sort_buffer_rows. Errors name file, row and column. Where raw files are missing, a whole
+// dataset that was made with the same configuration is enough.
 absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
                                       const PrepareOptions& options = {});
 
