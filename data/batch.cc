@@ -143,28 +143,4 @@ Batch BatchMaker::Make(Epoch epoch_id, StepInEpoch step_id) const {
   return batch;
 }
 
-Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length,
-               bool with_valid) {
-  TORII_CHECK(length >= 0, "history of ", length, " items");
-  Bags bags;
-  bags.offsets.reserve(users.size() + 1);
-  bags.offsets.push_back(0);
-  for (const int64_t user : users) {
-    TORII_CHECK(user >= 0 && user < dataset.users().rows(), "user row ", user, " of ",
-                dataset.users().rows());
-    const std::span<const int32_t> train = dataset.train().ItemsOf(user);
-    const bool validated = with_valid && dataset.valid().size() > 0;
-    const std::span<const int32_t> valid =
-        validated ? dataset.valid().ItemsOf(user) : std::span<const int32_t>();
-    const size_t from_valid = std::min(Index(length), valid.size());
-    const size_t from_train = std::min(Index(length) - from_valid, train.size());
-    bags.values.insert(bags.values.end(), train.end() - static_cast<ptrdiff_t>(from_train),
-                       train.end());
-    bags.values.insert(bags.values.end(), valid.end() - static_cast<ptrdiff_t>(from_valid),
-                       valid.end());
-    bags.offsets.push_back(static_cast<int64_t>(bags.values.size()));
-  }
-  return bags;
-}
-
 }  // namespace torii::data

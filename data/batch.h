@@ -59,11 +59,6 @@ class BatchMaker {
   BatchOptions options_;
 };
 
-// The histories that evaluation and recommendation use: each user's last `length` training items,
-// oldest first. with_valid: validation items, which are later, count as well.
-Bags LastItems(const Dataset& dataset, std::span<const int64_t> users, int64_t length,
-               bool with_valid);
-
 // Makes the batches from (epoch, step) on, epoch after epoch without end. A background thread keeps
 // up to `ahead` batches ready; with ahead = 0 there is no thread, and Next() makes its batch. Spans
 // of the thread go to `trace`, if given.

@@ -45,6 +45,8 @@ struct MappedPart {
   MappedArray<int32_t> item;
   MappedArray<float> weight;
   MappedArray<int64_t> time;
+  MappedArray<int32_t> earlier_train;
+  MappedArray<int32_t> earlier_valid;
   Interactions view;
 };
 
@@ -75,9 +77,44 @@ absl::StatusOr<MappedPart> OpenPart(const MappedFolder& folder, const PreparedDa
   }
   TORII_RETURN_IF_ERROR(CheckUsers(part));
   TORII_RETURN_IF_ERROR(CheckRows(part.item, meta.items().rows()));
-  part.view = {part.user_begin.values, part.user.values, part.item.values, part.weight.values,
-               part.time.values};
+  part.view = {part.user_begin.values,
+               part.user.values,
+               part.item.values,
+               part.weight.values,
+               part.time.values,
+               {},
+               {}};
   return part;
+}
+
+// Within a user the counts never fall and never exceed the user's rows of the other part.
+absl::Status CheckEarlier(const MappedArray<int32_t>& earlier, const MappedPart& part,
+                          const MappedPart& other) {
+  for (int64_t row = 0; row < earlier.size(); ++row) {
+    const int64_t user = part.user[row];
+    const bool first = row == part.user_begin[user];
+    if (earlier[row] < (first ? 0 : earlier[row - 1]) ||
+        earlier[row] > other.user_begin[user + 1] - other.user_begin[user]) {
+      return BadValue(earlier, row, "expected the number of earlier rows of the user");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Maps which rows of the other parts are earlier than those of a held-out part.
+absl::Status OpenEarlier(const MappedFolder& folder, Part kind, const MappedPart& train,
+                         const MappedPart* valid, MappedPart* part) {
+  TORII_ASSIGN_OR_RETURN(part->earlier_train,
+                         folder.Open<int32_t>(PartFile(kind, kEarlierTrain), part->user.size()));
+  TORII_RETURN_IF_ERROR(CheckEarlier(part->earlier_train, *part, train));
+  if (valid != nullptr) {
+    TORII_ASSIGN_OR_RETURN(part->earlier_valid,
+                           folder.Open<int32_t>(PartFile(kind, kEarlierValid), part->user.size()));
+    TORII_RETURN_IF_ERROR(CheckEarlier(part->earlier_valid, *part, *valid));
+  }
+  part->view.earlier_train = part->earlier_train.values;
+  part->view.earlier_valid = part->earlier_valid.values;
+  return absl::OkStatus();
 }
 
 // Never increasing, and as many as there are training rows.
@@ -107,6 +144,8 @@ class MappedDataset final : public Dataset {
     TORII_ASSIGN_OR_RETURN(train_, OpenPart(folder, meta_, Part::kTrain, meta_.train_rows()));
     TORII_ASSIGN_OR_RETURN(valid_, OpenPart(folder, meta_, Part::kValid, meta_.valid_rows()));
     TORII_ASSIGN_OR_RETURN(test_, OpenPart(folder, meta_, Part::kTest, meta_.test_rows()));
+    TORII_RETURN_IF_ERROR(OpenEarlier(folder, Part::kValid, train_, nullptr, &valid_));
+    TORII_RETURN_IF_ERROR(OpenEarlier(folder, Part::kTest, train_, &valid_, &test_));
     TORII_ASSIGN_OR_RETURN(item_counts_,
                            folder.Open<int64_t>(kItemCountsFile, meta_.items().rows()));
     return CheckItemCounts(item_counts_, meta_.train_rows());

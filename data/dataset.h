@@ -55,6 +55,10 @@ struct Interactions {
   std::span<const int32_t> item;  // [n] item row, in time order within a user
   std::span<const float> weight;  // [n], or empty: all 1
   std::span<const int64_t> time;  // [n], or empty
+  // Of held-out parts: how many of the user's training rows come before row i in time, and (test)
+  // how many of its validation rows. [n], or empty: all of them.
+  std::span<const int32_t> earlier_train = {};
+  std::span<const int32_t> earlier_valid = {};
   int64_t size() const { return static_cast<int64_t>(item.size()); }
   std::span<const int32_t> ItemsOf(int64_t u) const {
     return item.subspan(static_cast<size_t>(user_begin[static_cast<size_t>(u)]),

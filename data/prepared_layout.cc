@@ -56,7 +56,7 @@ absl::StatusOr<PreparedDataset> ReadPreparedMeta(FileSystem& files, const std::s
   if (meta.version() != kPreparedVersion) {
     return DataError(absl::StrCat(path, ": layout version ", meta.version(),
                                   ", this program reads version ", kPreparedVersion,
-                                  "; run `torii prepare` again"));
+                                  "; run `torii prepare` with the raw files again"));
   }
   if (const absl::Status sealed = CheckSeal(text); !sealed.ok()) {
     return DataError(absl::StrCat(path, ": ", sealed.message(), "; run `torii prepare` again"));

@@ -7,7 +7,11 @@
 //     P.user_begin.i64               [users + 1]; user u has rows [user_begin[u], user_begin[u + 1])
 //     P.user.i32, P.item.i32         [n] user and item row, by (user, time, order of the files)
 //     P.weight.f32                   [n], only if has_weight
-//     P.time.i64                     [n], only if has_time
+//     P.time.i64                     [n], only if has_time: microseconds since 1970, UTC, or
+//                                    (time_is_ordinal) numbers that only have an order
+//   For the held-out parts H, valid and test:
+//     H.earlier_train.i32            [n] how many training rows of the user come before the row
+//     H.earlier_valid.i32            [n] how many validation rows; only test
 //   item_counts.i64                  [items] training interactions, never increasing
 //   For each side S of users, items:
 //     S.ids.i64                      [rows], if id_type is INTEGER
@@ -37,7 +41,8 @@
 
 namespace torii::data {
 
-inline constexpr int kPreparedVersion = 1;
+// 2: times in microseconds, earlier rows, Unicode words.
+inline constexpr int kPreparedVersion = 2;
 inline constexpr char kPreparedMetaName[] = "dataset.txtpb";
 
 enum class Part { kTrain = 0, kValid = 1, kTest = 2 };
@@ -51,6 +56,8 @@ std::string_view SideName(SideKind side);
 std::string PartFile(Part part, std::string_view array);                      // array: "item.i32"
 std::string SideArrayFile(SideKind side, std::string_view array);             // array: "ids.i64"
 std::string FeatureFile(SideKind side, int feature, std::string_view array);  // array: "values.f32"
+inline constexpr char kEarlierTrain[] = "earlier_train.i32";
+inline constexpr char kEarlierValid[] = "earlier_valid.i32";
 inline constexpr char kItemCountsFile[] = "item_counts.i64";
 
 // Reads and checks dataset.txtpb: kNoInput if there is none, kData if it cannot be parsed or has

@@ -30,6 +30,7 @@ struct HeldOut {
   std::vector<int64_t> targets;
   std::vector<int64_t> seen_begin;  // [n + 1]
   std::vector<int64_t> seen;        // items left out of the ranking
+  int64_t repeats_left_out = 0;     // held-out items that are no targets, because they were seen
 };
 
 // The vectors of some users [n, D] float32; collective: every rank calls it with its own users, n

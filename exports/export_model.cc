@@ -138,8 +138,9 @@ absl::Status WriteItems(FileSystem& files, trainer::TwoTower& towers, int64_t ba
       written);
 }
 
-absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t batch,
+absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, const ExportOptions& options,
                         const std::string& folder, std::vector<ExportedFile>* written) {
+  const int64_t batch = options.embed_batch;
   comm::Communicator& comm = towers.comm();
   const data::Features& users = towers.dataset().users();
   SideFiles side(files, folder, "user", users, towers.dataset().meta().users().has_titles(),
@@ -153,7 +154,7 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
         rows[i] = from + mine.begin + static_cast<int64_t>(i);
       }
       TORII_ASSIGN_OR_RETURN(const at::Tensor vectors,
-                             trainer::UserVectors(towers, rows, /*with_valid_history=*/true));
+                             trainer::UserVectors(towers, rows, options.history));
       TORII_ASSIGN_OR_RETURN(parts.emplace_back(), ToRankZero(comm, vectors.detach()));
     }
     return at::cat(parts);
@@ -162,8 +163,8 @@ absl::Status WriteUsers(FileSystem& files, trainer::TwoTower& towers, int64_t ba
 }
 
 absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
-                              const ModelSource& source, const std::string& folder,
-                              const std::vector<ExportedFile>& written) {
+                              const ModelSource& source, const ExportOptions& options,
+                              const std::string& folder, const std::vector<ExportedFile>& written) {
   TORII_ASSIGN_OR_RETURN(const auto digests, trainer::CheckpointDigests(files, source.checkpoint));
   const model::ModelConfig& config = towers.net().config();
   const data::Dataset& dataset = towers.dataset();
@@ -178,6 +179,7 @@ absl::Status WriteDescription(FileSystem& files, trainer::TwoTower& towers,
   json["temperature"] = scorer.temperature();
   json["items"] = dataset.items().rows();
   json["users"] = dataset.users().rows();
+  json["user_history"] = options.history == data::HistoryUpTo::kAll ? "all" : "train";
   json["checkpoint"] = source.checkpoint;
   json["step"] = source.step;
   for (const auto& [name, digest] : digests) {
@@ -232,14 +234,15 @@ absl::Status PutInPlace(StagedFolder& folder) {
 }
 
 absl::Status WriteAll(FileSystem& files, trainer::TwoTower& towers, const ModelSource& source,
-                      int64_t batch, const std::string& folder,
+                      const ExportOptions& options, const std::string& folder,
                       std::vector<ExportedFile>* written) {
   comm::Communicator& comm = towers.comm();
-  TORII_RETURN_IF_ERROR(WriteItems(files, towers, batch, folder, written));
-  TORII_RETURN_IF_ERROR(WriteUsers(files, towers, batch, folder, written));
+  TORII_RETURN_IF_ERROR(WriteItems(files, towers, options.embed_batch, folder, written));
+  TORII_RETURN_IF_ERROR(WriteUsers(files, towers, options, folder, written));
   return comm::AgreeOnStatus(
-      comm.control(), comm.rank() == 0 ? WriteDescription(files, towers, source, folder, *written)
-                                       : absl::OkStatus());
+      comm.control(), comm.rank() == 0
+                          ? WriteDescription(files, towers, source, options, folder, *written)
+                          : absl::OkStatus());
 }
 
 }  // namespace
@@ -275,8 +278,8 @@ absl::StatusOr<std::vector<ExportedFile>> ExportModel(FileSystem& files, trainer
   }
   TORII_RETURN_IF_ERROR(comm::AgreeOnStatus(comm.control(), status));
   std::vector<ExportedFile> written;
-  TORII_RETURN_IF_ERROR(WriteAll(files, towers, source, options.embed_batch,
-                                 leads ? folder->path() : std::string(), &written));
+  TORII_RETURN_IF_ERROR(
+      WriteAll(files, towers, source, options, leads ? folder->path() : std::string(), &written));
   TORII_RETURN_IF_ERROR(
       comm::AgreeOnStatus(comm.control(), leads ? PutInPlace(*folder) : absl::OkStatus()));
   return written;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
 #include "base/partition.h"
+#include "data/history.h"
 #include "exports/export_files.h"
 #include "trainer/step/two_tower.h"
 
@@ -26,6 +27,7 @@ struct ModelSource {
 struct ExportOptions {
   std::string out;             // the folder
   int64_t embed_batch = 4096;  // vectors computed at a time, over all ranks
+  data::HistoryUpTo history = data::HistoryUpTo::kAll;  // of the users
 };
 
 // Writes item_vectors.npy, item_ids.npy, items.parquet, the same for users, and export.json into a

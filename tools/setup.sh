@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build python3 python3-venv libopenmpi-dev openmpi-bin libprotobuf-dev
   protobuf-compiler libabsl-dev libgtest-dev libgmock-dev libbenchmark-dev
-  nlohmann-json3-dev libxxhash-dev ccache zstd)
+  nlohmann-json3-dev libxxhash-dev libicu-dev ccache zstd)
 wheels=(torch==2.11.0 pyarrow==26.0.1 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
   clang-format==23.1.3)
 

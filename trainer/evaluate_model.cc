@@ -52,40 +52,56 @@ absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
   *part = test ? "test" : "valid";
   const data::Interactions& interactions = test ? dataset.test() : dataset.valid();
   if (interactions.size() == 0) {
-    return ConfigError(absl::StrCat("the prepared dataset has no ", *part,
-                                    " part to evaluate on: set data.split, data.test_path or "
-                                    "data.valid_path"));
+    return ConfigError(
+        absl::StrCat("the prepared dataset has no ", *part, " part to evaluate on: ",
+                     dataset.meta().config().has_split()
+                         ? "data.split held out nothing for it (`torii prepare --force` says why)"
+                         : "set data.split, data.test_path or data.valid_path"));
   }
+  const bool against_all = config.repeats() == eval::EvalConfig::RANK_AGAINST_ALL;
   eval::HeldOut held_out;
   held_out.target_begin.push_back(0);
   held_out.seen_begin.push_back(0);
   for (int64_t user = 0; user < dataset.users().rows(); ++user) {
-    const std::vector<int64_t> targets = DistinctItems(interactions.ItemsOf(user));
+    std::vector<int64_t> targets = DistinctItems(interactions.ItemsOf(user));
     if (targets.empty()) continue;
-    std::vector<int64_t> seen =
-        SeenItems(dataset, user, config.mask_train(), test && config.mask_valid());
-    // An item that is held out although it was seen before is still a target.
-    std::erase_if(seen, [&](int64_t item) {
-      return std::binary_search(targets.begin(), targets.end(), item);
-    });
+    // What is left out never depends on the targets: a rank would else give them away.
+    const std::vector<int64_t> seen =
+        against_all ? std::vector<int64_t>()
+                    : SeenItems(dataset, user, config.mask_train(), test && config.mask_valid());
+    held_out.repeats_left_out += static_cast<int64_t>(std::erase_if(
+        targets, [&](int64_t item) { return std::binary_search(seen.begin(), seen.end(), item); }));
+    if (targets.empty()) continue;
     held_out.users.push_back(user);
     held_out.targets.insert(held_out.targets.end(), targets.begin(), targets.end());
     held_out.seen.insert(held_out.seen.end(), seen.begin(), seen.end());
     held_out.target_begin.push_back(static_cast<int64_t>(held_out.targets.size()));
     held_out.seen_begin.push_back(static_cast<int64_t>(held_out.seen.size()));
   }
+  if (held_out.users.empty()) {
+    return ConfigError(absl::StrCat(
+        "nothing is left to evaluate on: all ", held_out.repeats_left_out,
+        " held-out items of the ", *part,
+        " part repeat items that their users had already seen; set eval.repeats: "
+        "RANK_AGAINST_ALL to rank them, or data.filters.repeats: FIRST if the log holds events "
+        "several times"));
+  }
   return held_out;
 }
 
 absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
-                                       bool with_valid_history) {
+                                       data::HistoryUpTo up_to) {
   const data::Bags history =
-      data::LastItems(towers.dataset(), users, towers.net().history_length(), with_valid_history);
+      data::LastItems(towers.dataset(), users, towers.net().history_length(), up_to);
   PassPlan plan;
   TORII_RETURN_IF_ERROR(
       towers.PlanUsers(towers.comm(), {.rows = users, .history = &history}, &plan));
   TORII_ASSIGN_OR_RETURN(const TowerPass pass, towers.Forward(plan, PassKind::kInference, 0));
   return pass.vectors;
+}
+
+data::HistoryUpTo HistoryFor(const Evaluation& evaluation) {
+  return evaluation.part == "test" ? data::HistoryUpTo::kTest : data::HistoryUpTo::kValidation;
 }
 
 absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_batch) {
@@ -113,11 +129,11 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
   TORII_ASSIGN_OR_RETURN(out.held_out, HeldOutOf(dataset, config, &out.part));
 
   TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items, ItemsToRank(towers, embed_batch));
-  const bool with_valid = out.part == "test";
+  const data::HistoryUpTo up_to = HistoryFor(out);
   TORII_ASSIGN_OR_RETURN(out.ranks, eval::RankTargets(
                                         towers.comm(), items, out.held_out,
                                         [&](std::span<const int64_t> users) {
-                                          return UserVectors(towers, users, with_valid);
+                                          return UserVectors(towers, users, up_to);
                                         },
                                         config.batch_users()));
   out.model = eval::Aggregate(out.held_out, out.ranks, out.ks);
@@ -127,20 +143,26 @@ absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfi
 }
 
 absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
-    TwoTower& towers, const std::vector<int64_t>& users, int64_t k, int64_t embed_batch) {
+    TwoTower& towers, const std::vector<int64_t>& users, const RecommendOptions& options) {
   const data::Dataset& dataset = towers.dataset();
   eval::TopKRequest request;
   request.users = users;
-  request.k = k;
+  request.k = std::min(options.k, dataset.items().rows());
   request.seen_begin.push_back(0);
   for (const int64_t user : users) {
-    const std::vector<int64_t> seen = SeenItems(dataset, user, /*train=*/true, /*valid=*/true);
+    std::vector<int64_t> seen = SeenItems(dataset, user, /*train=*/true, /*valid=*/true);
+    if (options.history == data::HistoryUpTo::kAll && dataset.test().size() > 0) {
+      const std::span<const int32_t> newest = dataset.test().ItemsOf(user);
+      seen.insert(seen.end(), newest.begin(), newest.end());
+      std::sort(seen.begin(), seen.end());
+      seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    }
     request.seen.insert(request.seen.end(), seen.begin(), seen.end());
     request.seen_begin.push_back(static_cast<int64_t>(request.seen.size()));
   }
-  TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items, ItemsToRank(towers, embed_batch));
+  TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items, ItemsToRank(towers, options.embed_batch));
   return eval::TopK(towers.comm(), items, request, [&](std::span<const int64_t> some) {
-    return UserVectors(towers, some, /*with_valid_history=*/true);
+    return UserVectors(towers, some, options.history);
   });
 }
 

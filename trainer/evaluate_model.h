@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "data/history.h"
 #include "eval/eval.pb.h"
 #include "eval/metrics.h"
 #include "eval/rank_targets.h"
@@ -23,22 +24,29 @@ struct Evaluation {
   std::vector<int> ks;
 };
 
-// The held-out pairs of the part that `config` names (kConfig if the dataset has none), with the
-// items to leave out.
+// The held-out pairs of the part that `config` names, with the items to leave out. kConfig if the
+// dataset has none, or none that its user had not seen before (EvalConfig.repeats).
 absl::StatusOr<eval::HeldOut> HeldOutOf(const data::Dataset& dataset,
                                         const eval::EvalConfig& config, std::string* part);
 // Collective.
 absl::StatusOr<Evaluation> EvaluateModel(TwoTower& towers, const eval::EvalConfig& config,
                                          int64_t embed_batch);
-// [n, D] vectors of `users` (user rows) with their last items as history: training items, and
-// validation items if with_valid_history. Collective.
+// The history that users have in this evaluation: what came before the part.
+data::HistoryUpTo HistoryFor(const Evaluation& evaluation);
+// [n, D] vectors of `users` (user rows) with their last items as history. Collective.
 absl::StatusOr<at::Tensor> UserVectors(TwoTower& towers, std::span<const int64_t> users,
-                                       bool with_valid_history);
+                                       data::HistoryUpTo up_to);
 // The vectors of this rank's items with the scorer of the model; valid as long as `towers`.
 // Collective.
 absl::StatusOr<eval::OwnedItems> ItemsToRank(TwoTower& towers, int64_t embed_batch);
-// The k best unseen items (training and validation items are left out) for each user. Collective.
+struct RecommendOptions {
+  int64_t k = 10;  // at most all items are given
+  data::HistoryUpTo history = data::HistoryUpTo::kAll;
+  int64_t embed_batch = 1;
+};
+// The k best unseen items for each user: training and validation items are left out, and test items
+// if the history has them. Collective.
 absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> Recommend(
-    TwoTower& towers, const std::vector<int64_t>& users, int64_t k, int64_t embed_batch);
+    TwoTower& towers, const std::vector<int64_t>& users, const RecommendOptions& options);
 
 }  // namespace torii::trainer

@@ -44,7 +44,8 @@ std::string MeasureOf(const TrainRun& run, const data::Dataset& dataset) {
   const eval::EvalConfig config = EvalConfigWhileTraining(run.eval, dataset);
   return absl::StrCat(run.train.best_metric(), " on ", eval::EvalConfig::Part_Name(config.part()),
                       config.mask_train() ? ", training items left out" : "",
-                      config.mask_valid() ? ", validation items left out" : "");
+                      config.mask_valid() ? ", validation items left out" : "", ", repeats ",
+                      eval::EvalConfig::Repeats_Name(config.repeats()));
 }
 
 data::BatchOptions BatchOptionsOf(const TrainRun& run, const comm::Communicator& comm,
@@ -56,6 +57,37 @@ data::BatchOptions BatchOptionsOf(const TrainRun& run, const comm::Communicator&
           .history = history,
           .shuffle_block = run.train.shuffle_block(),
           .user_balance = run.train.user_balance()};
+}
+
+// Whether the run can be evaluated as its configuration wants.
+absl::Status CheckEvaluation(const data::Dataset& dataset, const TrainRun& run) {
+  if (CanEvaluate(dataset)) {
+    std::string part;
+    return HeldOutOf(dataset, EvalConfigWhileTraining(run.eval, dataset), &part).status();
+  }
+  const bool meant = dataset.meta().config().has_split() && run.train.has_best_metric();
+  if (run.train.patience() == 0 && !meant) return absl::OkStatus();
+  return ConfigError(absl::StrCat(
+      run.train.patience() > 0 ? "train.patience" : "train.best_metric",
+      " needs held-out interactions, and the prepared dataset has none: ",
+      dataset.meta().config().has_split()
+          ? "data.split held out nothing (`torii prepare --force` says why)"
+          : "set data.split { last_k: 1 valid: true }, data.valid_path or data.test_path"));
+}
+
+// What one should know about the evaluations and histories of the run.
+void WarnOfData(const data::Dataset& dataset, const TrainRun& run, int64_t history) {
+  if (CanEvaluate(dataset) &&
+      EvalConfigWhileTraining(run.eval, dataset).part() == eval::EvalConfig::TEST) {
+    TORII_WARNING(
+        "the best checkpoint is chosen on the test part, which makes its metrics look "
+        "better than they are; set data.split.valid or data.valid_path");
+  }
+  if (history > 0 && !dataset.meta().has_time()) {
+    TORII_WARNING(
+        "model.user.history follows the order of the rows in the files, because there "
+        "are no times; set data.interactions.time");
+  }
 }
 
 struct StartedStep {
@@ -115,6 +147,7 @@ class Training {
 void Training::Describe(const data::BatchMaker& batches) const {
   if (!leads()) return;
   for (const std::string& line : learner_->Description()) TORII_INFO(line);
+  WarnOfData(dataset_, run_, learner_->towers().net().history_length());
   if (run_.train.shuffle_block() > 1 && !learner_->towers().net().users_have_one_vector()) {
     TORII_WARNING("train.shuffle_block: rows of a user do not share its vector, which has a ",
                   "history or dropout in it; blocks only order the reads");
@@ -319,6 +352,7 @@ absl::StatusOr<TrainSummary> RunTraining(FileSystem& files, comm::Communicator& 
   if (batches.steps_per_epoch() == 0) {
     return DataError("the prepared dataset has no training interactions");
   }
+  TORII_RETURN_IF_ERROR(CheckEvaluation(dataset, run));
   Training training(files, comm, dataset, run, std::move(learner), batches);
   training.Describe(batches);
   TORII_RETURN_IF_ERROR(training.Resume());

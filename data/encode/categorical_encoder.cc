@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "arrow/array.h"
 #include "base/digest.h"
 #include "base/status_macros.h"
@@ -23,12 +24,7 @@ class CategoricalEncoder final : public FeatureEncoder {
   }
 
   absl::Status Observe(std::span<const Column> columns) override {
-    if (!shape_known_) {
-      shape_known_ = true;
-      if (IsList(*columns[0].array)) {
-        info_.set_kind(PreparedFeature::BAG);
-      }
-    }
+    TORII_RETURN_IF_ERROR(LearnKind(columns[0]));
     return ForEachRow(columns[0], [this](std::span<const std::string_view> values, bool missing) {
       missing_ += missing ? 1 : 0;
       if (config_.hash_rows() == 0) {
@@ -94,6 +90,27 @@ class CategoricalEncoder final : public FeatureEncoder {
   const PreparedFeature& info() const override { return info_; }
 
  private:
+  // The first chunk that has a type decides; a file whose column has none has nothing but missing
+  // values.
+  absl::Status LearnKind(const Column& column) {
+    if (IsNothing(*column.array)) {
+      return absl::OkStatus();
+    }
+    const bool list = IsList(*column.array);
+    if (first_file_ == nullptr) {
+      first_file_ = column.file;
+      if (list) {
+        info_.set_kind(PreparedFeature::BAG);
+      }
+    } else if ((list || config_.has_separator()) != (info_.kind() == PreparedFeature::BAG)) {
+      return ColumnError(
+          column,
+          absl::StrCat("has ", list ? "lists" : "single values", ", ", *first_file_, " has ",
+                       list ? "single values" : "lists", "; write the same into all files"));
+    }
+    return absl::OkStatus();
+  }
+
   int32_t RowOf(std::string_view value) const {
     if (value.empty()) {
       return kMissingRow;
@@ -113,6 +130,7 @@ class CategoricalEncoder final : public FeatureEncoder {
     if (IsList(*column.array)) {
       const Lists lists = ReadLists(column);
       TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(lists.elements));
+      TORII_RETURN_IF_ERROR(CheckUtf8(lists.elements, texts));
       for (size_t i = 0; i < lists.begin.size(); ++i) {
         row.clear();
         for (int64_t k = lists.begin[i]; k < lists.end[i] && lists.missing[i] == 0; ++k) {
@@ -123,6 +141,7 @@ class CategoricalEncoder final : public FeatureEncoder {
       return absl::OkStatus();
     }
     TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+    TORII_RETURN_IF_ERROR(CheckUtf8(column, texts));
     for (const std::string_view text : texts.values) {
       row.clear();
       if (config_.has_separator()) {
@@ -148,7 +167,7 @@ class CategoricalEncoder final : public FeatureEncoder {
 
   const Categorical config_;
   PreparedFeature info_;
-  bool shape_known_ = false;
+  std::shared_ptr<const std::string> first_file_;  // that says what the values are
   int64_t missing_ = 0;
   absl::flat_hash_map<std::string, int64_t> counts_;
   absl::flat_hash_map<std::string, int32_t> rows_;

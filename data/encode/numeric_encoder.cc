@@ -1,17 +1,18 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "arrow/array.h"
+#include "base/exit_code.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "data/encode/feature_encoder.h"
 
 namespace torii::data {
 namespace {
-
-// Below this a column counts as constant, and all its values become 0.
-constexpr double kSmallestDeviation = 1e-12;
 
 // STANDARDIZE, LOG1P: [scaled, missing]. QUANTILE: [q, q^2, sqrt(q), missing]. BUCKETS: one
 // embedding row, 0 missing.
@@ -26,11 +27,16 @@ class NumericEncoder final : public FeatureEncoder {
   }
 
   absl::Status Observe(std::span<const Column> columns) override {
+    file_ = columns[0].file;
     TORII_ASSIGN_OR_RETURN(const std::vector<double> values, Values(columns[0]));
     for (const double value : values) {
       if (std::isnan(value)) {
         ++missing_;
-      } else if (ordered()) {
+        continue;
+      }
+      smallest_ = std::min(smallest_, value);
+      largest_ = std::max(largest_, value);
+      if (ordered()) {
         seen_.push_back(value);
       } else {
         // Welford's update.
@@ -45,11 +51,21 @@ class NumericEncoder final : public FeatureEncoder {
 
   absl::Status Finish() override {
     info_.set_missing(missing_);
+    if (!(smallest_ < largest_)) {
+      TORII_WARNING(
+          *file_, ": feature \"", info_.name(),
+          smallest_ == largest_ ? "\" has the same value in all rows" : "\" is missing in all rows",
+          ": it tells the model nothing");
+    }
     if (!ordered()) {
       const double variance = count_ > 0 ? squares_ / static_cast<double>(count_) : 0;
       info_.set_mean(mean_);
       info_.set_stddev(std::sqrt(variance));
-      return absl::OkStatus();
+      const bool usable = std::isfinite(mean_) && std::isfinite(variance) && variance > 0;
+      return usable || !(smallest_ < largest_) ? absl::OkStatus() : TooWide();
+    }
+    if (!std::isfinite(largest_ - smallest_) && smallest_ < largest_) {
+      return TooWide();
     }
     std::sort(seen_.begin(), seen_.end());
     if (buckets()) {
@@ -77,7 +93,7 @@ class NumericEncoder final : public FeatureEncoder {
         Add({q, q * q, std::sqrt(q), 0}, out);
       } else {
         const double scaled = (value - info_.mean()) / info_.stddev();
-        Add({info_.stddev() < kSmallestDeviation ? 0 : scaled, 0}, out);
+        Add({smallest_ < largest_ ? scaled : 0, 0}, out);
       }
     }
     return absl::OkStatus();
@@ -96,6 +112,14 @@ class NumericEncoder final : public FeatureEncoder {
   const PreparedFeature& info() const override { return info_; }
 
  private:
+  absl::Status TooWide() const {
+    return DataError(absl::StrCat(*file_, ": feature \"", info_.name(),
+                                  "\": the mean and deviation of its values, from ", smallest_,
+                                  " to ", largest_,
+                                  ", cannot be held in float64; use transform: QUANTILE, or scale "
+                                  "the column"));
+  }
+
   bool buckets() const { return config_.transform() == Numeric::BUCKETS; }
   bool ordered() const { return buckets() || config_.transform() == Numeric::QUANTILE; }
 
@@ -164,6 +188,9 @@ class NumericEncoder final : public FeatureEncoder {
 
   const Numeric config_;
   PreparedFeature info_;
+  std::shared_ptr<const std::string> file_ = std::make_shared<const std::string>();
+  double smallest_ = std::numeric_limits<double>::infinity();
+  double largest_ = -std::numeric_limits<double>::infinity();
   int64_t missing_ = 0;
   int64_t count_ = 0;
   double mean_ = 0;

@@ -13,10 +13,12 @@ class TextEncoder final : public FeatureEncoder {
     info_.set_name(FeatureName(feature));
     info_.set_kind(PreparedFeature::BAG);
     info_.set_rows(config_.hash_rows());
+    info_.set_tokenizer(TokenizerVersion());
   }
 
   absl::Status Observe(std::span<const Column> columns) override {
     TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(columns[0]));
+    TORII_RETURN_IF_ERROR(CheckUtf8(columns[0], texts));
     for (const std::string_view text : texts.values) {
       info_.set_missing(info_.missing() + (text.empty() ? 1 : 0));
     }
@@ -28,7 +30,7 @@ class TextEncoder final : public FeatureEncoder {
   absl::Status Encode(std::span<const Column> columns, EncodedRows* out) const override {
     TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(columns[0]));
     for (const std::string_view text : texts.values) {
-      const std::vector<int32_t> rows = TextRows(text, config_);
+      const std::vector<int32_t> rows = tokenizer_.Rows(text, config_);
       out->values.insert(out->values.end(), rows.begin(), rows.end());
       out->lengths.push_back(static_cast<int64_t>(rows.size()));
     }
@@ -41,6 +43,7 @@ class TextEncoder final : public FeatureEncoder {
 
  private:
   const Text config_;
+  const Tokenizer tokenizer_;
   PreparedFeature info_;
 };
 

@@ -1,116 +1,125 @@
 #include "data/encode/text_tokens.h"
 
+#include <unicode/brkiter.h>
+#include <unicode/locid.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+#include <unicode/unistr.h>
+#include <unicode/uscript.h>
+#include <unicode/uversion.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/digest.h"
 
 namespace torii::data {
 namespace {
 
-constexpr char32_t kReplacement = 0xFFFD;
+// Grows when the same ICU gives other words.
+constexpr int kRules = 2;
 // Words and n-grams of the same letters have different rows (as far as the hash goes).
 constexpr uint64_t kWordSeed = 1;
 constexpr uint64_t kNgramSeed = 2;
 
-// Takes one character off the front of `text`.
-char32_t NextCharacter(std::string_view* text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>((*text)[i]); };
-  const unsigned char lead = byte(0);
-  const size_t length = lead < 0x80           ? 1
-                        : (lead >> 5) == 0x6  ? 2
-                        : (lead >> 4) == 0xe  ? 3
-                        : (lead >> 3) == 0x1e ? 4
-                                              : 0;
-  if (length == 1) {
-    text->remove_prefix(1);
-    return lead;
-  }
-  char32_t character = length == 2 ? lead & 0x1f : length == 3 ? lead & 0x0f : lead & 0x07;
-  bool good = length != 0 && text->size() >= length;
-  for (size_t i = 1; good && i < length; ++i) {
-    good = (byte(i) >> 6) == 2;
-    character = (character << 6) | (byte(i) & 0x3f);
-  }
-  text->remove_prefix(good ? length : 1);
-  return good ? character : kReplacement;
+bool HasNoSpaces(char32_t c) {
+  constexpr std::array<UScriptCode, 8> kScripts = {
+      USCRIPT_HAN,  USCRIPT_HIRAGANA, USCRIPT_KATAKANA, USCRIPT_BOPOMOFO,
+      USCRIPT_THAI, USCRIPT_LAO,      USCRIPT_KHMER,    USCRIPT_MYANMAR};
+  constexpr char32_t kFirst = 0x0E00;  // of all of them
+  return c >= kFirst && std::any_of(kScripts.begin(), kScripts.end(), [c](UScriptCode script) {
+           return uscript_hasScript(static_cast<UChar32>(c), script) != 0;
+         });
 }
 
-char32_t Lower(char32_t c) {
-  if ((c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7)) {
-    return c + 32;
+// Collects the words of a text from its pieces.
+class WordList {
+ public:
+  // A piece of one kind of script, which begins at `begin`.
+  void Add(std::u32string piece, int32_t begin, int32_t end) {
+    if (!HasNoSpaces(piece[0])) {
+      Flush();
+      words_.push_back(std::move(piece));
+      return;
+    }
+    if (begin != run_end_) {
+      Flush();
+    }
+    run_ += piece;
+    run_end_ = end;
   }
-  // Latin Extended-A: pairs of upper and lower case, even-odd but for 0x139-0x148 and 0x179-0x17E.
-  if (c >= 0x100 && c <= 0x17E && c != 0x130 && c != 0x131 && c != 0x138 && c != 0x149 &&
-      c != 0x178) {
-    const bool odd_is_upper = (c >= 0x139 && c <= 0x148) || c >= 0x179;
-    return (c % 2 == 1) == odd_is_upper ? c + 1 : c;
+  std::vector<std::u32string> Take() {
+    Flush();
+    return std::move(words_);
   }
-  if (c >= 0x391 && c <= 0x3A9 && c != 0x3A2) {
-    return c + 32;  // Greek
-  }
-  if (c >= 0x410 && c <= 0x42F) {
-    return c + 32;  // Cyrillic
-  }
-  return c >= 0x400 && c <= 0x40F ? c + 80 : c;
-}
 
-bool IsLetterOrDigit(char32_t c) {
-  if (c < 0x80) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+ private:
+  // The pairs of the run of a script without spaces that was collected.
+  void Flush() {
+    if (run_.size() == 1) {
+      words_.push_back(run_);
+    }
+    for (size_t i = 0; i + 1 < run_.size(); ++i) {
+      words_.push_back(run_.substr(i, 2));
+    }
+    run_.clear();
+    run_end_ = -1;
   }
-  const bool latin_signs = c < 0xC0 && c != 0xAA && c != 0xB5 && c != 0xBA;
-  const bool general_punctuation = c >= 0x2000 && c <= 0x206F;
-  const bool symbols = c >= 0x20A0 && c <= 0x2BFF;
-  const bool cjk_punctuation = (c >= 0x3000 && c <= 0x3004) || (c >= 0x3008 && c <= 0x3020);
-  const bool full_width = c >= 0xFF01 && c <= 0xFF0F;
-  return !latin_signs && !general_punctuation && !symbols && !cjk_punctuation && !full_width &&
-         c != 0xD7 && c != 0xF7 && c != 0xFEFF && c != kReplacement;
-}
+
+  std::vector<std::u32string> words_;
+  std::u32string run_;
+  int32_t run_end_ = -1;
+};
 
 }  // namespace
 
-std::vector<std::u32string> Words(std::string_view text) {
-  std::vector<std::u32string> words;
-  bool in_word = false;
-  while (!text.empty()) {
-    const char32_t c = NextCharacter(&text);
-    if (IsLetterOrDigit(c)) {
-      if (!in_word) {
-        words.emplace_back();
+struct Tokenizer::Icu {
+  const icu::Normalizer2* fold = nullptr;  // NFKC and case folding in one; a constant of ICU
+  std::unique_ptr<icu::BreakIterator> words;
+};
+
+Tokenizer::Tokenizer() : icu_(std::make_unique<Icu>()) {
+  UErrorCode code = U_ZERO_ERROR;
+  icu_->fold = icu::Normalizer2::getNFKCCasefoldInstance(code);
+  icu_->words.reset(icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), code));
+  TORII_CHECK(U_SUCCESS(code), "ICU: ", u_errorName(code));
+}
+
+Tokenizer::~Tokenizer() = default;
+
+std::vector<std::u32string> Tokenizer::Words(std::string_view text) const {
+  UErrorCode code = U_ZERO_ERROR;
+  const icu::UnicodeString folded = icu_->fold->normalize(
+      icu::UnicodeString::fromUTF8({text.data(), static_cast<int32_t>(text.size())}), code);
+  TORII_CHECK(U_SUCCESS(code), "ICU: ", u_errorName(code));
+  icu_->words->setText(folded);
+  WordList list;
+  int32_t begin = icu_->words->first();
+  for (int32_t end = icu_->words->next(); end != icu::BreakIterator::DONE;
+       begin = end, end = icu_->words->next()) {
+    if (icu_->words->getRuleStatus() < UBRK_WORD_NONE_LIMIT) {
+      continue;  // blanks, punctuation, signs
+    }
+    // Where a word has both kinds of script, it is cut between them.
+    std::u32string piece;
+    int32_t piece_begin = begin;
+    for (int32_t at = begin; at < end; at = folded.moveIndex32(at, 1)) {
+      const auto c = static_cast<char32_t>(folded.char32At(at));
+      if (!piece.empty() && HasNoSpaces(c) != HasNoSpaces(piece[0])) {
+        list.Add(std::exchange(piece, {}), piece_begin, at);
+        piece_begin = at;
       }
-      words.back().push_back(Lower(c));
-      in_word = true;
-    } else {
-      in_word = false;
+      piece.push_back(c);
     }
+    list.Add(std::move(piece), piece_begin, end);
   }
-  return words;
+  return list.Take();
 }
 
-std::string ToUtf8(std::u32string_view characters) {
-  std::string utf8;
-  for (const char32_t c : characters) {
-    const auto tail = [&](int shift) {
-      utf8.push_back(static_cast<char>(0x80 | ((c >> shift) & 0x3f)));
-    };
-    if (c < 0x80) {
-      utf8.push_back(static_cast<char>(c));
-    } else if (c < 0x800) {
-      utf8.push_back(static_cast<char>(0xC0 | (c >> 6)));
-      tail(0);
-    } else if (c < 0x10000) {
-      utf8.push_back(static_cast<char>(0xE0 | (c >> 12)));
-      tail(6);
-      tail(0);
-    } else {
-      utf8.push_back(static_cast<char>(0xF0 | (c >> 18)));
-      tail(12);
-      tail(6);
-      tail(0);
-    }
-  }
-  return utf8;
-}
-
-std::vector<int32_t> TextRows(std::string_view text, const Text& config) {
+std::vector<int32_t> Tokenizer::Rows(std::string_view text, const Text& config) const {
   std::vector<int32_t> rows;
   const std::vector<std::u32string> words = Words(text);
   const auto add = [&](std::u32string_view characters, uint64_t seed) {
@@ -131,6 +140,25 @@ std::vector<int32_t> TextRows(std::string_view text, const Text& config) {
     }
   }
   return rows;
+}
+
+std::string TokenizerVersion() {
+  UVersionInfo icu;
+  UVersionInfo unicode;
+  u_getVersion(icu);
+  u_getUnicodeVersion(unicode);
+  return absl::StrCat(kRules, ", ICU ", icu[0], ".", icu[1], ", Unicode ", unicode[0], ".",
+                      unicode[1]);
+}
+
+std::string ToUtf8(std::u32string_view characters) {
+  icu::UnicodeString text;
+  for (const char32_t c : characters) {
+    text.append(static_cast<UChar32>(c));
+  }
+  std::string utf8;
+  text.toUTF8String(utf8);
+  return utf8;
 }
 
 }  // namespace torii::data

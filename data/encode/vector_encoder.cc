@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -83,7 +84,13 @@ class VectorEncoder final : public FeatureEncoder {
           return CellError(column, static_cast<int64_t>(i), "is not a list of numbers");
         }
         TORII_RETURN_IF_ERROR(Check(column, static_cast<int64_t>(i), values, missing));
-        TORII_RETURN_IF_ERROR(visit(column.first_row + static_cast<int64_t>(i), values, missing));
+        TORII_RETURN_IF_ERROR(visit(column.RowNumber(static_cast<int64_t>(i)), values, missing));
+      }
+      return absl::OkStatus();
+    }
+    if (IsNothing(*column.array)) {
+      for (int64_t i = 0; i < column.array->length(); ++i) {
+        TORII_RETURN_IF_ERROR(visit(column.RowNumber(i), values, true));
       }
       return absl::OkStatus();
     }
@@ -100,7 +107,7 @@ class VectorEncoder final : public FeatureEncoder {
         values.assign(elements.begin() + lists.begin[i], elements.begin() + lists.end[i]);
       }
       TORII_RETURN_IF_ERROR(Check(column, static_cast<int64_t>(i), values, missing));
-      TORII_RETURN_IF_ERROR(visit(column.first_row + static_cast<int64_t>(i), values, missing));
+      TORII_RETURN_IF_ERROR(visit(column.RowNumber(static_cast<int64_t>(i)), values, missing));
     }
     return absl::OkStatus();
   }
@@ -119,6 +126,11 @@ class VectorEncoder final : public FeatureEncoder {
     for (size_t k = 0; k < values.size(); ++k) {
       if (std::isnan(values[k])) {
         return CellError(column, i, absl::StrCat("value ", k, " of the vector is missing or NaN"));
+      }
+      if (std::abs(values[k]) > std::numeric_limits<float>::max()) {
+        return CellError(column, i,
+                         absl::StrCat("value ", k, " of the vector, ", values[k],
+                                      ", does not fit into float32; scale the vectors"));
       }
     }
     return absl::OkStatus();

@@ -11,16 +11,20 @@ absl::string_view AbslView(std::string_view text) { return {text.data(), text.si
 
 }  // namespace
 
-absl::StatusOr<Ids> ReadIds(const Column& column, IdType type, const std::string& field) {
+absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading) {
   Ids ids;
-  if (!IsText(*column.array) && !IsInteger(*column.array)) {
+  if (!IsText(*column.array) && !IsInteger(*column.array) && !IsFloat(*column.array) &&
+      !IsWholeDecimal(*column.array) && !IsNothing(*column.array)) {
     return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
                                             "; ids are integers or text"));
   }
   int64_t missing = -1;
-  if (type == INTEGER) {
-    const std::string remedy = absl::StrCat(" (set ", field, ": TEXT to keep ids as text)");
-    TORII_ASSIGN_OR_RETURN(ids.integers, ReadIntegers(column, remedy));
+  if (reading.type == INTEGER) {
+    const std::string remedy = absl::StrCat(" (set ", reading.field, ": TEXT to keep ids as text)");
+    TORII_ASSIGN_OR_RETURN(
+        ids.integers,
+        ReadIntegers(column, reading.detected ? IntegerText::kCanonical : IntegerText::kAny,
+                     remedy));
     for (size_t i = 0; i < ids.integers.missing.size() && missing < 0; ++i) {
       missing = ids.integers.missing[i] != 0 ? static_cast<int64_t>(i) : -1;
     }
@@ -34,23 +38,6 @@ absl::StatusOr<Ids> ReadIds(const Column& column, IdType type, const std::string
     return CellError(column, missing, "the id is missing; every row needs one");
   }
   return ids;
-}
-
-absl::StatusOr<IdType> DetectIdType(const Column& column) {
-  if (!IsText(*column.array)) {
-    return INTEGER;
-  }
-  if (column.array->type_id() != arrow::Type::STRING) {
-    return TEXT;
-  }
-  TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-  int64_t ignored = 0;
-  for (const std::string_view text : texts.values) {
-    if (text.data() != nullptr && !ParseInteger(text, &ignored)) {
-      return TEXT;
-    }
-  }
-  return INTEGER;
 }
 
 int64_t IdMap::size() const {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "data/data.pb.h"
+#include "data/prepare/id_type.h"
 #include "data/read/column_values.h"
 
 namespace torii::data {
@@ -20,12 +21,8 @@ struct Ids {
   Integers integers;
   Texts texts;
 };
-// A missing id is an error. `type`: INTEGER or TEXT. `field` is the configuration field that sets
-// the type.
-absl::StatusOr<Ids> ReadIds(const Column& column, IdType type, const std::string& field);
-
-// What DETECT means for this column: integer columns and text that is all integers are INTEGER.
-absl::StatusOr<IdType> DetectIdType(const Column& column);
+// A missing id is an error.
+absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading);
 
 class IdMap {
  public:

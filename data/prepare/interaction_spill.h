@@ -20,7 +20,7 @@ namespace torii::data {
 struct Interaction {
   int32_t user = 0;   // code, later row
   int32_t item = 0;   // code
-  int64_t time = 0;   // sortable key (TimeKind)
+  int64_t time = 0;   // sortable key (TimeReader)
   int64_t order = 0;  // number of the row over all files
   float weight = 1;
   Part part = Part::kTrain;

@@ -1,6 +1,7 @@
 #include "data/prepare/part_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -32,10 +33,20 @@ class PartFiles {
         BufferedFile::Create(files, JoinPath(options.scratch, PartFile(part, kScratchItems))));
     PartFiles result(std::move(begin), std::move(user), std::move(item));
     result.users_ = options.users;
-    result.time_kind_ = options.time_kind;
+    result.times_ = &options.times;
     if (options.has_weight) {
       TORII_ASSIGN_OR_RETURN(result.weight_, BufferedFile::CreateArray(files, path("weight.f32"),
                                                                        ArrayType::kFloat32, n));
+    }
+    if (part != Part::kTrain) {
+      TORII_ASSIGN_OR_RETURN(
+          result.earlier_train_,
+          BufferedFile::CreateArray(files, path(kEarlierTrain), ArrayType::kInt32, n));
+    }
+    if (part == Part::kTest) {
+      TORII_ASSIGN_OR_RETURN(
+          result.earlier_valid_,
+          BufferedFile::CreateArray(files, path(kEarlierValid), ArrayType::kInt32, n));
     }
     if (options.has_time) {
       TORII_ASSIGN_OR_RETURN(
@@ -44,7 +55,8 @@ class PartFiles {
     return result;
   }
 
-  absl::Status Append(const Interaction& row) {
+  // earlier [kNumParts]: rows of the user that came before, by part.
+  absl::Status Append(const Interaction& row, std::span<const int32_t> earlier) {
     TORII_RETURN_IF_ERROR(BeginUsersUpTo(row.user + 1));
     ++rows_;
     TORII_RETURN_IF_ERROR(user_.AppendValue(row.user));
@@ -52,8 +64,16 @@ class PartFiles {
     if (weight_.has_value()) {
       TORII_RETURN_IF_ERROR(weight_->AppendValue(row.weight));
     }
+    if (earlier_train_.has_value()) {
+      TORII_RETURN_IF_ERROR(
+          earlier_train_->AppendValue(earlier[static_cast<size_t>(Part::kTrain)]));
+    }
+    if (earlier_valid_.has_value()) {
+      TORII_RETURN_IF_ERROR(
+          earlier_valid_->AppendValue(earlier[static_cast<size_t>(Part::kValid)]));
+    }
     if (time_.has_value()) {
-      TORII_RETURN_IF_ERROR(time_->AppendValue(TimeOfKey(row.time, time_kind_)));
+      TORII_RETURN_IF_ERROR(time_->AppendValue(times_->TimeOfKey(row.time)));
     }
     return absl::OkStatus();
   }
@@ -62,11 +82,10 @@ class PartFiles {
     TORII_RETURN_IF_ERROR(BeginUsersUpTo(users_ + 1));
     TORII_ASSIGN_OR_RETURN(written->emplace_back(), begin_.Finish());
     TORII_ASSIGN_OR_RETURN(written->emplace_back(), user_.Finish());
-    if (weight_.has_value()) {
-      TORII_ASSIGN_OR_RETURN(written->emplace_back(), weight_->Finish());
-    }
-    if (time_.has_value()) {
-      TORII_ASSIGN_OR_RETURN(written->emplace_back(), time_->Finish());
+    for (std::optional<BufferedFile>* file : {&weight_, &earlier_train_, &earlier_valid_, &time_}) {
+      if (file->has_value()) {
+        TORII_ASSIGN_OR_RETURN(written->emplace_back(), (*file)->Finish());
+      }
     }
     return item_.Close(BufferedFile::Durability::kScratch);
   }
@@ -87,9 +106,11 @@ class PartFiles {
   BufferedFile user_;
   BufferedFile item_;
   std::optional<BufferedFile> weight_;
+  std::optional<BufferedFile> earlier_train_;
+  std::optional<BufferedFile> earlier_valid_;
   std::optional<BufferedFile> time_;
   int64_t users_ = 0;
-  TimeKind time_kind_ = TimeKind::kInteger;
+  const TimeReader* times_ = nullptr;
   int64_t rows_ = 0;
   int64_t begun_ = 0;
 };
@@ -129,11 +150,14 @@ absl::StatusOr<WrittenParts> WriteParts(FileSystem& files, const PartOptions& op
   const VisitUser write_user = [&](std::span<Interaction> rows) -> absl::Status {
     rule.Assign(rows);
     written.pairs_in_train_too += PairsInTrainToo(rows, &scratch);
+    std::array<int32_t, kNumParts> earlier = {};
     for (const Interaction& row : rows) {
       if (row.part == Part::kTrain) {
         ++written.train_counts[static_cast<size_t>(row.item)];
       }
-      TORII_RETURN_IF_ERROR(parts[static_cast<size_t>(row.part)].Append(row));
+      const size_t part = static_cast<size_t>(row.part);
+      TORII_RETURN_IF_ERROR(parts[part].Append(row, earlier));
+      ++earlier[part];
     }
     return absl::OkStatus();
   };

@@ -20,7 +20,7 @@ struct PartOptions {
   std::string scratch;  // folder of the item codes until WriteItemRows
   bool has_time = false;
   bool has_weight = false;
-  TimeKind time_kind = TimeKind::kInteger;
+  TimeReader times;
   int64_t users = 0;
   int64_t item_codes = 0;
   PartSizes sizes;  // rows of each part

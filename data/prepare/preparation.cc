@@ -1,6 +1,7 @@
 #include "data/prepare/preparation.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "base/status_macros.h"
 #include "base/stopwatch.h"
 #include "data/array_file.h"
+#include "data/prepare/repeats.h"
 
 namespace torii::data {
 
@@ -21,28 +23,43 @@ Preparation::Preparation(FileSystem& files, const DataConfig& config, const Data
       folder_(std::move(folder)),
       scratch_(std::move(scratch)),
       verbose_(verbose),
-      spill_(files, JoinPath(scratch_, "interactions"), config.sort_buffer_rows()) {
-  users_.options = {
-      .side = SideKind::kUsers,
-      .id_column = config.users().id().empty() ? config.interactions().user() : config.users().id(),
-      .id_type_field = "data.interactions.user_type",
-      .scratch_folder = scratch_};
-  items_.options = {
-      .side = SideKind::kItems,
-      .id_column = config.items().id().empty() ? config.interactions().item() : config.items().id(),
-      .id_type_field = "data.interactions.item_type",
-      .scratch_folder = scratch_};
+      spill_(std::make_unique<InteractionSpill>(files, JoinPath(scratch_, "interactions"),
+                                                config.sort_buffer_rows())) {
+  const InteractionFiles& interactions = config.interactions();
+  users_.options.side = SideKind::kUsers;
+  users_.options.id_column = IdColumnOf(config.users(), interactions.user());
+  users_.options.scratch_folder = scratch_;
+  items_.options.side = SideKind::kItems;
+  items_.options.id_column = IdColumnOf(config.items(), interactions.item());
+  items_.options.scratch_folder = scratch_;
+}
+
+// Every row that was read is kept or dropped by one rule.
+std::string DescribeRows(const PreparedDataset& dataset) {
+  const int64_t kept = dataset.train_rows() + dataset.valid_rows() + dataset.test_rows();
+  std::string text = absl::StrCat(dataset.read_rows(), " rows read, ", kept, " kept");
+  const auto add = [&](int64_t rows, const char* rule) {
+    if (rows > 0) {
+      absl::StrAppend(&text, ", ", rows, " dropped by ", rule);
+    }
+  };
+  add(dataset.dropped_by_rating(), "rating");
+  add(dataset.dropped_by_repeats(), "repeats");
+  add(dataset.dropped_by_filters(), "filters");
+  return text;
 }
 
 absl::StatusOr<PreparedDataset> Preparation::Run() {
   const Stopwatch watch;
   TORII_RETURN_IF_ERROR(ReadSides());
   TORII_RETURN_IF_ERROR(ReadAllInteractions());
+  TORII_RETURN_IF_ERROR(ResolveRepeats());
   TORII_RETURN_IF_ERROR(FilterAndSplit());
   TORII_RETURN_IF_ERROR(SortAndWriteParts());
   TORII_RETURN_IF_ERROR(WriteItems());
   TORII_RETURN_IF_ERROR(WriteSides());
   if (verbose_) {
+    TORII_INFO(DescribeRows(result_));
     TORII_INFO("prepared ", result_.train_rows(), " training, ", result_.valid_rows(),
                " validation and ", result_.test_rows(), " test interactions of ",
                result_.users().rows(), " users and ", result_.items().rows(), " items in ",
@@ -65,10 +82,11 @@ absl::Status Preparation::ReadSide(const SideFile& config, const std::vector<Inp
 }
 
 absl::Status Preparation::ReadSides() {
-  TORII_ASSIGN_OR_RETURN(const IdTypes types,
-                         FindIdTypes(files_, config_.interactions(), inputs_.interactions));
-  users_.ids.emplace(types.user);
-  items_.ids.emplace(types.item);
+  TORII_ASSIGN_OR_RETURN(survey_, SurveyFiles(files_, config_, inputs_, verbose_));
+  users_.options.ids = survey_.users;
+  items_.options.ids = survey_.items;
+  users_.ids.emplace(survey_.users.type);
+  items_.ids.emplace(survey_.items.type);
   TORII_RETURN_IF_ERROR(ReadSide(config_.users(), inputs_.users, &users_));
   return ReadSide(config_.items(), inputs_.items, &items_);
 }
@@ -90,32 +108,54 @@ absl::Status Preparation::ReadAllInteractions() {
   options.items = PolicyOf(config_.has_items(), config_.items(), "data.items");
   options.verbose = verbose_;
   TORII_ASSIGN_OR_RETURN(
-      counts_, ReadInteractions(files_, config_.interactions(), inputs_.interactions, options,
-                                &*users_.ids, &*items_.ids, &spill_));
+      counts_, ReadInteractions(files_, config_.interactions(), inputs_.interactions, survey_,
+                                options, &*users_.ids, &*items_.ids, spill_.get()));
   const std::string& first = inputs_.interactions.of_part[0].front().path;
   if (counts_.read_rows == 0) {
     return DataError(absl::StrCat(first, ": no rows"));
   }
-  if (spill_.rows() == 0) {
+  if (spill_->rows() == 0) {
     return DataError(absl::StrCat(first, ": none of ", counts_.read_rows,
                                   " rows has a rating >= min_rating ",
                                   config_.interactions().min_rating()));
   }
   result_.set_read_rows(counts_.read_rows);
-  result_.set_dropped_by_rating(counts_.dropped_by_rating);
+  result_.set_dropped_by_rating(counts_.dropped.by_rating);
+  return absl::OkStatus();
+}
+
+absl::Status Preparation::ResolveRepeats() {
+  const Filters::Repeats keep = config_.filters().repeats();
+  if (keep == Filters::KEEP) {
+    return absl::OkStatus();
+  }
+  auto rest = std::make_unique<InteractionSpill>(files_, JoinPath(scratch_, "without_repeats"),
+                                                 config_.sort_buffer_rows());
+  TORII_ASSIGN_OR_RETURN(const int64_t dropped,
+                         DropRepeats(files_,
+                                     {.keep = keep,
+                                      .users = users_.ids->size(),
+                                      .items = items_.ids->size(),
+                                      .runs_path = JoinPath(scratch_, "repeats"),
+                                      .buffer_rows = config_.sort_buffer_rows()},
+                                     spill_.get(), rest.get()));
+  result_.set_dropped_by_repeats(dropped);
+  spill_ = std::move(rest);
   return absl::OkStatus();
 }
 
 absl::Status Preparation::CountParts() {
   std::vector<int64_t> to_split(static_cast<size_t>(users_.ids->size()));
   users_.train_counts.assign(to_split.size(), 0);
-  TORII_RETURN_IF_ERROR(spill_.ForEach([&](InteractionBlock block) {
+  int64_t last_key = std::numeric_limits<int64_t>::min();
+  TORII_RETURN_IF_ERROR(spill_->ForEach([&](InteractionBlock block) {
     for (const Interaction& row : block) {
       if (!kept_.Keeps(row)) {
         continue;
       }
+      last_key = std::max(last_key, row.time);
+      to_split[static_cast<size_t>(row.user)] += row.part == Part::kTrain ? 1 : 0;
       if (!rule_.by_row() && row.part == Part::kTrain) {
-        ++to_split[static_cast<size_t>(row.user)];
         continue;
       }
       const Part part = rule_.PartOf(row);
@@ -124,6 +164,10 @@ absl::Status Preparation::CountParts() {
     }
     return absl::OkStatus();
   }));
+  for (const int64_t rows : to_split) {
+    facts_.users += rows > 0 ? 1 : 0;
+    facts_.most_rows = std::max(facts_.most_rows, rows);
+  }
   for (size_t user = 0; user < to_split.size() && !rule_.by_row(); ++user) {
     const PartSizes sizes = rule_.SizesFor(to_split[user]);
     users_.train_counts[user] = sizes.of_part[static_cast<int>(Part::kTrain)];
@@ -131,24 +175,41 @@ absl::Status Preparation::CountParts() {
       parts_.sizes.of_part[p] += sizes.of_part[p];
     }
   }
+  facts_.last_time = survey_.times.TextOfKey(last_key);
   return absl::OkStatus();
+}
+
+void Preparation::WarnOfSplit() const {
+  for (const Part part : {Part::kTest, Part::kValid}) {
+    if (rule_.Cuts(part) && parts_.sizes.of_part[static_cast<int>(part)] == 0) {
+      TORII_WARNING(WhyNothingIsHeldOut(config_.split(), part, facts_));
+    }
+  }
+  const bool by_order = config_.split().has_last_k() || config_.split().has_last_fraction();
+  if (by_order && config_.interactions().time().empty()) {
+    TORII_WARNING(
+        "data.split holds out the last rows of each user in the order of the files, because "
+        "data.interactions.time does not name a column of times; set it if there is one");
+  }
 }
 
 absl::Status Preparation::FilterAndSplit() {
   TORII_ASSIGN_OR_RETURN(
-      kept_, FilterByCounts(spill_, config_.filters(), users_.ids->size(), items_.ids->size()));
+      kept_, FilterByCounts(*spill_, config_.filters(), users_.ids->size(), items_.ids->size()));
   result_.set_dropped_by_filters(kept_.dropped_rows);
-  if (kept_.dropped_rows == spill_.rows()) {
-    return DataError(absl::StrCat(
-        "data.filters: none of ", spill_.rows(), " interactions remain with min_user_interactions ",
-        config_.filters().min_user_interactions(), " and min_item_interactions ",
-        config_.filters().min_item_interactions()));
+  if (kept_.dropped_rows == spill_->rows()) {
+    return DataError(absl::StrCat("data.filters: none of ", spill_->rows(),
+                                  " interactions remain with min_user_interactions ",
+                                  config_.filters().min_user_interactions(),
+                                  " and min_item_interactions ",
+                                  config_.filters().min_item_interactions()));
   }
-  TORII_ASSIGN_OR_RETURN(rule_, SplitRule::Make(config_, spill_, kept_, counts_.time_kind));
+  TORII_ASSIGN_OR_RETURN(rule_, SplitRule::Make(config_, *spill_, kept_, survey_.times));
   TORII_RETURN_IF_ERROR(CountParts());
   result_.set_train_rows(parts_.sizes.of_part[static_cast<int>(Part::kTrain)]);
   result_.set_valid_rows(parts_.sizes.of_part[static_cast<int>(Part::kValid)]);
   result_.set_test_rows(parts_.sizes.of_part[static_cast<int>(Part::kTest)]);
+  WarnOfSplit();
   if (result_.train_rows() == 0) {
     return DataError(absl::StrCat(inputs_.interactions.of_part[0].front().path,
                                   ": no training interactions are left; ", result_.test_rows(),
@@ -162,18 +223,20 @@ absl::Status Preparation::SortAndWriteParts() {
   users_.order = OrderRows(*users_.ids, users_.train_counts, kept_.users);
   const std::vector<int32_t> user_rows = RowsOfCodes(users_.order, users_.ids->size());
   TORII_ASSIGN_OR_RETURN(SortedInteractions sorted,
-                         SortedInteractions::Sort(files_, &spill_, kept_, user_rows,
+                         SortedInteractions::Sort(files_, spill_.get(), kept_, user_rows,
                                                   {.runs_path = JoinPath(scratch_, "runs"),
                                                    .buffer_rows = config_.sort_buffer_rows()}));
   parts_.folder = folder_;
   parts_.scratch = scratch_;
   parts_.has_time = !config_.interactions().time().empty();
-  parts_.has_weight =
-      !config_.interactions().weight().empty() || config_.interactions().rating_as_weight();
-  parts_.time_kind = counts_.time_kind;
+  parts_.has_weight = !config_.interactions().weight().empty() ||
+                      config_.interactions().rating_as_weight() ||
+                      config_.filters().repeats() == Filters::COUNT_AS_WEIGHT;
+  parts_.times = survey_.times;
   parts_.users = static_cast<int64_t>(users_.order.size());
   parts_.item_codes = items_.ids->size();
   result_.set_has_time(parts_.has_time);
+  result_.set_time_is_ordinal(parts_.has_time && survey_.times.ordinal());
   result_.set_has_weight(parts_.has_weight);
   TORII_ASSIGN_OR_RETURN(WrittenParts written, WriteParts(files_, parts_, rule_, &sorted));
   Add(written.files);
@@ -181,7 +244,8 @@ absl::Status Preparation::SortAndWriteParts() {
   if (written.pairs_in_train_too > 0) {
     TORII_WARNING(written.pairs_in_train_too,
                   " held-out interactions repeat a (user, item) pair of the training part; an "
-                  "evaluation that masks training items cannot find them");
+                  "evaluation leaves them out (eval.repeats); data.filters.repeats drops repeats "
+                  "here");
   }
   return absl::OkStatus();
 }

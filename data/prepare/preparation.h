@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "data/prepare/core_filter.h"
 #include "data/prepare/id_map.h"
 #include "data/prepare/interaction_reader.h"
+#include "data/prepare/interaction_survey.h"
 #include "data/prepare/part_writer.h"
 #include "data/prepare/side_table.h"
 #include "data/prepare/side_writer.h"
@@ -19,6 +21,9 @@
 #include "data/prepared.pb.h"
 
 namespace torii::data {
+
+// "8 rows read, 6 kept, 2 dropped by rating". The numbers add up.
+std::string DescribeRows(const PreparedDataset& dataset);
 
 // Used once, by one thread (which starts others).
 class Preparation {
@@ -42,6 +47,7 @@ class Preparation {
   // The steps of Run, in order.
   absl::Status ReadSides();
   absl::Status ReadAllInteractions();
+  absl::Status ResolveRepeats();
   absl::Status FilterAndSplit();
   absl::Status SortAndWriteParts();
   absl::Status WriteItems();
@@ -51,6 +57,7 @@ class Preparation {
                         SideState* side);
   IdPolicy PolicyOf(bool has_file, const SideFile& config, const std::string& field) const;
   absl::Status CountParts();
+  void WarnOfSplit() const;
   absl::Status WriteSideArrays(const SideState& state, Side* side);
   void Add(const std::vector<PreparedFile>& written);
 
@@ -61,12 +68,14 @@ class Preparation {
   const std::string scratch_;
   const bool verbose_;
 
+  Survey survey_;
   SideState users_;
   SideState items_;
-  InteractionSpill spill_;
+  std::unique_ptr<InteractionSpill> spill_;
   InteractionCounts counts_;
   Kept kept_;
   SplitRule rule_;
+  SplitFacts facts_;
   PartOptions parts_;
   PreparedDataset result_;
 };

@@ -44,6 +44,26 @@ PrepareResult Reused(PreparedDataset dataset, const std::string& folder, bool ve
   return {.dataset = std::move(dataset), .reused = true};
 }
 
+// What decides which dataset a configuration gives, as its metadata keep it.
+std::string TextOfMeaning(DataConfig config) {
+  config.clear_prepared_dir();
+  config.clear_sort_buffer_rows();
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(config, &text);
+  return RedactUris(text);
+}
+
+// The dataset that is there, if it is whole and was made with this configuration. For machines that
+// have no raw files; whether these have changed since is not known.
+std::optional<PreparedDataset> MadeElsewhere(FileSystem& files, const DataConfig& config) {
+  absl::StatusOr<PreparedDataset> meta = ReadPreparedMeta(files, config.prepared_dir());
+  if (!meta.ok() || TextOfMeaning(meta->config()) != TextOfMeaning(config) ||
+      !VerifyPreparedFiles(files, config.prepared_dir(), *meta, VerifyDepth::kDigests).ok()) {
+    return std::nullopt;
+  }
+  return *std::move(meta);
+}
+
 absl::Status WriteMeta(FileSystem& files, const std::string& folder,
                        const PreparedDataset& dataset) {
   std::string text;
@@ -52,18 +72,13 @@ absl::Status WriteMeta(FileSystem& files, const std::string& folder,
   return WriteFileAtomically(files, JoinPath(folder, kPreparedMetaName), std::string_view(text));
 }
 
-}  // namespace
-
-absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
-                                      const PrepareOptions& options) {
-  const ConfigRules rules("data");
-  Validate(config, rules);
-  TORII_RETURN_IF_ERROR(rules.status());
-  const std::unique_ptr<FileSystem> all_files = OpenUriFileSystem(files);
-  TORII_ASSIGN_OR_RETURN(const DataInputs inputs, FindDataInputs(*all_files, config));
+// From raw files that are there.
+absl::StatusOr<PrepareResult> PrepareFrom(FileSystem& files, FileSystem& all_files,
+                                          const DataConfig& config, const DataInputs& inputs,
+                                          const PrepareOptions& options) {
   // The contents are digested beside the work; only an existing dataset has to wait for the result.
   std::future<absl::StatusOr<std::string>> digesting =
-      std::async(std::launch::async, [&] { return SourceDigest(*all_files, config, inputs); });
+      std::async(std::launch::async, [&] { return SourceDigest(all_files, config, inputs); });
   std::string source_digest;
   const auto find = [&]() -> absl::StatusOr<std::optional<PreparedDataset>> {
     if (options.force || !ReadPreparedMeta(files, config.prepared_dir()).ok()) return std::nullopt;
@@ -84,7 +99,7 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   if (found.has_value()) return reused(std::move(found));
   TORII_RETURN_IF_ERROR(Annotate(folder->Begin(), "data.prepared_dir"));
   TORII_RETURN_IF_ERROR(files.MakeDirectories(folder->scratch()));
-  Preparation preparation(*all_files, config, inputs, folder->path(), folder->scratch(),
+  Preparation preparation(all_files, config, inputs, folder->path(), folder->scratch(),
                           options.verbose);
   TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, preparation.Run());
   if (digesting.valid()) {
@@ -97,6 +112,29 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   TORII_FAILPOINT("prepare.before_commit");
   TORII_RETURN_IF_ERROR(folder->Commit());
   return PrepareResult{.dataset = std::move(dataset), .reused = false};
+}
+
+}  // namespace
+
+absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
+                                      const PrepareOptions& options) {
+  const ConfigRules rules("data");
+  Validate(config, rules);
+  TORII_RETURN_IF_ERROR(rules.status());
+  const std::unique_ptr<FileSystem> all_files = OpenUriFileSystem(files);
+  const absl::StatusOr<DataInputs> inputs = FindDataInputs(*all_files, config);
+  if (!options.force && ExitCodeOf(inputs.status()) == ExitCode::kNoInput) {
+    if (auto dataset = MadeElsewhere(files, config)) {
+      if (options.verbose) {
+        TORII_INFO(config.prepared_dir(),
+                   ": whole, and made with this configuration; its raw files ",
+                   "were not compared: ", std::string(inputs.status().message()));
+      }
+      return PrepareResult{.dataset = *std::move(dataset), .reused = true};
+    }
+  }
+  TORII_RETURN_IF_ERROR(inputs.status());
+  return PrepareFrom(files, *all_files, config, *inputs, options);
 }
 
 }  // namespace torii::data

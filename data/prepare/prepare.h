@@ -30,7 +30,8 @@ struct PrepareResult {
 // the same folder at once: one prepares, the others wait and take its result. Writes into a folder
 // beside the target and puts it there when complete (base/files/staged_folder.h); on failure nothing
 // is left behind. kCannotCreate if the target holds files of others. Memory: the vocabularies
-// plus sort_buffer_rows. Errors name file, row and column.
+// plus sort_buffer_rows. Errors name file, row and column. Where raw files are missing, a whole
+// dataset that was made with the same configuration is enough.
 absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& config,
                                       const PrepareOptions& options = {});
 

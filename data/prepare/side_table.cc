@@ -59,7 +59,7 @@ class IdRegister {
   IdRegister(IdMap* ids, const SideTableOptions& options) : ids_(*ids), options_(options) {}
 
   absl::Status Add(const Column& column) {
-    TORII_ASSIGN_OR_RETURN(const Ids ids, ReadIds(column, ids_.type(), options_.id_type_field));
+    TORII_ASSIGN_OR_RETURN(const Ids ids, ReadIds(column, options_.ids));
     chunks_.push_back({ids_.size(), column.file, column.first_row});
     for (int64_t i = 0; i < column.array->length(); ++i) {
       const int64_t expected = ids_.size();
@@ -152,8 +152,9 @@ absl::Status ObserveAll(FileSystem& files, const std::vector<InputFile>& inputs,
     TORII_RETURN_IF_ERROR(id_register.Add(ColumnOf(*chunk, plan.id, plan.names[plan.id])));
     table->rows += chunk->rows;
     if (titles.has_value()) {
-      TORII_ASSIGN_OR_RETURN(const Texts texts,
-                             ReadTexts(ColumnOf(*chunk, plan.title, plan.names[plan.title])));
+      const Column column = ColumnOf(*chunk, plan.title, plan.names[plan.title]);
+      TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+      TORII_RETURN_IF_ERROR(CheckUtf8(column, texts));
       for (const std::string_view text : texts.values) {
         TORII_RETURN_IF_ERROR(titles->AppendText(text));
       }

@@ -26,7 +26,7 @@ struct SideTable {
 struct SideTableOptions {
   SideKind side = SideKind::kUsers;
   std::string id_column;
-  std::string id_type_field;  // for messages: "data.interactions.user_type"
+  IdReading ids;
   std::string scratch_folder;
 };
 

@@ -1,9 +1,11 @@
 #include "data/prepare/source_digest.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/status_macros.h"
-#include "data/prepared_layout.h"
+#include "data/encode/text_tokens.h"
 #include "google/protobuf/text_format.h"
 
 namespace torii::data {
@@ -11,6 +13,11 @@ namespace {
 
 std::vector<std::string> Paths(const google::protobuf::RepeatedPtrField<std::string>& paths) {
   return {paths.begin(), paths.end()};
+}
+
+bool HasText(const SideFile& side) {
+  return std::any_of(side.feature().begin(), side.feature().end(),
+                     [](const Feature& feature) { return feature.has_text(); });
 }
 
 }  // namespace
@@ -28,7 +35,7 @@ std::vector<InputFile> DataInputs::All() const {
 absl::StatusOr<DataInputs> FindDataInputs(FileSystem& files, const DataConfig& config) {
   DataInputs inputs;
   std::vector<InputFile>* parts = inputs.interactions.of_part;
-  const Format format = config.interactions().format();
+  const FileFormat format = FormatOf(config.interactions());
   TORII_ASSIGN_OR_RETURN(
       parts[static_cast<int>(Part::kTrain)],
       FindInputFiles(files, Paths(config.interactions().path()), format, "data.interactions.path"));
@@ -39,9 +46,9 @@ absl::StatusOr<DataInputs> FindDataInputs(FileSystem& files, const DataConfig& c
       parts[static_cast<int>(Part::kTest)],
       FindInputFiles(files, Paths(config.test_path()), format, "data.test_path"));
   TORII_ASSIGN_OR_RETURN(inputs.users, FindInputFiles(files, Paths(config.users().path()),
-                                                      config.users().format(), "data.users.path"));
+                                                      FormatOf(config.users()), "data.users.path"));
   TORII_ASSIGN_OR_RETURN(inputs.items, FindInputFiles(files, Paths(config.items().path()),
-                                                      config.items().format(), "data.items.path"));
+                                                      FormatOf(config.items()), "data.items.path"));
   return inputs;
 }
 
@@ -55,6 +62,9 @@ absl::StatusOr<std::string> SourceDigest(FileSystem& files, const DataConfig& co
   Digest digest;
   digest.Update(absl::StrCat("layout ", kPreparedVersion, "\n"));
   digest.Update(text);
+  if (HasText(config.users()) || HasText(config.items())) {
+    digest.Update(absl::StrCat("tokenizer ", TokenizerVersion(), "\n"));
+  }
   for (const InputFile& input : inputs.All()) {
     TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(input.path));
     TORII_ASSIGN_OR_RETURN(const std::string content, DigestOfFile(files, input.path));

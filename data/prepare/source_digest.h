@@ -7,10 +7,14 @@
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
 #include "data/data.pb.h"
-#include "data/prepare/interaction_reader.h"
+#include "data/prepared_layout.h"
 #include "data/read/input_files.h"
 
 namespace torii::data {
+
+struct InteractionInputs {
+  std::vector<InputFile> of_part[kNumParts];
+};
 
 // All files that a configuration names.
 struct DataInputs {

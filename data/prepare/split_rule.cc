@@ -79,21 +79,12 @@ absl::StatusOr<int64_t> TimeAt(const InteractionSpill& spill, const Kept& kept, 
   return static_cast<int64_t>(prefix ^ (uint64_t{1} << 63));
 }
 
-absl::Status SplitRule::FindMoments(const Split& split, const InteractionSpill& spill,
-                                    const Kept& kept, TimeKind time_kind) {
-  if (split.has_time_from()) {
-    test_from_ = KeyOfTime(split.time_from(), time_kind);
-    valid_from_ = test_from_;
-    TORII_ASSIGN_OR_RETURN(const int64_t before, CountBelow(spill, kept, test_from_));
-    if (before == 0) {
-      return DataError(absl::StrCat("data.split.time_from: ", split.time_from(),
-                                    ": no interaction is before it, none is left to train"));
-    }
-    return absl::OkStatus();
+absl::Status SplitRule::FindFractionMoments(const InteractionSpill& spill, const Kept& kept) {
+  if (cuts_test_) {
+    TORII_ASSIGN_OR_RETURN(test_from_, MomentOf(spill, kept, kNoLimit, fraction_, "test"));
   }
-  TORII_ASSIGN_OR_RETURN(test_from_, MomentOf(spill, kept, kNoLimit, fraction_, "test"));
   valid_from_ = test_from_;
-  if (valid_) {
+  if (cuts_valid_) {
     TORII_ASSIGN_OR_RETURN(valid_from_, MomentOf(spill, kept, test_from_, fraction_, "validation"));
   }
   TORII_ASSIGN_OR_RETURN(const int64_t train, CountBelow(spill, kept, valid_from_));
@@ -105,11 +96,27 @@ absl::Status SplitRule::FindMoments(const Split& split, const InteractionSpill& 
   return absl::OkStatus();
 }
 
+absl::Status SplitRule::FindMoments(const Split& split, const InteractionSpill& spill,
+                                    const Kept& kept, const TimeReader& times) {
+  if (!split.has_time_from()) {
+    return FindFractionMoments(spill, kept);
+  }
+  TORII_ASSIGN_OR_RETURN(valid_from_, times.KeyOfText(split.time_from(), "data.split.time_from"));
+  test_from_ = cuts_test_ ? valid_from_ : kNoLimit;
+  TORII_ASSIGN_OR_RETURN(const int64_t before, CountBelow(spill, kept, valid_from_));
+  if (before == 0) {
+    return DataError(absl::StrCat("data.split.time_from: ", times.TextOfKey(valid_from_),
+                                  ": no interaction is before it, none is left to train"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SplitRule> SplitRule::Make(const DataConfig& config, const InteractionSpill& spill,
-                                          const Kept& kept, TimeKind time_kind) {
+                                          const Kept& kept, const TimeReader& times) {
   SplitRule rule;
   const Split& split = config.split();
-  rule.valid_ = split.valid();
+  rule.cuts_test_ = config.test_path_size() == 0;
+  rule.cuts_valid_ = split.valid();
   rule.seed_ = config.seed();
   switch (split.rule_case()) {
     case Split::kLastK:
@@ -128,12 +135,37 @@ absl::StatusOr<SplitRule> SplitRule::Make(const DataConfig& config, const Intera
     case Split::kTimeFrom:
       rule.kind_ = Kind::kTime;
       rule.fraction_ = split.time_fraction();
-      TORII_RETURN_IF_ERROR(rule.FindMoments(split, spill, kept, time_kind));
+      TORII_RETURN_IF_ERROR(rule.FindMoments(split, spill, kept, times));
       break;
     case Split::RULE_NOT_SET:
       break;
   }
   return rule;
+}
+
+std::string WhyNothingIsHeldOut(const Split& split, Part part, const SplitFacts& facts) {
+  const std::string name = part == Part::kTest ? "test" : "validation";
+  const auto why = [&](const std::string& field, const std::string& value,
+                       const std::string& reason) {
+    return absl::StrCat("data.split.", field, ": ", value, " holds out nothing for the ", name,
+                        " part: ", reason);
+  };
+  const std::string most =
+      absl::StrCat("all ", facts.users, " users have ", facts.most_rows,
+                   facts.most_rows == 1 ? " interaction or fewer" : " interactions or fewer");
+  switch (split.rule_case()) {
+    case Split::kLastK:
+      return why("last_k", absl::StrCat(split.last_k()), most);
+    case Split::kLastFraction:
+      return why("last_fraction", absl::StrCat(split.last_fraction()), most);
+    case Split::kRandomFraction:
+      return why("random_fraction", absl::StrCat(split.random_fraction()), most);
+    case Split::kTimeFrom:
+      return why("time_from", split.time_from(),
+                 absl::StrCat("the last interaction is at ", facts.last_time));
+    default:
+      return why("time_fraction", absl::StrCat(split.time_fraction()), most);
+  }
 }
 
 int64_t SplitRule::HeldOut(int64_t n) const {
@@ -150,8 +182,8 @@ int64_t SplitRule::HeldOut(int64_t n) const {
 }
 
 PartSizes SplitRule::SizesFor(int64_t n) const {
-  const int64_t test = HeldOut(n);
-  const int64_t valid = valid_ ? HeldOut(n - test) : 0;
+  const int64_t test = cuts_test_ ? HeldOut(n) : 0;
+  const int64_t valid = cuts_valid_ ? HeldOut(n - test) : 0;
   return {{n - test - valid, valid, test}};
 }
 

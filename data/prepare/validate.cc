@@ -6,12 +6,29 @@
 #include "absl/strings/str_cat.h"
 #include "data/encode/feature_encoder.h"
 #include "data/prepare/prepare.h"
+#include "data/read/text_stream.h"
 #include "data/read/uri_file_system.h"
 
 namespace torii::data {
 namespace {
 
 constexpr int64_t kMaxRows = std::numeric_limits<int32_t>::max() - 1;
+
+template <typename Config>
+void CheckTextFormat(const Config& config, const ConfigRules& rules) {
+  const std::string& delimiter = config.delimiter();
+  rules.Require(!config.has_delimiter() || !delimiter.empty(), "delimiter", "must not be empty");
+  rules.Require(delimiter.find_first_of("\"\r\n") == std::string::npos, "delimiter",
+                "must not contain a quote or a line end");
+  rules.Require(!config.quotes() || delimiter.size() <= 1, "quotes",
+                "is not possible with a delimiter of several characters");
+  rules.Require(config.max_quoted_lines() >= 1, "max_quoted_lines", config.max_quoted_lines(),
+                "at least 1");
+  rules.Require(config.encoding().empty() || KnownEncoding(config.encoding()), "encoding",
+                absl::StrCat("\"", config.encoding(),
+                             "\" is not known; write for example \"ISO-8859-1\", \"windows-1252\", "
+                             "\"Shift_JIS\" or \"UTF-16\""));
+}
 
 void CheckInteractions(const InteractionFiles& config, const ConfigRules& rules) {
   rules.Require(config.path_size() > 0, "path", "is needed: the files of the interactions");
@@ -27,6 +44,7 @@ void CheckInteractions(const InteractionFiles& config, const ConfigRules& rules)
                 "needs rating, the column to use");
   rules.Require(!config.rating_as_weight() || config.weight().empty(), "rating_as_weight",
                 "excludes weight: a row has one weight");
+  CheckTextFormat(config, rules);
 }
 
 void CheckCategorical(const Categorical& config, const ConfigRules& rules) {
@@ -79,6 +97,7 @@ void CheckFeature(const Feature& feature, const ConfigRules& rules) {
 
 void CheckSide(const SideFile& config, const ConfigRules& rules) {
   rules.Require(config.path_size() > 0, "path", "is needed");
+  CheckTextFormat(config, rules);
   std::set<std::string> names;
   for (int k = 0; k < config.feature_size(); ++k) {
     const ConfigRules feature = rules.In("feature", k);
@@ -104,9 +123,9 @@ void CheckSplit(const DataConfig& config, const ConfigRules& rules) {
   const bool by_time = split.has_time_fraction() || split.has_time_from();
   rules.Require(!by_time || !config.interactions().time().empty(), "",
                 "cuts by time, which needs data.interactions.time");
-  rules.Require(config.test_path_size() == 0, "",
-                "excludes data.test_path: there is one test part");
-  rules.Require(!split.valid() || !split.has_time_from(), "valid",
+  rules.Require(config.test_path_size() == 0 || split.valid(), "",
+                "excludes data.test_path, unless `valid: true` asks for a validation part");
+  rules.Require(!split.valid() || !split.has_time_from() || config.test_path_size() > 0, "valid",
                 "is not possible with time_from; use time_fraction or data.valid_path");
   rules.Require(!split.valid() || config.valid_path_size() == 0, "valid",
                 "excludes data.valid_path: there is one validation part");

@@ -1,118 +1,35 @@
 #include "data/read/column_values.h"
 
-#include <charconv>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "arrow/array.h"
+#include "arrow/compute/cast.h"
 #include "arrow/type.h"
 #include "arrow/type_traits.h"
-#include "arrow/util/float16.h"
+#include "arrow/util/utf8.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "data/arrow_file.h"
+#include "data/read/time_text.h"
 
 namespace torii::data {
 namespace {
 
 constexpr size_t kShownChars = 60;
+constexpr int64_t kSecondsPerDay = 86400;
 
-std::string Shown(std::string_view text) {
-  std::string shown(text.substr(0, kShownChars));
-  return absl::StrCat("\"", shown, text.size() > kShownChars ? "...\"" : "\"");
+const arrow::DataType& ValueType(const arrow::Array& array) {
+  return array.type_id() == arrow::Type::DICTIONARY
+             ? *static_cast<const arrow::DictionaryType&>(*array.type()).value_type()
+             : *array.type();
 }
 
-// Calls `visit` with the array as what it really is, if it has plain C values. False: another type.
-template <typename Visit>
-bool VisitPlain(const arrow::Array& array, Visit&& visit) {
-  switch (array.type_id()) {
-    case arrow::Type::INT8:
-      visit(static_cast<const arrow::Int8Array&>(array));
-      return true;
-    case arrow::Type::INT16:
-      visit(static_cast<const arrow::Int16Array&>(array));
-      return true;
-    case arrow::Type::INT32:
-      visit(static_cast<const arrow::Int32Array&>(array));
-      return true;
-    case arrow::Type::INT64:
-      visit(static_cast<const arrow::Int64Array&>(array));
-      return true;
-    case arrow::Type::UINT8:
-      visit(static_cast<const arrow::UInt8Array&>(array));
-      return true;
-    case arrow::Type::UINT16:
-      visit(static_cast<const arrow::UInt16Array&>(array));
-      return true;
-    case arrow::Type::UINT32:
-      visit(static_cast<const arrow::UInt32Array&>(array));
-      return true;
-    case arrow::Type::UINT64:
-      visit(static_cast<const arrow::UInt64Array&>(array));
-      return true;
-    case arrow::Type::BOOL:
-      visit(static_cast<const arrow::BooleanArray&>(array));
-      return true;
-    case arrow::Type::DATE32:
-      visit(static_cast<const arrow::Date32Array&>(array));
-      return true;
-    case arrow::Type::DATE64:
-      visit(static_cast<const arrow::Date64Array&>(array));
-      return true;
-    case arrow::Type::TIMESTAMP:
-      visit(static_cast<const arrow::TimestampArray&>(array));
-      return true;
-    default:
-      return false;
-  }
-}
-
-template <typename Array>
-void FillTexts(const arrow::Array& array, Texts* texts) {
-  const auto& typed = static_cast<const Array&>(array);
-  for (int64_t i = 0; i < typed.length(); ++i) {
-    if (typed.IsValid(i)) {
-      const std::string_view view = typed.GetView(i);
-      // An empty value may have no address; it is not missing for that.
-      texts->values[static_cast<size_t>(i)] = view.data() == nullptr ? std::string_view("") : view;
-    }
-  }
-}
-
-// Text of any of Arrow's text types. False: another type.
-bool FillTextsOf(const arrow::Array& array, Texts* texts) {
-  switch (array.type_id()) {
-    case arrow::Type::STRING:
-    case arrow::Type::BINARY:
-      FillTexts<arrow::BinaryArray>(array, texts);
-      return true;
-    case arrow::Type::LARGE_STRING:
-    case arrow::Type::LARGE_BINARY:
-      FillTexts<arrow::LargeBinaryArray>(array, texts);
-      return true;
-    case arrow::Type::STRING_VIEW:
-    case arrow::Type::BINARY_VIEW:
-      FillTexts<arrow::BinaryViewArray>(array, texts);
-      return true;
-    case arrow::Type::FIXED_SIZE_BINARY:
-      FillTexts<arrow::FixedSizeBinaryArray>(array, texts);
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Calls gather(i, index) for each row i of a dictionary column that is not missing; index is the
-// row's place in the dictionary.
-template <typename Gather>
-void ForDictionary(const arrow::DictionaryArray& array, Gather&& gather) {
-  for (int64_t i = 0; i < array.length(); ++i) {
-    if (array.IsValid(i)) {
-      gather(static_cast<size_t>(i), static_cast<size_t>(array.GetValueIndex(i)));
-    }
-  }
-}
+bool IsDictionary(const arrow::Array& array) { return array.type_id() == arrow::Type::DICTIONARY; }
 
 Column DictionaryOf(const Column& column) {
   Column dictionary = column;
@@ -120,41 +37,60 @@ Column DictionaryOf(const Column& column) {
   return dictionary;
 }
 
-bool IsDictionary(const arrow::Array& array) { return array.type_id() == arrow::Type::DICTIONARY; }
-
-std::string NumberText(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
-  return std::string(buffer, end);
+absl::StatusOr<std::shared_ptr<arrow::Array>> CastTo(const Column& column,
+                                                     const std::shared_ptr<arrow::DataType>& type) {
+  arrow::Result<std::shared_ptr<arrow::Array>> cast =
+      arrow::compute::Cast(*column.array, type, arrow::compute::CastOptions::Unsafe());
+  if (!cast.ok()) {
+    return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
+                                            ", which cannot be read as ", type->ToString()));
+  }
+  return *std::move(cast);
 }
 
-template <typename Array>
-std::vector<double> Doubles(const arrow::Array& array) {
-  const auto& typed = static_cast<const Array&>(array);
-  std::vector<double> values(static_cast<size_t>(array.length()),
-                             std::numeric_limits<double>::quiet_NaN());
+// Microseconds of one value of a timestamp or date. False: beyond the range.
+struct MomentScale {
+  int64_t times = 1;
+  int64_t over = 1;
+};
+MomentScale ScaleOf(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DATE32) {
+    return {.times = kSecondsPerDay * kMicrosecondsPerSecond, .over = 1};
+  }
+  if (type.id() == arrow::Type::DATE64) {
+    return {.times = 1000, .over = 1};
+  }
+  switch (static_cast<const arrow::TimestampType&>(type).unit()) {
+    case arrow::TimeUnit::SECOND:
+      return {.times = kMicrosecondsPerSecond, .over = 1};
+    case arrow::TimeUnit::MILLI:
+      return {.times = 1000, .over = 1};
+    case arrow::TimeUnit::MICRO:
+      return {};
+    case arrow::TimeUnit::NANO:
+      return {.times = 1, .over = 1000};
+  }
+  return {};
+}
+
+// The values of a dictionary column, given those of its dictionary. `missing(i)`: row i has none.
+template <typename T>
+std::vector<T> Gathered(const arrow::Array& column, const std::vector<T>& of_dictionary,
+                        T missing) {
+  const auto& array = static_cast<const arrow::DictionaryArray&>(column);
+  std::vector<T> values(static_cast<size_t>(array.length()), missing);
   for (int64_t i = 0; i < array.length(); ++i) {
-    if (typed.IsValid(i)) {
-      values[static_cast<size_t>(i)] = static_cast<double>(typed.Value(i));
+    if (array.IsValid(i)) {
+      values[static_cast<size_t>(i)] = of_dictionary[static_cast<size_t>(array.GetValueIndex(i))];
     }
   }
   return values;
 }
 
-std::vector<double> HalfFloats(const arrow::Array& array) {
-  const auto& typed = static_cast<const arrow::HalfFloatArray&>(array);
-  std::vector<double> values(static_cast<size_t>(array.length()),
-                             std::numeric_limits<double>::quiet_NaN());
-  for (int64_t i = 0; i < array.length(); ++i) {
-    if (typed.IsValid(i)) {
-      values[static_cast<size_t>(i)] = arrow::util::Float16::FromBits(typed.Value(i)).ToDouble();
-    }
-  }
-  return values;
-}
-
-absl::StatusOr<Integers> IntegersFromTexts(const Column& column, const std::string& remedy) {
+absl::StatusOr<Integers> IntegersFromTexts(const Column& column, IntegerText allowed,
+                                           const std::string& remedy) {
   TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+  const auto parse = allowed == IntegerText::kAny ? ParseInteger : ParseCanonicalInteger;
   Integers result;
   result.values.resize(texts.values.size());
   for (size_t i = 0; i < texts.values.size(); ++i) {
@@ -162,9 +98,36 @@ absl::StatusOr<Integers> IntegersFromTexts(const Column& column, const std::stri
     if (text.data() == nullptr || Trim(text).empty()) {
       result.missing.resize(texts.values.size());
       result.missing[i] = 1;
-    } else if (!ParseInteger(text, &result.values[i])) {
+    } else if (!parse(text, &result.values[i])) {
+      int64_t ignored = 0;
       return CellError(column, static_cast<int64_t>(i),
-                       absl::StrCat("value ", Shown(text), " is not an integer", remedy));
+                       absl::StrCat("value ", Shown(text),
+                                    ParseInteger(text, &ignored)
+                                        ? " has a leading zero or plus sign, unlike the ids before"
+                                        : " is not an integer",
+                                    remedy));
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<Integers> IntegersFromFloats(const Column& column, const std::string& remedy) {
+  // Beyond this not every integer has a float of its own.
+  const bool narrow = column.array->type_id() != arrow::Type::DOUBLE;
+  const double largest = narrow ? 1 << 24 : std::ldexp(1, 53);
+  TORII_ASSIGN_OR_RETURN(const std::vector<double> numbers, ReadNumbers(column));
+  Integers result;
+  result.values.resize(numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (std::isnan(numbers[i])) {
+      result.missing.resize(numbers.size());
+      result.missing[i] = 1;
+    } else if (numbers[i] != std::floor(numbers[i]) || std::abs(numbers[i]) > largest) {
+      return CellError(
+          column, static_cast<int64_t>(i),
+          absl::StrCat("value ", numbers[i], " is not a whole number up to ", largest, remedy));
+    } else {
+      result.values[i] = static_cast<int64_t>(numbers[i]);
     }
   }
   return result;
@@ -179,14 +142,37 @@ absl::Status FiniteNumbers(const Column& column, const std::vector<double>& valu
   return absl::OkStatus();
 }
 
+bool ParseTruth(std::string_view text, double* value) {
+  const std::string_view word = Trim(text);
+  const bool yes = word == "true" || word == "True" || word == "TRUE";
+  const bool no = word == "false" || word == "False" || word == "FALSE";
+  *value = yes ? 1 : 0;
+  return yes || no;
+}
+
+absl::StatusOr<std::vector<double>> NumbersFromTexts(const Column& column) {
+  TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+  std::vector<double> values(texts.values.size(), std::numeric_limits<double>::quiet_NaN());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string_view text = texts.values[i];
+    if (text.data() != nullptr && !Trim(text).empty() && !ParseNumber(text, &values[i]) &&
+        !ParseTruth(text, &values[i])) {
+      return CellError(column, static_cast<int64_t>(i),
+                       absl::StrCat("value ", Shown(text), " is not a number"));
+    }
+  }
+  return values;
+}
+
 }  // namespace
 
 Column ColumnOf(const TableChunk& chunk, size_t index, const std::string& name) {
-  return {chunk.columns[index], chunk.file, name, chunk.first_row};
+  return {chunk.columns[index], chunk.file,         name,
+          chunk.first_row,      chunk.typed[index], chunk.row_numbers};
 }
 
 absl::Status CellError(const Column& column, int64_t index, const std::string& what) {
-  return DataError(absl::StrCat(*column.file, ":", column.first_row + index, ": column \"",
+  return DataError(absl::StrCat(*column.file, ":", column.RowNumber(index), ": column \"",
                                 column.name, "\": ", what));
 }
 
@@ -194,26 +180,18 @@ absl::Status ColumnError(const Column& column, const std::string& what) {
   return DataError(absl::StrCat(*column.file, ": column \"", column.name, "\": ", what));
 }
 
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) {
-    return text.substr(0, 0);
+std::string Shown(std::string_view text) {
+  size_t length = std::min(text.size(), kShownChars);
+  while (length > 0 && length < text.size() &&
+         (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) {
+    --length;  // not inside a character
   }
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
-
-bool ParseInteger(std::string_view text, int64_t* value) {
-  const std::string_view trimmed = Trim(text);
-  const char* end = trimmed.data() + trimmed.size();
-  const auto result = std::from_chars(trimmed.data(), end, *value);
-  return result.ec == std::errc() && result.ptr == end;
-}
-
-bool ParseNumber(std::string_view text, double* value) {
-  const std::string_view trimmed = Trim(text);
-  const char* end = trimmed.data() + trimmed.size();
-  const auto result = std::from_chars(trimmed.data(), end, *value);
-  return result.ec == std::errc() && result.ptr == end;
+  const std::string shown(text.substr(0, length));
+  arrow::util::InitializeUTF8();
+  return absl::StrCat(
+      "\"",
+      arrow::util::ValidateUTF8(shown) ? absl::Utf8SafeCHexEscape(shown) : absl::CHexEscape(shown),
+      length < text.size() ? "...\"" : "\"");
 }
 
 bool IsList(const arrow::Array& array) {
@@ -222,61 +200,65 @@ bool IsList(const arrow::Array& array) {
 }
 
 bool IsText(const arrow::Array& array) {
-  const arrow::DataType& type =
-      IsDictionary(array) ? *static_cast<const arrow::DictionaryType&>(*array.type()).value_type()
-                          : *array.type();
-  return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id()) ||
-         type.id() == arrow::Type::FIXED_SIZE_BINARY;
+  const arrow::Type::type id = ValueType(array).id();
+  return arrow::is_base_binary_like(id) || arrow::is_binary_view_like(id) ||
+         id == arrow::Type::FIXED_SIZE_BINARY;
 }
 
-bool IsInteger(const arrow::Array& array) {
-  const arrow::DataType& type =
-      IsDictionary(array) ? *static_cast<const arrow::DictionaryType&>(*array.type()).value_type()
-                          : *array.type();
-  return arrow::is_integer(type.id());
+bool IsInteger(const arrow::Array& array) { return arrow::is_integer(ValueType(array).id()); }
+
+bool IsFloat(const arrow::Array& array) { return arrow::is_floating(ValueType(array).id()); }
+
+bool IsWholeDecimal(const arrow::Array& array) {
+  const arrow::DataType& type = ValueType(array);
+  return arrow::is_decimal(type.id()) && static_cast<const arrow::DecimalType&>(type).scale() == 0;
 }
 
-absl::StatusOr<Integers> ReadIntegers(const Column& column, const std::string& remedy) {
-  if (IsText(*column.array)) {
-    return IntegersFromTexts(column, remedy);
-  }
+bool IsMoment(const arrow::Array& array) {
+  const arrow::Type::type id = ValueType(array).id();
+  return id == arrow::Type::TIMESTAMP || id == arrow::Type::DATE32 || id == arrow::Type::DATE64;
+}
+
+bool IsNothing(const arrow::Array& array) { return ValueType(array).id() == arrow::Type::NA; }
+
+absl::StatusOr<Integers> ReadIntegers(const Column& column, IntegerText text,
+                                      const std::string& remedy) {
   const size_t n = static_cast<size_t>(column.array->length());
   Integers result;
-  result.values.resize(n);
-  if (column.array->type_id() == arrow::Type::NA) {
+  if (IsNothing(*column.array)) {
+    result.values.resize(n);
     result.missing.assign(n, 1);
     return result;
   }
   if (IsDictionary(*column.array)) {
-    TORII_ASSIGN_OR_RETURN(const Integers values, ReadIntegers(DictionaryOf(column), remedy));
-    result.missing.assign(n, 1);
-    ForDictionary(static_cast<const arrow::DictionaryArray&>(*column.array),
-                  [&](size_t i, size_t index) {
-                    result.values[i] = values.values[index];
-                    result.missing[i] = values.is_missing(index) ? 1 : 0;
-                  });
+    TORII_ASSIGN_OR_RETURN(Integers values, ReadIntegers(DictionaryOf(column), text, remedy));
+    values.missing.resize(values.values.size());
+    result.values = Gathered<int64_t>(*column.array, values.values, 0);
+    result.missing = Gathered<uint8_t>(*column.array, values.missing, 1);
     return result;
   }
-  int64_t too_large = -1;
-  const bool plain = VisitPlain(*column.array, [&](const auto& array) {
-    for (size_t i = 0; i < n; ++i) {
-      const auto value = array.Value(static_cast<int64_t>(i));
-      result.values[i] = static_cast<int64_t>(value);
-      if constexpr (std::is_same_v<decltype(value), const uint64_t>) {
-        if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) &&
-            array.IsValid(static_cast<int64_t>(i))) {
-          too_large = static_cast<int64_t>(i);
-        }
-      }
-    }
-  });
-  if (!plain) {
+  if (IsText(*column.array)) {
+    return IntegersFromTexts(column, text, remedy);
+  }
+  if (IsFloat(*column.array)) {
+    return IntegersFromFloats(column, remedy);
+  }
+  if (!IsInteger(*column.array) && !IsWholeDecimal(*column.array)) {
     return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
                                             ", integers are needed", remedy));
   }
-  if (too_large >= 0) {
-    return CellError(column, too_large, "value is too large for a 64-bit signed integer");
+  const auto cast = arrow::compute::Cast(*column.array, arrow::int64());
+  if (!cast.ok()) {  // a second look for the row
+    for (int64_t i = 0; i < column.array->length(); ++i) {
+      if (!arrow::compute::Cast(*column.array->Slice(i, 1), arrow::int64()).ok()) {
+        return CellError(column, i,
+                         absl::StrCat("value is too large for a 64-bit signed integer", remedy));
+      }
+    }
+    return FromArrow(cast.status(), *column.file);
   }
+  const auto& integers = static_cast<const arrow::Int64Array&>(**cast);
+  result.values.assign(integers.raw_values(), integers.raw_values() + n);
   if (column.array->null_count() > 0) {
     result.missing.resize(n);
     for (size_t i = 0; i < n; ++i) {
@@ -286,82 +268,70 @@ absl::StatusOr<Integers> ReadIntegers(const Column& column, const std::string& r
   return result;
 }
 
+absl::StatusOr<std::vector<int64_t>> ReadMoments(const Column& column) {
+  if (IsDictionary(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> moments, ReadMoments(DictionaryOf(column)));
+    return Gathered<int64_t>(*column.array, moments, 0);
+  }
+  const MomentScale scale = ScaleOf(*column.array->type());
+  const auto days = column.array->type_id() == arrow::Type::DATE32;
+  TORII_ASSIGN_OR_RETURN(auto cast, CastTo(column, days ? arrow::int32() : arrow::int64()));
+  if (days) {
+    Column narrow = column;
+    narrow.array = cast;
+    TORII_ASSIGN_OR_RETURN(cast, CastTo(narrow, arrow::int64()));
+  }
+  const auto& raw = static_cast<const arrow::Int64Array&>(*cast);
+  std::vector<int64_t> moments(static_cast<size_t>(raw.length()));
+  for (int64_t i = 0; i < raw.length(); ++i) {
+    int64_t& moment = moments[static_cast<size_t>(i)];
+    if (raw.IsNull(i)) {
+      continue;
+    }
+    if (__builtin_mul_overflow(raw.Value(i), scale.times, &moment)) {
+      return CellError(column, i, "the time lies too far from 1970");
+    }
+    const bool below = moment % scale.over < 0;  // round towards the past
+    moment = moment / scale.over - (below ? 1 : 0);
+  }
+  return moments;
+}
+
 absl::StatusOr<std::vector<double>> ReadNumbers(const Column& column) {
   const double missing = std::numeric_limits<double>::quiet_NaN();
   const size_t n = static_cast<size_t>(column.array->length());
+  if (IsNothing(*column.array)) {
+    return std::vector<double>(n, missing);
+  }
   std::vector<double> values(n, missing);
-  if (IsText(*column.array)) {
-    TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-    for (size_t i = 0; i < n; ++i) {
-      const std::string_view text = texts.values[i];
-      if (text.data() != nullptr && !Trim(text).empty() && !ParseNumber(text, &values[i])) {
-        return CellError(column, static_cast<int64_t>(i),
-                         absl::StrCat("value ", Shown(text), " is not a number"));
-      }
-    }
-  } else if (IsDictionary(*column.array)) {
+  if (IsDictionary(*column.array)) {
     TORII_ASSIGN_OR_RETURN(const std::vector<double> dictionary, ReadNumbers(DictionaryOf(column)));
-    ForDictionary(static_cast<const arrow::DictionaryArray&>(*column.array),
-                  [&](size_t i, size_t index) { values[i] = dictionary[index]; });
-  } else if (column.array->type_id() == arrow::Type::FLOAT) {
-    values = Doubles<arrow::FloatArray>(*column.array);
-  } else if (column.array->type_id() == arrow::Type::DOUBLE) {
-    values = Doubles<arrow::DoubleArray>(*column.array);
-  } else if (column.array->type_id() == arrow::Type::HALF_FLOAT) {
-    values = HalfFloats(*column.array);
-  } else if (column.array->type_id() != arrow::Type::NA &&
-             !VisitPlain(*column.array, [&](const auto& array) {
-               values = Doubles<std::decay_t<decltype(array)>>(array);
-             })) {
-    return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
-                                            ", numbers are needed"));
+    return Gathered<double>(*column.array, dictionary, missing);
+  }
+  if (IsText(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(values, NumbersFromTexts(column));
+  } else if (IsMoment(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> moments, ReadMoments(column));
+    for (size_t i = 0; i < n; ++i) {
+      values[i] = column.array->IsNull(static_cast<int64_t>(i))
+                      ? missing
+                      : static_cast<double>(moments[i]) / kMicrosecondsPerSecond;
+    }
+  } else {
+    const arrow::Type::type type = column.array->type_id();
+    if (!arrow::is_numeric(type) && !arrow::is_decimal(type) && type != arrow::Type::BOOL) {
+      return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
+                                              ", numbers are needed"));
+    }
+    TORII_ASSIGN_OR_RETURN(const auto cast, CastTo(column, arrow::float64()));
+    const auto& doubles = static_cast<const arrow::DoubleArray&>(*cast);
+    values.assign(doubles.raw_values(), doubles.raw_values() + n);
+    for (size_t i = 0; doubles.null_count() > 0 && i < n; ++i) {
+      values[i] = doubles.IsNull(static_cast<int64_t>(i)) ? missing : values[i];
+    }
   }
   TORII_RETURN_IF_ERROR(FiniteNumbers(column, values));
   return values;
-}
-
-absl::StatusOr<Texts> ReadTexts(const Column& column) {
-  Texts texts;
-  const size_t n = static_cast<size_t>(column.array->length());
-  texts.values.resize(n);
-  texts.array = column.array;
-  if (column.array->type_id() == arrow::Type::NA || FillTextsOf(*column.array, &texts)) {
-    return texts;
-  }
-  if (IsDictionary(*column.array)) {
-    TORII_ASSIGN_OR_RETURN(Texts dictionary, ReadTexts(DictionaryOf(column)));
-    ForDictionary(static_cast<const arrow::DictionaryArray&>(*column.array),
-                  [&](size_t i, size_t index) { texts.values[i] = dictionary.values[index]; });
-    texts.storage = std::move(dictionary.storage);
-    return texts;
-  }
-  if (column.array->type_id() == arrow::Type::FLOAT ||
-      column.array->type_id() == arrow::Type::DOUBLE) {
-    TORII_ASSIGN_OR_RETURN(const std::vector<double> values, ReadNumbers(column));
-    for (size_t i = 0; i < n; ++i) {
-      if (!std::isnan(values[i])) {
-        texts.values[i] = texts.storage.emplace_back(NumberText(values[i]));
-      }
-    }
-    return texts;
-  }
-  const bool plain = VisitPlain(*column.array, [&](const auto& array) {
-    for (size_t i = 0; i < n; ++i) {
-      if (array.IsValid(static_cast<int64_t>(i))) {
-        const auto value = array.Value(static_cast<int64_t>(i));
-        if constexpr (std::is_same_v<decltype(value), const bool>) {
-          texts.values[i] = value ? "true" : "false";
-        } else {
-          texts.values[i] = texts.storage.emplace_back(std::to_string(value));
-        }
-      }
-    }
-  });
-  if (!plain) {
-    return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
-                                            ", text or numbers are needed"));
-  }
-  return texts;
 }
 
 Lists ReadLists(const Column& column) {

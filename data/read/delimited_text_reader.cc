@@ -4,129 +4,197 @@
 #include "arrow/array.h"
 #include "arrow/csv/options.h"
 #include "arrow/csv/reader.h"
-#include "arrow/io/compressed.h"
 #include "arrow/io/interfaces.h"
 #include "arrow/record_batch.h"
 #include "arrow/result.h"
 #include "arrow/type.h"
-#include "arrow/util/compression.h"
+#include "arrow/util/utf8.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
 #include "data/arrow_file.h"
+#include "data/read/quote_check.h"
 #include "data/read/table_reader.h"
+#include "data/read/text_stream.h"
 
 namespace torii::data {
 namespace {
 
 // A record must fit into one block.
 constexpr int32_t kBlockBytes = 4 << 20;
+constexpr int32_t kMaxQuotedLines = 100;
 
-arrow::Compression::type CodecOf(Compression compression) {
-  switch (compression) {
-    case Compression::kGzip:
-      return arrow::Compression::GZIP;
-    case Compression::kZstd:
-      return arrow::Compression::ZSTD;
-    case Compression::kBzip2:
-      return arrow::Compression::BZ2;
-    case Compression::kLz4:
-      return arrow::Compression::LZ4_FRAME;
-    case Compression::kBrotli:
-      return arrow::Compression::BROTLI;
-    case Compression::kNone:
-      break;
-  }
-  return arrow::Compression::UNCOMPRESSED;
-}
+// Passes a text on and ends with an error at a quote that is not closed.
+class QuoteCheckedStream final : public arrow::io::InputStream {
+ public:
+  QuoteCheckedStream(std::shared_ptr<arrow::io::InputStream> stream, FileSystem& files,
+                     InputFile input, const QuoteRules& rules)
+      : stream_(std::move(stream)), files_(files), input_(std::move(input)), check_(rules) {}
 
-absl::StatusOr<std::shared_ptr<arrow::io::InputStream>> OpenStream(FileSystem& files,
-                                                                   const InputFile& input) {
-  TORII_ASSIGN_OR_RETURN(std::unique_ptr<ReadableFile> raw, files.OpenForReading(input.path));
-  std::shared_ptr<arrow::io::InputStream> stream = ToArrowFile(std::move(raw));
-  if (input.compression == Compression::kNone) {
-    return stream;
+  arrow::Status Close() override { return stream_->Close(); }
+  bool closed() const override { return stream_->closed(); }
+  arrow::Result<int64_t> Tell() const override { return stream_->Tell(); }
+  arrow::Result<int64_t> Read(int64_t nbytes, void* out) override {
+    ARROW_ASSIGN_OR_RAISE(const int64_t given, stream_->Read(nbytes, out));
+    ARROW_RETURN_NOT_OK(Check({static_cast<const char*>(out), static_cast<size_t>(given)}));
+    return given;
   }
-  arrow::Result<std::unique_ptr<arrow::util::Codec>> codec =
-      arrow::util::Codec::Create(CodecOf(input.compression));
-  if (!codec.ok()) {
-    return FromArrow(codec.status(), input.path);
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
+    ARROW_ASSIGN_OR_RAISE(auto block, stream_->Read(nbytes));
+    ARROW_RETURN_NOT_OK(Check(std::string_view(*block)));
+    return block;
   }
-  // The stream keeps the decompressor, not the codec, but the codec must outlive it.
-  const std::shared_ptr<arrow::util::Codec> shared_codec = *std::move(codec);
-  auto compressed = arrow::io::CompressedInputStream::Make(shared_codec.get(), stream);
-  if (!compressed.ok()) {
-    return FromArrow(compressed.status(), input.path);
-  }
-  return std::shared_ptr<arrow::io::InputStream>(
-      compressed->get(), [keep = *compressed, shared_codec](arrow::io::InputStream*) {});
-}
 
-absl::StatusOr<std::shared_ptr<arrow::csv::StreamingReader>> OpenReader(
-    FileSystem& files, const InputFile& input, std::span<const std::string> columns) {
-  TORII_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::InputStream> stream, OpenStream(files, input));
+ private:
+  arrow::Status Check(std::string_view block) {
+    const auto fault = block.empty() ? check_.AtEnd() : check_.Check(block);
+    return fault.has_value() ? ToArrow(Error(*fault)) : arrow::Status::OK();
+  }
+  absl::Status Error(const QuoteFault& fault) const {
+    TORII_ASSIGN_OR_RETURN(const int64_t record, RecordAt(files_, input_, fault.offset));
+    return DataError(absl::StrCat(
+        input_.path, ":", record, ": ", fault.what,
+        "; correct the file, set `quotes: false` if quotes are ordinary characters in it, or "
+        "`max_quoted_lines` if values of many lines are meant"));
+  }
+
+  std::shared_ptr<arrow::io::InputStream> stream_;
+  FileSystem& files_;
+  const InputFile input_;
+  QuoteCheck check_;
+};
+
+bool Quotes(const InputFile& input) { return input.text.quotes.value_or(false); }
+
+arrow::csv::ReadOptions ReadOptionsFor(const InputFile& input) {
   arrow::csv::ReadOptions read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
   read.block_size = kBlockBytes;
+  read.column_names = input.text.column_names;
+  return read;
+}
+
+arrow::csv::ParseOptions ParseOptionsFor(const InputFile& input) {
   arrow::csv::ParseOptions parse = arrow::csv::ParseOptions::Defaults();
-  parse.delimiter = input.format == TSV ? '\t' : ',';
-  parse.newlines_in_values = true;
+  parse.delimiter = StreamDelimiter(input);
+  parse.quoting = Quotes(input);
+  parse.newlines_in_values = Quotes(input);
+  return parse;
+}
+
+arrow::csv::ConvertOptions ConvertOptionsFor(const InputFile& input,
+                                             std::span<const std::string> columns) {
   arrow::csv::ConvertOptions convert = arrow::csv::ConvertOptions::Defaults();
-  convert.check_utf8 = false;
+  convert.check_utf8 = false;  // done column by column, with the row in the message
   convert.default_column_type = arrow::utf8();
   convert.null_values = {""};
+  convert.null_values.insert(convert.null_values.end(), input.text.null_values.begin(),
+                             input.text.null_values.end());
   convert.strings_can_be_null = true;
   convert.include_columns.assign(columns.begin(), columns.end());
-  auto reader = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(),
-                                                  std::move(stream), read, parse, convert);
+  return convert;
+}
+
+using Reader = std::shared_ptr<arrow::csv::StreamingReader>;
+
+absl::Status Explain(const arrow::Status& status, const std::string& context) {
+  if (status.message().find("straddling object") != std::string::npos) {
+    return DataError(absl::StrCat(context, ": the next row is longer than ", kBlockBytes >> 20,
+                                  " MB: a line end or a quote is missing"));
+  }
+  return FromArrow(status, context);
+}
+
+absl::StatusOr<Reader> OpenReader(std::shared_ptr<arrow::io::InputStream> stream,
+                                  const InputFile& input, std::span<const std::string> columns) {
+  auto reader = arrow::csv::StreamingReader::Make(
+      arrow::io::default_io_context(), std::move(stream), ReadOptionsFor(input),
+      ParseOptionsFor(input), ConvertOptionsFor(input, columns));
   if (!reader.ok()) {
-    return FromArrow(reader.status(), input.path);
+    return Explain(reader.status(), input.path);
   }
   return *std::move(reader);
 }
 
 class DelimitedTextReader final : public TableReader {
  public:
-  DelimitedTextReader(std::shared_ptr<const std::string> path,
-                      std::shared_ptr<arrow::csv::StreamingReader> reader,
-                      std::vector<std::string> columns)
-      : path_(std::move(path)), reader_(std::move(reader)), columns_(std::move(columns)) {}
+  DelimitedTextReader(const InputFile& input, Reader reader, std::vector<std::string> columns)
+      : path_(std::make_shared<const std::string>(input.path)),
+        reader_(std::move(reader)),
+        columns_(std::move(columns)),
+        next_row_(input.text.column_names.empty() ? 2 : 1) {}
 
   absl::StatusOr<std::optional<TableChunk>> Next() override {
     while (true) {
       std::shared_ptr<arrow::RecordBatch> batch;
       if (const arrow::Status status = reader_->ReadNext(&batch); !status.ok()) {
-        return FromArrow(status, absl::StrCat(*path_, ": after row ", next_row_ - 1));
+        return Explain(status, absl::StrCat(*path_, ": after row ", next_row_ - 1));
       }
       if (batch == nullptr) {
         return std::nullopt;
       }
       if (batch->num_rows() > 0) {
-        return TakeChunk(path_, *batch, columns_, &next_row_);
+        TableChunk chunk = TakeChunk(path_, *batch, columns_, &next_row_);
+        chunk.typed.assign(columns_.size(), false);
+        return chunk;
       }
     }
   }
 
  private:
   std::shared_ptr<const std::string> path_;
-  std::shared_ptr<arrow::csv::StreamingReader> reader_;
+  Reader reader_;
   std::vector<std::string> columns_;
-  int64_t next_row_ = 2;
+  int64_t next_row_;
 };
+
+absl::Status CheckHeader(const InputFile& input, const std::vector<std::string>& names) {
+  arrow::util::InitializeUTF8();
+  for (const std::string& name : names) {
+    if (!arrow::util::ValidateUTF8(name)) {
+      return DataError(absl::StrCat(input.path,
+                                    ": the header is not valid UTF-8; set `encoding`, "
+                                    "for example \"ISO-8859-1\" or \"UTF-16\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The text of the file, with its quotes checked where they count. columns: see QuoteRules.
+absl::StatusOr<std::shared_ptr<arrow::io::InputStream>> OpenCheckedText(FileSystem& files,
+                                                                        const InputFile& input,
+                                                                        size_t columns) {
+  TORII_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::InputStream> stream,
+                         OpenTextStream(files, input));
+  if (Quotes(input)) {
+    const std::optional<int32_t>& lines = input.text.max_quoted_lines;
+    const QuoteRules rules{.delimiter = StreamDelimiter(input),
+                           .max_lines = lines.value_or(kMaxQuotedLines),
+                           .columns = lines ? 0 : static_cast<int64_t>(columns)};
+    stream = std::make_shared<QuoteCheckedStream>(std::move(stream), files, input, rules);
+  }
+  return stream;
+}
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> DelimitedTextColumns(FileSystem& files,
+                                                              const InputFile& input) {
+  TORII_ASSIGN_OR_RETURN(auto stream, OpenCheckedText(files, input, 0));
+  TORII_ASSIGN_OR_RETURN(const Reader header, OpenReader(std::move(stream), input, {}));
+  std::vector<std::string> names = header->schema()->field_names();
+  TORII_RETURN_IF_ERROR(CheckHeader(input, names));
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
     FileSystem& files, const InputFile& input, std::span<const std::string> columns) {
-  std::vector<std::string> available;
-  {
-    TORII_ASSIGN_OR_RETURN(const auto header, OpenReader(files, input, {}));
-    available = header->schema()->field_names();
-  }
-  TORII_RETURN_IF_ERROR(FindColumns(input.path, columns, available).status());
-  TORII_ASSIGN_OR_RETURN(auto reader, OpenReader(files, input, columns));
+  TORII_ASSIGN_OR_RETURN(const std::vector<std::string> available,
+                         DelimitedTextColumns(files, input));
+  TORII_RETURN_IF_ERROR(FindColumns(input, columns, available).status());
+  TORII_ASSIGN_OR_RETURN(auto stream, OpenCheckedText(files, input, available.size()));
+  TORII_ASSIGN_OR_RETURN(Reader reader, OpenReader(std::move(stream), input, columns));
   return std::make_unique<DelimitedTextReader>(
-      std::make_shared<const std::string>(input.path), std::move(reader),
-      std::vector<std::string>(columns.begin(), columns.end()));
+      input, std::move(reader), std::vector<std::string>(columns.begin(), columns.end()));
 }
 
 }  // namespace torii::data

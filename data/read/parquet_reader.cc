@@ -80,10 +80,8 @@ class ParquetReader final : public TableReader {
   std::unique_ptr<arrow::RecordBatchReader> group_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, const InputFile& input,
-                                                         std::span<const std::string> columns) {
+absl::StatusOr<std::unique_ptr<parquet::arrow::FileReader>> OpenFile(FileSystem& files,
+                                                                     const InputFile& input) {
   TORII_ASSIGN_OR_RETURN(std::unique_ptr<ReadableFile> raw, files.OpenForReading(input.path));
   const std::string damaged = absl::StrCat(
       input.path, ": cannot be opened as Parquet: damaged, truncated, or another format");
@@ -99,21 +97,37 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, cons
   if (!file.ok()) {
     return FromArrow(file.status(), damaged);
   }
-  const std::vector<parquet::arrow::SchemaField>& fields = (*file)->manifest().schema_fields;
-  std::vector<std::string> available;
-  for (const parquet::arrow::SchemaField& field : fields) {
-    available.push_back(field.field->name());
+  return *std::move(file);
+}
+
+std::vector<std::string> NamesOf(const parquet::arrow::FileReader& file) {
+  std::vector<std::string> names;
+  for (const parquet::arrow::SchemaField& field : file.manifest().schema_fields) {
+    names.push_back(field.field->name());
   }
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ParquetColumns(FileSystem& files, const InputFile& input) {
+  TORII_ASSIGN_OR_RETURN(const auto file, OpenFile(files, input));
+  return NamesOf(*file);
+}
+
+absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, const InputFile& input,
+                                                         std::span<const std::string> columns) {
+  TORII_ASSIGN_OR_RETURN(auto file, OpenFile(files, input));
   TORII_ASSIGN_OR_RETURN(const std::vector<int> places,
-                         FindColumns(input.path, columns, available));
+                         FindColumns(input, columns, NamesOf(*file)));
   std::vector<int> leaves;
   for (const int place : places) {
-    CollectLeaves(fields[static_cast<size_t>(place)], &leaves);
+    CollectLeaves(file->manifest().schema_fields[static_cast<size_t>(place)], &leaves);
   }
   std::sort(leaves.begin(), leaves.end());
   leaves.erase(std::unique(leaves.begin(), leaves.end()), leaves.end());
   return std::make_unique<ParquetReader>(
-      std::make_shared<const std::string>(input.path), *std::move(file),
+      std::make_shared<const std::string>(input.path), std::move(file),
       std::vector<std::string>(columns.begin(), columns.end()), std::move(leaves));
 }
 

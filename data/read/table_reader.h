@@ -18,11 +18,19 @@ namespace torii::data {
 struct TableChunk {
   std::shared_ptr<const std::string> file;             // the file these rows come from
   std::vector<std::shared_ptr<arrow::Array>> columns;  // as asked for; CSV and TSV: always text
+  // [columns] false: text of a file or folder name that has no types, which may be a number.
+  std::vector<bool> typed;
   int64_t rows = 0;
   // Number of the first row in its file, as messages count: Parquet from 1; CSV and TSV from 2,
-  // because the header is record 1 (empty lines do not count, a quoted value over several lines is
-  // one record).
+  // because the header is record 1, if there is one (empty lines do not count, a quoted value over
+  // several lines is one record).
   int64_t first_row = 1;
+  // Where rows were left out: the number of each row that is left. Null: they follow one another.
+  std::shared_ptr<const std::vector<int64_t>> row_numbers;
+
+  int64_t RowNumber(int64_t i) const {
+    return row_numbers == nullptr ? first_row + i : (*row_numbers)[static_cast<size_t>(i)];
+  }
 };
 
 // Used by one thread at a time.
@@ -34,8 +42,9 @@ class TableReader {
   virtual absl::StatusOr<std::optional<TableChunk>> Next() = 0;
 };
 
-// Opens one file. kData if it lacks one of `columns`: the message lists the columns that it has and
-// suggests the nearest name. `files` is borrowed.
+// Opens one file. A column that the file lacks may come from its folders (InputFile::partitions).
+// kData if it is nowhere: the message lists the columns that there are and suggests the nearest
+// name. `files` is borrowed.
 absl::StatusOr<std::unique_ptr<TableReader>> OpenTable(FileSystem& files, const InputFile& input,
                                                        std::span<const std::string> columns);
 // OpenTable for one format each.
@@ -43,6 +52,11 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, cons
                                                          std::span<const std::string> columns);
 absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
     FileSystem& files, const InputFile& input, std::span<const std::string> columns);
+
+// The columns of a file, without those of its folders.
+absl::StatusOr<std::vector<std::string>> ParquetColumns(FileSystem& files, const InputFile& input);
+absl::StatusOr<std::vector<std::string>> DelimitedTextColumns(FileSystem& files,
+                                                              const InputFile& input);
 
 // The `columns` of a batch of `file` as a chunk. *next_row is the number of its first row and is
 // advanced to that of the next batch.
@@ -57,7 +71,7 @@ std::unique_ptr<TableReader> ConcatenateTables(FileSystem& files, std::vector<In
 std::unique_ptr<TableReader> ReadAhead(std::unique_ptr<TableReader> reader, int ahead);
 
 // Where `columns` stand in `available`. kData for the first that is missing or occurs twice.
-absl::StatusOr<std::vector<int>> FindColumns(const std::string& path,
+absl::StatusOr<std::vector<int>> FindColumns(const InputFile& input,
                                              std::span<const std::string> columns,
                                              const std::vector<std::string>& available);
 

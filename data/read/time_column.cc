@@ -2,113 +2,299 @@
 
 #include <bit>
 #include <cmath>
-#include <string>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "arrow/array.h"
-#include "arrow/util/value_parsing.h"
+#include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "data/read/time_text.h"
 
 namespace torii::data {
 namespace {
+
+// What AUTO takes for a date: 1990 to 2100, in seconds.
+constexpr int64_t kEarliest = 631'152'000;
+constexpr int64_t kLatest = 4'102'444'800;
+constexpr TimeUnit kUnits[] = {InteractionFiles::SECONDS, InteractionFiles::MILLISECONDS,
+                               InteractionFiles::MICROSECONDS, InteractionFiles::NANOSECONDS};
+
+double PerSecond(TimeUnit unit) {
+  switch (unit) {
+    case InteractionFiles::SECONDS:
+      return 1;
+    case InteractionFiles::MILLISECONDS:
+      return 1e3;
+    case InteractionFiles::MICROSECONDS:
+      return 1e6;
+    default:
+      return 1e9;
+  }
+}
+
+std::string UnitName(TimeUnit unit) { return InteractionFiles::TimeUnit_Name(unit); }
+
+// The unit in which `time` lies between 1990 and 2100, if there is one. There are not two.
+std::optional<TimeUnit> UnitOf(double time) {
+  for (const TimeUnit unit : kUnits) {
+    const double seconds = time / PerSecond(unit);
+    if (seconds >= kEarliest && seconds < kLatest) {
+      return unit;
+    }
+  }
+  return std::nullopt;
+}
+
+// False: beyond the range of microseconds.
+bool Microseconds(int64_t time, TimeUnit unit, int64_t* out) {
+  switch (unit) {
+    case InteractionFiles::SECONDS:
+      return !__builtin_mul_overflow(time, kMicrosecondsPerSecond, out);
+    case InteractionFiles::MILLISECONDS:
+      return !__builtin_mul_overflow(time, int64_t{1000}, out);
+    case InteractionFiles::MICROSECONDS:
+      *out = time;
+      return true;
+    default:
+      *out = time / 1000 - (time % 1000 < 0 ? 1 : 0);  // round towards the past
+      return true;
+  }
+}
+bool Microseconds(double time, TimeUnit unit, int64_t* out) {
+  const double microseconds = time / PerSecond(unit) * static_cast<double>(kMicrosecondsPerSecond);
+  *out = std::llround(microseconds);
+  return std::abs(microseconds) < 9e18;
+}
 
 // Same order as the doubles: flip all but the sign bit of negative numbers.
 int64_t KeyOfDouble(double value) {
   const int64_t bits = std::bit_cast<int64_t>(value + 0.0);  // -0 -> 0
   return bits < 0 ? bits ^ INT64_MAX : bits;
 }
-
 double DoubleOfKey(int64_t key) { return std::bit_cast<double>(key < 0 ? key ^ INT64_MAX : key); }
 
-// A zone ("Z", "+01:00") is applied; without one the time is UTC.
-bool ParseIso(std::string_view text, int64_t* microseconds) {
-  const std::string_view trimmed = Trim(text);
-  bool has_zone = false;
-  return arrow::internal::ParseTimestampISO8601(trimmed.data(), trimmed.size(),
-                                                arrow::TimeUnit::MICRO, microseconds, &has_zone);
+absl::Status MissingTime(const Column& column, int64_t i) {
+  return CellError(column, i,
+                   "the time is missing; every row needs one (or leave interactions.time out)");
 }
 
-std::string_view KindName(TimeKind kind) {
-  switch (kind) {
-    case TimeKind::kInteger:
-      return "integers";
-    case TimeKind::kFloat:
-      return "floating-point numbers";
-    default:
-      return "dates";
-  }
+absl::Status NoTime(const Column& column, size_t i, std::string_view text) {
+  return CellError(column, static_cast<int64_t>(i),
+                   absl::StrCat("value ", Shown(text),
+                                " is not a time (a number, or like 2024-01-31 12:34:56)"));
 }
 
-absl::StatusOr<TimeKind> KindOf(const Column& column) {
-  const arrow::Type::type type = column.array->type_id();
-  if (type == arrow::Type::FLOAT || type == arrow::Type::DOUBLE ||
-      type == arrow::Type::HALF_FLOAT) {
-    return TimeKind::kFloat;
-  }
-  if (!IsText(*column.array)) {
-    return TimeKind::kInteger;
-  }
+bool IsNumber(const arrow::Array& array) {
+  return IsInteger(array) || IsFloat(array) || arrow::is_decimal(array.type_id());
+}
+
+absl::Status WrongType(const Column& column) {
+  return ColumnError(column, absl::StrCat("has type ", column.array->type()->ToString(),
+                                          "; times are timestamps, dates, numbers, or text such as "
+                                          "2024-01-31 12:34:56"));
+}
+
+// The first rows as numbers (NaN: missing); nullopt if they are texts of dates.
+absl::StatusOr<std::optional<std::vector<double>>> NumbersOfTexts(const Column& column) {
   TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-  TimeKind kind = TimeKind::kInteger;
-  for (size_t i = 0; i < texts.values.size(); ++i) {
-    int64_t integer = 0;
-    double number = 0;
-    if (texts.values[i].data() == nullptr || ParseInteger(texts.values[i], &integer)) {
+  std::vector<double> numbers(texts.values.size(), std::nan(""));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const std::string_view text = texts.values[i];
+    int64_t moment = 0;
+    if (text.data() == nullptr || Trim(text).empty() || ParseNumber(text, &numbers[i])) {
       continue;
     }
-    if (ParseNumber(texts.values[i], &number)) {
-      kind = TimeKind::kFloat;
-    } else if (ParseIso(texts.values[i], &integer)) {
-      return TimeKind::kIsoText;
+    if (!ParseTime(text, &moment)) {
+      return NoTime(column, i, text);
+    }
+    return std::optional<std::vector<double>>();
+  }
+  return std::optional(std::move(numbers));
+}
+
+// What AUTO makes of the first numbers of a file.
+absl::StatusOr<TimesSeen> UnitOfNumbers(const Column& column, const std::vector<double>& numbers) {
+  TimesSeen seen;
+  seen.kind = TimesSeen::Kind::kNumbers;
+  std::optional<TimeUnit> unit;
+  std::optional<size_t> no_date;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (std::isnan(numbers[i])) {
+      continue;
+    }
+    const std::optional<TimeUnit> here = UnitOf(numbers[i]);
+    if (!here.has_value()) {
+      no_date = no_date.value_or(i);
+    } else if (unit.has_value() && *unit != *here) {
+      return CellError(
+          column, static_cast<int64_t>(i),
+          absl::StrCat("time ", numbers[i], " is a date in ", UnitName(*here), ", those before in ",
+                       UnitName(*unit), "; a file has one unit (set data.interactions.time_unit)"));
     } else {
-      return CellError(column, static_cast<int64_t>(i),
-                       absl::StrCat("value \"", std::string(texts.values[i]),
-                                    "\" is not a time (a number, or like 2024-01-31 12:34:56)"));
+      unit = here;
     }
   }
-  return kind;
-}
-
-absl::StatusOr<std::vector<int64_t>> ReadIsoTimes(const Column& column) {
-  TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-  std::vector<int64_t> keys(texts.values.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const std::string_view text = texts.values[i];
-    if (text.data() == nullptr || !ParseIso(text, &keys[i])) {
-      return CellError(column, static_cast<int64_t>(i),
-                       absl::StrCat("value \"", text.data() == nullptr ? "" : std::string(text),
-                                    "\" is not a time like 2024-01-31 12:34:56"));
-    }
+  if (unit.has_value() && !no_date.has_value()) {
+    seen.unit = *unit;
+    seen.why = absl::StrCat("numbers read as ", UnitName(*unit), " since 1970");
+  } else if (no_date.has_value()) {
+    seen.why = absl::StrCat("numbers with an order but no dates, because row ",
+                            column.RowNumber(static_cast<int64_t>(*no_date)), " has ",
+                            numbers[*no_date], ", which lies between 1990 and 2100 in no unit");
+  } else {
+    seen.kind = TimesSeen::Kind::kNothing;
   }
-  return keys;
-}
-
-absl::Status MissingTime(const Column& column, size_t i) {
-  return CellError(column, static_cast<int64_t>(i),
-                   "the time is missing; every row needs one (or leave interactions.time out)");
+  return seen;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<int64_t>> ReadTimes(const Column& column, TimeKind* kind) {
-  if (*kind == TimeKind::kUnknown) {
-    TORII_ASSIGN_OR_RETURN(*kind, KindOf(column));
-  } else if (!IsText(*column.array)) {
-    TORII_ASSIGN_OR_RETURN(const TimeKind found, KindOf(column));
-    if (found != *kind) {
-      return ColumnError(
-          column, absl::StrCat("has ", std::string(KindName(found)), ", the files before it have ",
-                               std::string(KindName(*kind))));
+absl::StatusOr<TimesSeen> LookAtTimes(const Column& column, TimeUnit unit) {
+  TimesSeen seen;
+  if (IsNothing(*column.array)) {
+    return seen;
+  }
+  if (IsMoment(*column.array)) {
+    seen.kind = TimesSeen::Kind::kDates;
+    seen.why = absl::StrCat("a column of type ", column.array->type()->ToString());
+    return seen;
+  }
+  std::vector<double> numbers;
+  if (IsText(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(const auto of_texts, NumbersOfTexts(column));
+    if (!of_texts.has_value()) {
+      seen.kind = TimesSeen::Kind::kDates;
+      seen.why = "dates written as text";
+      return seen;
     }
+    numbers = *of_texts;
+  } else if (IsNumber(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(numbers, ReadNumbers(column));
+  } else {
+    return WrongType(column);
   }
-  if (*kind == TimeKind::kIsoText) {
-    return ReadIsoTimes(column);
+  if (unit == InteractionFiles::AUTO) {
+    TORII_ASSIGN_OR_RETURN(seen, UnitOfNumbers(column, numbers));
+  } else {
+    seen.kind = TimesSeen::Kind::kNumbers;
+    seen.unit = unit;
+    seen.why = absl::StrCat("numbers in ", UnitName(unit), " (time_unit)");
   }
-  if (*kind == TimeKind::kInteger) {
-    TORII_ASSIGN_OR_RETURN(Integers integers, ReadIntegers(column, ", as the times before it are"));
+  for (const double number : numbers) {
+    seen.fractions = seen.fractions || (!std::isnan(number) && number != std::floor(number));
+  }
+  return seen;
+}
+
+absl::StatusOr<TimeReader> TimeReader::Make(const std::map<std::string, TimesSeen>& of_file,
+                                            TimeUnit configured) {
+  TimeReader reader;
+  reader.of_file_ = of_file;
+  reader.automatic_ = configured == InteractionFiles::AUTO;
+  const std::string* dates = nullptr;
+  const std::string* ordinals = nullptr;
+  for (const auto& [file, seen] : of_file) {
+    if (seen.kind == TimesSeen::Kind::kNothing) {
+      continue;
+    }
+    const bool ordinal =
+        seen.kind == TimesSeen::Kind::kNumbers && seen.unit == InteractionFiles::ORDINAL;
+    const std::string*& first = ordinal ? ordinals : dates;
+    first = first == nullptr ? &file : first;
+    if (seen.kind == TimesSeen::Kind::kNumbers && !ordinal) {
+      reader.first_unit_ = seen.unit;
+    }
+    reader.fractions_ = reader.fractions_ || (ordinal && seen.fractions);
+  }
+  if (dates != nullptr && ordinals != nullptr) {
+    return DataError(absl::StrCat(
+        "times cannot be compared: ", *dates, " has ", of_file.at(*dates).why, "; ", *ordinals,
+        " has ", of_file.at(*ordinals).why,
+        "; set data.interactions.time_unit, or write the same kind of time into all files"));
+  }
+  reader.ordinal_ = ordinals != nullptr;
+  return reader;
+}
+
+absl::StatusOr<int64_t> TimeReader::Checked(const Column& column, int64_t i, int64_t microseconds,
+                                            TimeUnit unit) const {
+  const int64_t seconds = microseconds / kMicrosecondsPerSecond;
+  if (automatic_ && (seconds < kEarliest || seconds >= kLatest)) {
+    return CellError(
+        column, i,
+        absl::StrCat("time would be ", TimeText(microseconds), " in ", UnitName(unit),
+                     ", the unit of the first rows; set data.interactions.time_unit to ",
+                     UnitName(unit), " if it is right, or correct the value"));
+  }
+  return microseconds;
+}
+
+absl::StatusOr<std::vector<int64_t>> TimeReader::ReadNumbersOf(const Column& column,
+                                                               TimeUnit unit) const {
+  const int64_t n = column.array->length();
+  std::vector<int64_t> keys(static_cast<size_t>(n));
+  const auto keep = [&](int64_t i, auto time) -> absl::Status {
+    int64_t& key = keys[static_cast<size_t>(i)];
+    if (!Microseconds(time, unit, &key)) {
+      return CellError(column, i,
+                       absl::StrCat("time ", time, " is too far from 1970 in ", UnitName(unit),
+                                    " (data.interactions.time_unit)"));
+    }
+    return automatic_ ? Checked(column, i, key, unit).status() : absl::OkStatus();
+  };
+  if (IsText(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+    for (size_t i = 0; i < texts.values.size(); ++i) {
+      const std::string_view text = texts.values[i];
+      const int64_t row = static_cast<int64_t>(i);
+      int64_t integer = 0;
+      double number = 0;
+      if (text.data() == nullptr || Trim(text).empty()) {
+        return MissingTime(column, row);
+      }
+      if (ParseInteger(text, &integer)) {
+        TORII_RETURN_IF_ERROR(keep(row, integer));
+      } else if (ParseNumber(text, &number) && std::isfinite(number)) {
+        TORII_RETURN_IF_ERROR(keep(row, number));
+      } else {
+        return CellError(column, row,
+                         absl::StrCat("value ", Shown(text),
+                                      " is not a number, as the times of the first rows are"));
+      }
+    }
+    return keys;
+  }
+  if (IsInteger(*column.array) || IsWholeDecimal(*column.array)) {
+    TORII_ASSIGN_OR_RETURN(const Integers integers,
+                           ReadIntegers(column, IntegerText::kAny, " as a time"));
+    for (int64_t i = 0; i < n; ++i) {
+      if (integers.is_missing(static_cast<size_t>(i))) {
+        return MissingTime(column, i);
+      }
+      TORII_RETURN_IF_ERROR(keep(i, integers.values[static_cast<size_t>(i)]));
+    }
+    return keys;
+  }
+  TORII_ASSIGN_OR_RETURN(const std::vector<double> numbers, ReadNumbers(column));
+  for (int64_t i = 0; i < n; ++i) {
+    const double number = numbers[static_cast<size_t>(i)];
+    if (std::isnan(number)) {
+      return MissingTime(column, i);
+    }
+    TORII_RETURN_IF_ERROR(keep(i, number));
+  }
+  return keys;
+}
+
+absl::StatusOr<std::vector<int64_t>> TimeReader::ReadOrdinals(const Column& column) const {
+  if (!fractions_) {
+    TORII_ASSIGN_OR_RETURN(
+        Integers integers,
+        ReadIntegers(column, IntegerText::kAny,
+                     ", as the times of the first rows are; set data.interactions.time_unit"));
     for (size_t i = 0; i < integers.missing.size(); ++i) {
       if (integers.missing[i] != 0) {
-        return MissingTime(column, i);
+        return MissingTime(column, static_cast<int64_t>(i));
       }
     }
     return std::move(integers.values);
@@ -117,19 +303,80 @@ absl::StatusOr<std::vector<int64_t>> ReadTimes(const Column& column, TimeKind* k
   std::vector<int64_t> keys(numbers.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (std::isnan(numbers[i])) {
-      return MissingTime(column, i);
+      return MissingTime(column, static_cast<int64_t>(i));
     }
     keys[i] = KeyOfDouble(numbers[i]);
   }
   return keys;
 }
 
-int64_t KeyOfTime(int64_t time, TimeKind kind) {
-  return kind == TimeKind::kFloat ? KeyOfDouble(static_cast<double>(time)) : time;
+absl::StatusOr<std::vector<int64_t>> TimeReader::Read(const Column& column) const {
+  const auto found = of_file_.find(*column.file);
+  const TimesSeen seen = found == of_file_.end() ? TimesSeen{} : found->second;
+  if (IsNothing(*column.array)) {
+    return MissingTime(column, 0);
+  }
+  if (IsMoment(*column.array)) {
+    for (int64_t i = 0; i < column.array->length(); ++i) {
+      if (column.array->IsNull(i)) {
+        return MissingTime(column, i);
+      }
+    }
+    return ReadMoments(column);
+  }
+  if (seen.kind == TimesSeen::Kind::kNumbers) {
+    return ordinal_ ? ReadOrdinals(column) : ReadNumbersOf(column, seen.unit);
+  }
+  if (!IsText(*column.array)) {
+    return WrongType(column);
+  }
+  TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+  std::vector<int64_t> keys(texts.values.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view text = texts.values[i];
+    if (text.data() == nullptr || Trim(text).empty()) {
+      return MissingTime(column, static_cast<int64_t>(i));
+    }
+    if (!ParseTime(text, &keys[i])) {
+      return NoTime(column, i, text);
+    }
+  }
+  return keys;
 }
 
-int64_t TimeOfKey(int64_t key, TimeKind kind) {
-  return kind == TimeKind::kFloat ? static_cast<int64_t>(std::floor(DoubleOfKey(key))) : key;
+int64_t TimeReader::TimeOfKey(int64_t key) const {
+  return ordinal_ && fractions_ ? static_cast<int64_t>(std::floor(DoubleOfKey(key))) : key;
+}
+
+std::string TimeReader::TextOfKey(int64_t key) const {
+  if (!ordinal_) {
+    return TimeText(key);
+  }
+  return fractions_ ? absl::StrCat(DoubleOfKey(key)) : absl::StrCat(key);
+}
+
+absl::StatusOr<int64_t> TimeReader::KeyOfText(const std::string& text,
+                                              const std::string& field) const {
+  int64_t key = 0;
+  int64_t integer = 0;
+  double number = 0;
+  if (ParseNumber(text, &number) && std::isfinite(number)) {
+    if (ordinal_) {
+      const bool whole = ParseInteger(text, &integer);
+      return !fractions_ && whole ? integer : KeyOfDouble(number);
+    }
+    const bool fits = ParseInteger(text, &integer) ? Microseconds(integer, first_unit_, &key)
+                                                   : Microseconds(number, first_unit_, &key);
+    if (fits) {
+      return key;
+    }
+  } else if (!ordinal_ && ParseTime(text, &key)) {
+    return key;
+  }
+  return ConfigError(absl::StrCat(field, ": \"", text, "\" is ",
+                                  ordinal_ ? "not a number, as the times of the files are"
+                                           : "neither a date such as 2024-01-31 12:34:56 nor a "
+                                             "number in the unit of the time column"));
 }
 
 }  // namespace torii::data

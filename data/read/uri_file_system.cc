@@ -1,9 +1,15 @@
 #include "data/read/uri_file_system.h"
 
+#include <dlfcn.h>
+#include <link.h>
+
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "arrow/config.h"
 #include "arrow/filesystem/filesystem.h"
 #include "arrow/io/interfaces.h"
 #include "arrow/result.h"
@@ -14,6 +20,7 @@ namespace torii::data {
 namespace {
 
 constexpr char kFileScheme[] = "file://";
+constexpr int kRetrySeconds = 30;
 
 absl::Status UriError(const std::string& path, const std::string& what,
                       const arrow::Status& status) {
@@ -58,10 +65,58 @@ struct Remote {
   std::string path;  // inside the system
 };
 
+// The folder of the Arrow library of this process.
+std::string ArrowFolder() {
+  const std::string name = absl::StrCat("libarrow.so.", arrow::GetBuildInfo().so_version);
+  void* const library = ::dlopen(name.c_str(), RTLD_NOLOAD | RTLD_NOW);
+  char folder[PATH_MAX] = "";
+  if (library != nullptr) {
+    ::dlinfo(library, RTLD_DI_ORIGIN, folder);
+    ::dlclose(library);
+  }
+  return folder;
+}
+
+// Arrow's S3 lies in a library of its own, which is loaded once, when the first s3:// comes.
+absl::Status LoadS3() {
+  static const absl::Status loaded = []() -> absl::Status {
+    const std::string path =
+        JoinPath(ArrowFolder(), absl::StrCat("libarrow_s3.so.", arrow::GetBuildInfo().so_version));
+    if (const arrow::Status status = arrow::fs::LoadFileSystemFactories(path.c_str());
+        !status.ok()) {
+      return IoError(absl::StrCat("this installation cannot read s3:// (", status.message(),
+                                  "); copy the files here and name the copies"));
+    }
+    return absl::OkStatus();
+  }();
+  return loaded;
+}
+
+// Called after the library was used: it must be closed before its own constants are destroyed.
+void CloseS3AtExit() {
+  [[maybe_unused]] static const int registered = std::atexit([] { arrow::fs::EnsureFinalized(); });
+}
+
+// The URI with a limit for Google's library, which else tries for 15 minutes and says nothing.
+std::string WithRetryLimit(const std::string& uri) {
+  const bool google = uri.starts_with("gs://") || uri.starts_with("gcs://");
+  if (!google || uri.find("retry_limit_seconds=") != std::string::npos) {
+    return uri;
+  }
+  return absl::StrCat(uri, uri.find('?') == std::string::npos ? "?" : "&",
+                      "retry_limit_seconds=", kRetrySeconds);
+}
+
 absl::StatusOr<Remote> Resolve(const std::string& uri) {
+  if (uri.starts_with("s3://")) {
+    TORII_RETURN_IF_ERROR(Annotate(LoadS3(), uri));
+  }
   Remote remote;
   arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> system =
-      arrow::fs::FileSystemFromUri(uri, &remote.path);
+      arrow::fs::FileSystemFromUri(WithRetryLimit(uri), &remote.path);
+  if (uri.starts_with("s3://")) {
+    CloseS3AtExit();
+  }
   if (!system.ok()) {
     return UriError(uri, "cannot be opened", system.status());
   }

@@ -30,9 +30,9 @@ absl::StatusOr<std::vector<std::vector<eval::ScoredItem>>> BestItems(
   request.batch_users = model.config.eval().batch_users();
   TORII_ASSIGN_OR_RETURN(const eval::OwnedItems items,
                          trainer::ItemsToRank(*model.towers, model.config.train().embed_batch()));
-  const bool with_valid = evaluation.part == "test";
+  const data::HistoryUpTo up_to = trainer::HistoryFor(evaluation);
   return eval::TopK(model.towers->comm(), items, request, [&](std::span<const int64_t> users) {
-    return trainer::UserVectors(*model.towers, users, with_valid);
+    return trainer::UserVectors(*model.towers, users, up_to);
   });
 }
 

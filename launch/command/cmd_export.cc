@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 #include "exports/export_model.h"
 #include "launch/command/command.h"
+#include "launch/command/history_flag.h"
 #include "launch/command/output.h"
 #include "launch/run/trained_model.h"
 
@@ -24,10 +25,12 @@ class ExportCommand final : public Command {
   }
   void Declare(FlagSet& flags) final {
     flags.AddText("out", &out_, "DIR", "Folder of the export.");
+    history_.Declare(flags);
     model_.Declare(flags);
     ranks_.Declare(flags);
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
+    TORII_RETURN_IF_ERROR(history_.Check());
     if (out_.empty()) return UsageError("say where to: --out DIR");
     while (out_.size() > 1 && out_.back() == '/') out_.pop_back();
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
@@ -45,7 +48,7 @@ class ExportCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(
         const std::vector<exports::ExportedFile> written,
         exports::ExportModel(files, *model->towers, {model->path, model->info.step},
-                             {out_, model->config.train().embed_batch()}));
+                             {out_, model->config.train().embed_batch(), history_.up_to()}));
     absl::Status printed;
     if (comm.rank() == 0) {
       std::string text;
@@ -60,6 +63,7 @@ class ExportCommand final : public Command {
   }
 
   std::string out_;
+  HistoryFlag history_;
   ModelFlags model_;
   RankOptions ranks_;
 };

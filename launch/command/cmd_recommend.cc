@@ -5,10 +5,11 @@
 #include "absl/strings/str_format.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
-#include "data/batch.h"
+#include "data/history.h"
 #include "exports/json_text.h"
 #include "launch/command/command.h"
 #include "launch/command/describe.h"
+#include "launch/command/history_flag.h"
 #include "launch/command/output.h"
 #include "launch/run/trained_model.h"
 #include "trainer/evaluate_model.h"
@@ -106,11 +107,13 @@ class RecommendCommand final : public Command {
     flags.AddTexts("user", &ids_, "ID", "A user id as in the raw files.");
     flags.AddInteger("k", &k_, 1, "Items recommended to each user, at most all. Default: 10.");
     flags.AddInteger("last", &last_, 0, "Latest items shown of each user. Default: 5.");
+    history_.Declare(flags);
     flags.AddSwitch("json", &json_, "Print JSON.");
     model_.Declare(flags);
     ranks_.Declare(flags);
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
+    TORII_RETURN_IF_ERROR(history_.Check());
     if (ids_.empty()) return UsageError("say for whom: --user ID, which may be repeated");
     TORII_RETURN_IF_ERROR(context.runtime.RunOnRanks(
         ranks_, [&](comm::Communicator& comm, const kernels::Device& device) {
@@ -128,11 +131,13 @@ class RecommendCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(const std::vector<int64_t> users, FindUsers(dataset.users(), ids_));
     TORII_ASSIGN_OR_RETURN(
         const ItemLists lists,
-        trainer::Recommend(*model->towers, users, std::min(k_, model->dataset->items().rows()),
-                           model->config.train().embed_batch()));
+        trainer::Recommend(*model->towers, users,
+                           {.k = k_,
+                            .history = history_.up_to(),
+                            .embed_batch = model->config.train().embed_batch()}));
     absl::Status printed;
     if (comm.rank() == 0) {
-      const data::Bags last = data::LastItems(dataset, users, last_, /*with_valid=*/true);
+      const data::Bags last = data::LastItems(dataset, users, last_, history_.up_to());
       printed = Print(json_ ? exports::IndentedJson(AsJson(dataset, users, last, lists))
                             : Text(dataset, users, last, lists));
     }
@@ -142,6 +147,7 @@ class RecommendCommand final : public Command {
   std::vector<std::string> ids_;
   int64_t k_ = 10, last_ = 5;
   bool json_ = false;
+  HistoryFlag history_;
   ModelFlags model_;
   RankOptions ranks_;
 };

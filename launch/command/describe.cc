@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "data/prepare/preparation.h"
 #include "data/prepared_layout.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 
@@ -60,9 +61,7 @@ std::string DescribeDataset(const std::string& folder, const data::PreparedDatas
   std::string out = absl::StrFormat("%-14s%s\n", "prepared", folder);
   absl::StrAppendFormat(&out, "%-14s%d training, %d validation, %d test", "interactions",
                         dataset.train_rows(), dataset.valid_rows(), dataset.test_rows());
-  absl::StrAppendFormat(&out, " (%d read, %d dropped by rating, %d by filters)\n",
-                        dataset.read_rows(), dataset.dropped_by_rating(),
-                        dataset.dropped_by_filters());
+  absl::StrAppendFormat(&out, " (%s)\n", data::DescribeRows(dataset));
   absl::StrAppend(&out, DescribeSide("users", dataset.users()),
                   DescribeSide("items", dataset.items()));
   absl::StrAppendFormat(&out, "%-14s%s\n", "digest", data::PreparedContentDigest(dataset));
@@ -77,6 +76,7 @@ Json DatasetJson(const std::string& folder, const data::PreparedDataset& dataset
   json["test_rows"] = dataset.test_rows();
   json["read_rows"] = dataset.read_rows();
   json["dropped_by_rating"] = dataset.dropped_by_rating();
+  json["dropped_by_repeats"] = dataset.dropped_by_repeats();
   json["dropped_by_filters"] = dataset.dropped_by_filters();
   json["users"] = SideJson(dataset.users());
   json["items"] = SideJson(dataset.items());
@@ -120,7 +120,12 @@ Json CheckpointJson(const trainer::CheckpointInfo& info) {
 }
 
 std::string DescribeEvaluation(const trainer::Evaluation& evaluation) {
+  const int64_t repeats = evaluation.held_out.repeats_left_out;
   return absl::StrCat("on the ", evaluation.part, " part\n",
+                      repeats > 0 ? absl::StrCat(repeats,
+                                                 " held-out items that their users had "
+                                                 "already seen are left out (eval.repeats)\n")
+                                  : "",
                       eval::FormatTable(evaluation.model, evaluation.popularity, evaluation.ks));
 }
 
@@ -129,6 +134,7 @@ Json EvaluationJson(const trainer::Evaluation& evaluation) {
   json["part"] = evaluation.part;
   json["users"] = evaluation.model.users;
   json["targets"] = evaluation.model.targets;
+  json["repeats_left_out"] = evaluation.held_out.repeats_left_out;
   json["k"] = evaluation.ks;
   json["model"] = evaluation.model.values;
   json["popularity"] = evaluation.popularity.values;

@@ -1,7 +1,11 @@
 #include "launch/config/config_text.h"
 
+#include <memory>
+#include <optional>
 #include <set>
+#include <string_view>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/closest_name.h"
@@ -95,9 +99,26 @@ class ErrorList : public google::protobuf::io::ErrorCollector {
   std::vector<TextError>* errors_;
 };
 
-}  // namespace
+// Where the parser found a number instead of text, and the number.
+struct BareNumber {
+  size_t at = 0;
+  std::string number;
+};
+std::optional<BareNumber> FindBareNumber(const std::string& text,
+                                         const std::vector<TextError>& errors) {
+  constexpr std::string_view kWhat = "Expected string, got: ";
+  if (errors.empty() || !errors.front().message.starts_with(kWhat)) return std::nullopt;
+  BareNumber bare{.number = errors.front().message.substr(kWhat.size())};
+  double ignored = 0;
+  if (!absl::SimpleAtod(bare.number, &ignored)) return std::nullopt;
+  for (int line = 1; line < errors.front().line; ++line) {
+    bare.at = text.find('\n', bare.at) + 1;
+  }
+  bare.at = text.find(bare.number, bare.at + static_cast<size_t>(errors.front().column) - 1);
+  return bare.at == std::string::npos ? std::nullopt : std::optional(bare);
+}
 
-std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message,
+std::vector<TextError> ParseOnce(const std::string& text, google::protobuf::Message* message,
                                  google::protobuf::TextFormat::ParseInfoTree* places) {
   std::vector<TextError> errors;
   ErrorList list(*message->GetDescriptor(), &errors);
@@ -108,6 +129,21 @@ std::vector<TextError> ParseText(const std::string& text, google::protobuf::Mess
     errors.push_back({1, 1, "is not protobuf text"});
   }
   return errors;
+}
+
+}  // namespace
+
+std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message,
+                                 google::protobuf::TextFormat::ParseInfoTree* places) {
+  // A number where text is wanted (time_from: 1700000000) is its text.
+  std::string quoted = text;
+  std::unique_ptr<google::protobuf::Message> scratch(message->New());
+  std::vector<TextError> errors = ParseOnce(quoted, scratch.get(), nullptr);
+  for (auto bare = FindBareNumber(quoted, errors); bare; bare = FindBareNumber(quoted, errors)) {
+    quoted.replace(bare->at, bare->number.size(), absl::StrCat("\"", bare->number, "\""));
+    errors = ParseOnce(quoted, scratch.get(), nullptr);
+  }
+  return ParseOnce(quoted, message, places);
 }
 
 std::vector<std::string> FieldNames(const Descriptor& type) {

@@ -16,8 +16,8 @@ struct TextError {
   std::string message;
 };
 
-// The errors of parsing `text` into `message`, none if it was parsed. `places`, if given, receives
-// where each field stands.
+// The errors of parsing `text` into `message`, none if it was parsed. A number where text is wanted
+// is its text. `places`, if given, receives where each field stands.
 std::vector<TextError> ParseText(const std::string& text, google::protobuf::Message* message,
                                  google::protobuf::TextFormat::ParseInfoTree* places = nullptr);
 

@@ -232,40 +232,6 @@ TEST(BatchMakerTest, OrderDependsOnEpochAndSeedAlone) {
   EXPECT_LT(neighbours, 12);
 }
 
-TEST(LastItemsTest, AreTheNewestTrainingItemsOldestFirst) {
-  const FakeDataset dataset({.valid_per_user = 2});
-  std::vector<int64_t> users(50);
-  std::iota(users.rbegin(), users.rend(), 0);
-  users.push_back(7);  // unsorted, repeated
-  users.push_back(7);
-  for (const bool with_valid : {false, true}) {
-    for (const int64_t length : {0, 1, 3, 100}) {
-      const Bags bags = LastItems(dataset, users, length, with_valid);
-
-      ASSERT_EQ(bags.offsets.size(), users.size() + 1);
-      for (size_t i = 0; i < users.size(); ++i) {
-        std::vector<int64_t> all;
-        for (const int32_t item : dataset.train().ItemsOf(users[i])) all.push_back(item);
-        if (with_valid) {
-          for (const int32_t item : dataset.valid().ItemsOf(users[i])) all.push_back(item);
-        }
-        const size_t drop = all.size() - std::min(all.size(), static_cast<size_t>(length));
-        all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(drop));
-        ASSERT_EQ(List(bags, i), all) << "user " << users[i] << " length " << length;
-      }
-    }
-  }
-}
-
-TEST(LastItemsTest, GivesNoListsForNoUsers) {
-  const FakeDataset dataset({});
-
-  const Bags bags = LastItems(dataset, {}, 5, /*with_valid=*/true);
-
-  EXPECT_EQ(bags.offsets, std::vector<int64_t>{0});
-  EXPECT_TRUE(bags.values.empty());
-}
-
 TEST(BatchPrefetcherTest, GivesTheBatchesOfTheMakerAcrossEpochs) {
   const CountedDataset dataset(101);
   const BatchMaker maker(dataset,

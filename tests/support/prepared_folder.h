@@ -72,7 +72,23 @@ class PreparedFolderWriter {
     if (meta_.has_weight()) {
       TORII_RETURN_IF_ERROR(Array(data::PartFile(part, "weight.f32"), rows.weight));
     }
+    if (part != data::Part::kTrain) {
+      TORII_RETURN_IF_ERROR(WriteEarlier(part, data::kEarlierTrain, rows, dataset_.train()));
+    }
+    if (part == data::Part::kTest) {
+      TORII_RETURN_IF_ERROR(WriteEarlier(part, data::kEarlierValid, rows, dataset_.valid()));
+    }
     return meta_.has_time() ? Array(data::PartFile(part, "time.i64"), rows.time) : absl::OkStatus();
+  }
+
+  // All rows of `other` are earlier than those of the part.
+  absl::Status WriteEarlier(data::Part part, const std::string& name,
+                            const data::Interactions& rows, const data::Interactions& other) {
+    std::vector<int32_t> earlier;
+    for (const int32_t user : rows.user) {
+      earlier.push_back(other.size() == 0 ? 0 : static_cast<int32_t>(other.ItemsOf(user).size()));
+    }
+    return Array(data::PartFile(part, name), earlier);
   }
 
   absl::Status WriteTexts(data::SideKind kind, const std::string& what,

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "data/encode/text_tokens.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/raw_folder.h"
@@ -184,6 +183,33 @@ TEST(NumericEncoderTest, BucketsHoldEqualSharesAndMissingIsRowZero) {
   EXPECT_THAT(constant.rows.values, ElementsAre(1, 1, 0));
 }
 
+TEST(NumericEncoderTest, SmallAndCloseNumbersAreNotConstant) {
+  const std::vector<float> tiny = Encode("numeric {}", {Doubles({1e-20, 3e-20})}).rows.dense;
+  EXPECT_THAT(tiny, ElementsAre(FloatNear(-1, 1e-5F), 0, FloatNear(1, 1e-5F), 0, 0, 1));
+  const std::vector<float> close = Encode("numeric {}", {Doubles({1e9, 1e9 + 1e-3})}).rows.dense;
+  EXPECT_THAT(close, ElementsAre(FloatNear(-1, 1e-3F), 0, FloatNear(1, 1e-3F), 0, 0, 1));
+}
+
+TEST(NumericEncoderTest, RefusesNumbersWhoseStatisticsAreNotFinite) {
+  for (const char* kind : {"numeric {}", "numeric { transform: QUANTILE }"}) {
+    const auto encoded = TryEncode(kind, {Doubles({-1e308, 1e308})});
+    ASSERT_FALSE(encoded.ok()) << kind;
+    EXPECT_THAT(std::string(encoded.status().message()),
+                HasSubstr("side.parquet: feature \"c\": the mean and deviation of its values, from "
+                          "-1e+308 to 1e+308"));
+  }
+  EXPECT_FALSE(TryEncode("numeric {}", {Doubles({1e-200, 3e-200})}).ok());
+}
+
+TEST(VectorEncoderTest, RefusesNumbersBeyondFloat32) {
+  const auto encoded =
+      TryEncode("vector {}", {ListsOf<arrow::DoubleBuilder, double>({{{1, 1e39}}})});
+  ASSERT_FALSE(encoded.ok());
+  EXPECT_THAT(
+      std::string(encoded.status().message()),
+      HasSubstr("side.parquet:1: column \"c\": value 1 of the vector, 1e+39, does not fit"));
+}
+
 TEST(NumericEncoderTest, RefusesInfinity) {
   const auto encoded = TryEncode("numeric {}", {Doubles({1, INFINITY})});
   ASSERT_FALSE(encoded.ok());
@@ -254,35 +280,29 @@ TEST(TextEncoderTest, MissingTextIsAnEmptyBag) {
   EXPECT_NE(encoded.rows.values[0], encoded.rows.values[1]);
 }
 
-TEST(TextTokensTest, WordsAreLowerCasedRunsOfLettersAndDigits) {
-  const auto words = [](std::string_view text) {
-    std::vector<std::string> result;
-    for (const std::u32string& word : Words(text)) {
-      result.push_back(ToUtf8(word));
-    }
-    return result;
-  };
+TEST(CategoricalEncoderTest, APartWithoutAnyValueDoesNotDecideTheKind) {
+  const auto nothing = std::make_shared<arrow::NullArray>(1);
+  const Encoded encoded =
+      Encode("categorical {}", {nothing, ListsOf<arrow::StringBuilder, std::string>(
+                                             {std::vector<std::string>{}, {{"drama", "comedy"}}})});
 
-  EXPECT_THAT(words("Toy Story (1995)"), ElementsAre("toy", "story", "1995"));
-  EXPECT_THAT(words("ÀÉÎ—straße"), ElementsAre("àéî", "straße"));
-  EXPECT_THAT(words("ΑΒΓ ДЁЖ Žižek"), ElementsAre("αβγ", "дёж", "žižek"));
-  EXPECT_THAT(words("日本語、映画"), ElementsAre("日本語", "映画"));
-  EXPECT_THAT(words("a\xff\x80z"), ElementsAre("a", "z"));
-  EXPECT_THAT(words("\xe2\x82"), IsEmpty());
-  EXPECT_THAT(words(""), IsEmpty());
+  EXPECT_EQ(encoded.encoder->info().kind(), PreparedFeature::BAG);
+  EXPECT_THAT(encoded.encoder->info().value(), ElementsAre("comedy", "drama"));
+  // Missing, an empty list, two values; and the row that the side file lacks.
+  EXPECT_THAT(encoded.rows.lengths, ElementsAre(1, 0, 2, 1));
+  EXPECT_THAT(encoded.rows.values, ElementsAre(0, 2, 1, 0));
+  const Encoded vectors =
+      Encode("vector {}", {nothing, ListsOf<arrow::FloatBuilder, float>({{{3, 4}}})});
+  EXPECT_THAT(vectors.rows.dense, ElementsAre(0, 0, 3, 4, 0, 0));
 }
 
-TEST(TextTokensTest, NgramsStayWithinWordsAndTokensAreLimited) {
-  Text config;
-  config.set_words(false);
-  config.set_ngram(3);
-  // "abcd" has abc and bcd; "xy" has none.
-  EXPECT_EQ(TextRows("abcd xy", config).size(), 2U);
-  EXPECT_EQ(TextRows("abcd", config)[0], TextRows("xabc", config)[1]);
-  config.set_words(true);
-  EXPECT_EQ(TextRows("abcd xy", config).size(), 4U);
-  config.set_max_tokens(3);
-  EXPECT_EQ(TextRows("abcd xy", config).size(), 3U);
+TEST(CategoricalEncoderTest, RefusesSingleValuesAndListsInOneColumn) {
+  const auto encoded =
+      TryEncode("categorical {}",
+                {Strings({"drama"}), ListsOf<arrow::StringBuilder, std::string>({{{"drama"}}})});
+  ASSERT_FALSE(encoded.ok());
+  EXPECT_THAT(std::string(encoded.status().message()),
+              HasSubstr("side.parquet: column \"c\": has lists, side.parquet has single values"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // Bad input: one clear message that names the place, the documented exit code, and nothing left
 // behind.
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -7,6 +9,7 @@
 #include "data/prepare/prepare.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/data/prepare/prepare_errors.h"
 #include "tests/support/raw_folder.h"
 
 namespace torii::data {
@@ -18,23 +21,6 @@ using ::testing::HasSubstr;
 using testing::Int64s;
 using testing::RawFolder;
 using testing::Strings;
-
-// Prepare fails with `code` and a message that has all of `parts`; no prepared folder appears,
-// whole or half.
-void ExpectError(const RawFolder& raw, const std::string& config, ExitCode code,
-                 const std::vector<std::string>& parts) {
-  const auto result = raw.Prepare(config);
-  ASSERT_FALSE(result.ok()) << "succeeded, expected: " << parts[0];
-  EXPECT_EQ(ExitCodeOf(result.status()), code) << result.status();
-  for (const std::string& part : parts) {
-    EXPECT_THAT(std::string(result.status().message()), HasSubstr(part));
-  }
-  const auto names = LocalFiles().List(raw.path());
-  ASSERT_TRUE(names.ok());
-  for (const std::string& name : *names) {
-    EXPECT_EQ(name.find("prepared"), std::string::npos) << name << " was left behind";
-  }
-}
 
 constexpr char kCsv[] = R"(interactions { path: "$D/x.csv" } )";
 constexpr char kParquet[] = R"(interactions { path: "$D/x.parquet" } )";
@@ -101,10 +87,15 @@ TEST(PrepareErrorsTest, RefusesAMissingId) {
 
 TEST(PrepareErrorsTest, RefusesIdsThatAreNeitherIntegersNorText) {
   const RawFolder raw;
-  raw.WriteParquet("x.parquet", {{"user_id", Doubles({1, 2})}, {"item_id", Int64s({1, 2})}});
-
+  raw.WriteParquet("x.parquet",
+                   {{"user_id", testing::ArrayOf<arrow::BooleanBuilder, bool>({true, false})},
+                    {"item_id", Int64s({1, 2})}});
   ExpectError(raw, kParquet, ExitCode::kData,
-              {"x.parquet: column \"user_id\": has type double; ids are integers or text"});
+              {"x.parquet: column \"user_id\": has type bool; ids are integers or text"});
+
+  raw.WriteParquet("x.parquet", {{"user_id", Doubles({1, 2.5})}, {"item_id", Int64s({1, 2})}});
+  ExpectError(raw, kParquet, ExitCode::kData,
+              {"x.parquet:2: column \"user_id\": value 2.5 is not a whole number"});
 }
 
 TEST(PrepareErrorsTest, RefusesBadWeights) {
@@ -222,7 +213,15 @@ TEST(PrepareErrorsTest, RefusesASplitThatLeavesNothingToTrain) {
 
   ExpectError(raw, data + "split { time_fraction: 0.5 }", ExitCode::kData,
               {"data.split.time_fraction", "same time"});
-  ExpectError(raw, data + "split { time_from: 5 }", ExitCode::kData, {"data.split.time_from: 5"});
+  ExpectError(raw, data + "split { time_from: '5' }", ExitCode::kData,
+              {"data.split.time_from: 5: no interaction is before it"});
+  ExpectError(raw, data + "split { time_from: 'May' }", ExitCode::kConfig,
+              {"data.split.time_from: \"May\" is not a number, as the times of the files are"});
+  raw.Write("x.csv", "user_id,item_id,t\n1,2,2024-03-05\n1,3,2024-03-06\n");
+  ExpectError(raw, data + "split { time_from: '2024-03-05 00:00' }", ExitCode::kData,
+              {"data.split.time_from: 2024-03-05: no interaction is before it"});
+  ExpectError(raw, data + "split { time_from: 'May' }", ExitCode::kConfig,
+              {"data.split.time_from: \"May\" is neither a date such as 2024-01-31 12:34:56"});
 }
 
 TEST(PrepareErrorsTest, NamesAMissingFileAndAGlobWithoutMatches) {
@@ -233,7 +232,36 @@ TEST(PrepareErrorsTest, NamesAMissingFileAndAGlobWithoutMatches) {
               {"event.csv: no such file (did you mean 'events.csv'?) (data.interactions.path)"});
   ExpectError(raw, R"(interactions { path: "$D/*.tsv" })", ExitCode::kNoInput,
               {"*.tsv: no file matches"});
-  ExpectError(raw, R"(interactions { path: "$D" })", ExitCode::kNoInput, {"is a folder"});
+}
+
+TEST(PrepareErrorsTest, ALinkToAFileThatIsNotThereIsCalledOne) {
+  const RawFolder raw;
+  ASSERT_EQ(::symlink("/nowhere/x.csv", raw.File("d.csv").c_str()), 0);
+
+  ExpectError(raw, R"(interactions { path: "$D/d.csv" })", ExitCode::kNoInput,
+              {"d.csv: is a link to a file that is not there (data.interactions.path)"});
+}
+
+// What a row holds that min_rating drops is not looked at.
+TEST(PrepareErrorsTest, DroppedRowsAreNotChecked) {
+  const RawFolder raw;
+  raw.Write("x.csv",
+            "user_id,item_id,r,t\n1,20,-1,never\n1,,1,\n1,24,8,2024-01-01\n1,79,9,2024-01-02\n"
+            ",79,,x\n2,5,9,2024-01-03\n");
+
+  const auto dataset = PrepareForAMoment(
+      raw,
+      R"(interactions { path: "$D/x.csv" time: "t" rating: "r" min_rating: 7 rating_as_weight: true })");
+
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(dataset->train().size(), 3);
+  EXPECT_EQ(dataset->meta().dropped_by_rating(), 3);
+  EXPECT_EQ(dataset->meta().read_rows(), 6);
+  // A row that is kept keeps its number in messages.
+  raw.Write("x.csv", "user_id,item_id,r\n1,20,-1\n1,,9\n");
+  ExpectError(raw, R"(interactions { path: "$D/x.csv" rating: "r" min_rating: 7 }
+)",
+              ExitCode::kData, {"x.csv:3: column \"item_id\": the id is missing"});
 }
 
 TEST(PrepareErrorsTest, RefusesAnUnknownFormat) {

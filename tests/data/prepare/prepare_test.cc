@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/exit_code.h"
 #include "data/prepared_layout.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -82,20 +83,43 @@ TEST(PrepareTest, IdsOfTextAreOrderedByBytes) {
   EXPECT_EQ(dataset->items().FindRow("zz"), std::nullopt);
 }
 
-TEST(PrepareTest, NumericTextIsAnIntegerUnlessTextIsAskedFor) {
+TEST(PrepareTest, AValidationPartIsCutBesideTestFiles) {
   const RawFolder raw;
-  raw.Write("x.csv", "user_id,item_id\n10,007\n9,7\n");
+  raw.Write("x.csv", kSmall);
+  raw.Write("t.csv", "user_id,item_id,time\n1,10,20\n");
+  const std::string test = R"(test_path: "$D/t.csv" )";
 
-  const auto integers = raw.PrepareAndOpen(R"(interactions { path: "$D/x.csv" })");
-  ASSERT_NE(integers, nullptr);
-  EXPECT_THAT(IdsOf(integers->users()), ElementsAre("9", "10"));
-  EXPECT_THAT(IdsOf(integers->items()), ElementsAre("7"));
+  const auto last =
+      raw.PrepareAndOpen(absl::StrCat(kPlain, test, "split { last_k: 1 valid: true }"));
+  ASSERT_NE(last, nullptr);
+  EXPECT_THAT(Lines(*last, last->train()), ElementsAre("1: 20 10 40 50", "2: 10", "3: 10"));
+  EXPECT_THAT(Lines(*last, last->valid()), ElementsAre("1: 30", "2: 20"));
+  EXPECT_THAT(Lines(*last, last->test()), ElementsAre("1: 10"));
 
-  const auto texts =
-      raw.PrepareAndOpen(R"(interactions { path: "$D/x.csv" user_type: TEXT item_type: TEXT })");
-  ASSERT_NE(texts, nullptr);
-  EXPECT_THAT(IdsOf(texts->users()), ElementsAre("10", "9"));
-  EXPECT_THAT(IdsOf(texts->items()), ElementsAre("007", "7"));
+  const auto from =
+      raw.PrepareAndOpen(absl::StrCat(kPlain, test, "split { time_from: '7' valid: true }"));
+  ASSERT_NE(from, nullptr);
+  EXPECT_THAT(Lines(*from, from->valid()), ElementsAre("1: 30", "2: 20"));
+  EXPECT_THAT(Lines(*from, from->test()), ElementsAre("1: 10"));
+}
+
+TEST(PrepareTest, AWholeDatasetIsEnoughWhereTheRawFilesAreNot) {
+  const RawFolder raw;
+  raw.Write("x.csv", kSmall);
+  ASSERT_TRUE(raw.Prepare(kPlain).ok());
+  ASSERT_TRUE(LocalFiles().RemoveAll(raw.File("x.csv")).ok());
+
+  const auto again = raw.Prepare(absl::StrCat(kPlain, "sort_buffer_rows: 7"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->reused);
+  EXPECT_EQ(again->dataset.train_rows(), 8);
+
+  // Another configuration, and a damaged dataset, need the raw files.
+  EXPECT_FALSE(raw.Prepare(absl::StrCat(kPlain, "split { last_k: 1 }")).ok());
+  raw.Write("prepared/train.item.i32", "damaged");
+  const auto damaged = raw.Prepare(kPlain);
+  ASSERT_FALSE(damaged.ok());
+  EXPECT_EQ(ExitCodeOf(damaged.status()), ExitCode::kNoInput);
 }
 
 TEST(PrepareTest, SplitsTheLastKOfEachUser) {
@@ -137,7 +161,7 @@ TEST(PrepareTest, SplitsAllUsersAtOneMomentAndKeepsTiesTogether) {
   EXPECT_THAT(Lines(*dataset, dataset->test()), ElementsAre("1: 10 40 50 30", "2: 10 20"));
   EXPECT_EQ(dataset->meta().users().cold_rows(), 1);
 
-  const auto from = raw.PrepareAndOpen(absl::StrCat(kPlain, "split { time_from: 7 }"));
+  const auto from = raw.PrepareAndOpen(absl::StrCat(kPlain, "split { time_from: '7' }"));
   ASSERT_NE(from, nullptr);
   EXPECT_THAT(Lines(*from, from->test()), ElementsAre("1: 30", "2: 20"));
 }

@@ -66,7 +66,7 @@ TEST(SplitRuleTest, SizesAreThoseThatAssignGives) {
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, config.mutable_split()));
     const RawFolder raw;
     const InteractionSpill spill(LocalFiles(), raw.File("spill"), 1);
-    const auto rule = SplitRule::Make(config, spill, {}, TimeKind::kInteger);
+    const auto rule = SplitRule::Make(config, spill, {}, TimeReader());
     ASSERT_TRUE(rule.ok()) << rule.status();
     for (int64_t n = 0; n < 40; ++n) {
       std::vector<Interaction> rows(static_cast<size_t>(n));
@@ -106,7 +106,13 @@ TEST(ValidateTest, AcceptsDefaultsAndNamesTheFieldOfEachViolatedRule) {
   EXPECT_THAT(broken("split { valid: true }"),
               Contains(::testing::StartsWith("data.split: needs")));
   EXPECT_THAT(broken("split { last_k: 1 } test_path: 't.csv'"),
-              ElementsAre("data.split: excludes data.test_path: there is one test part"));
+              ElementsAre("data.split: excludes data.test_path, unless `valid: true` asks for a "
+                          "validation part"));
+  EXPECT_THAT(broken("split { last_k: 1 valid: true } test_path: 't.csv'"), IsEmpty());
+  EXPECT_THAT(
+      broken("items { path: 'i' encoding: 'nonsense' delimiter: '::' quotes: true }"),
+      ElementsAre("data.items.quotes: is not possible with a delimiter of several characters",
+                  ::testing::StartsWith("data.items.encoding: \"nonsense\" is not known")));
   EXPECT_THAT(broken("split { time_fraction: 0.1 }"),
               ElementsAre("data.split: cuts by time, which needs data.interactions.time"));
   EXPECT_THAT(broken("sort_buffer_rows: 0"),

@@ -1,14 +1,16 @@
 #include "data/read/table_reader.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "arrow/io/compressed.h"
 #include "arrow/util/compression.h"
 #include "base/exit_code.h"
+#include "base/status_macros.h"
 #include "data/read/column_values.h"
+#include "data/read/glob.h"
 #include "data/read/input_files.h"
-#include "data/read/time_column.h"
 #include "data/read/uri_file_system.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -17,6 +19,7 @@
 namespace torii::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::Int64s;
@@ -30,7 +33,7 @@ struct ReadColumn {
 };
 
 ReadColumn ReadAll(const std::vector<std::string>& paths, const std::string& column,
-                   Format format = AUTO) {
+                   const FileFormat& format = {}) {
   ReadColumn result;
   auto inputs = FindInputFiles(LocalFiles(), paths, format, "path");
   EXPECT_TRUE(inputs.ok()) << inputs.status();
@@ -102,7 +105,7 @@ TEST(TableReaderTest, DestroyingAReadAheadBeforeItsEndStopsTheThread) {
   const RawFolder raw;
   raw.WriteParquet("a.parquet", {{"x", Int64s({1, 2, 3, 4, 5})}}, 1);
   const auto inputs =
-      FindInputFiles(LocalFiles(), std::vector<std::string>{raw.File("a.parquet")}, AUTO, "path");
+      FindInputFiles(LocalFiles(), std::vector<std::string>{raw.File("a.parquet")}, {}, "path");
 
   const auto reader = ReadAhead(ConcatenateTables(LocalFiles(), *inputs, {"x"}), 1);
 
@@ -113,7 +116,7 @@ TEST(TableReaderTest, AReadAheadGivesAnErrorAgainAndAgain) {
   const RawFolder raw;
   raw.Write("a.csv", "x\n1\n");
   const auto inputs =
-      FindInputFiles(LocalFiles(), std::vector<std::string>{raw.File("a.csv")}, AUTO, "path");
+      FindInputFiles(LocalFiles(), std::vector<std::string>{raw.File("a.csv")}, {}, "path");
   const auto reader = ReadAhead(ConcatenateTables(LocalFiles(), *inputs, {"y"}), 1);
 
   EXPECT_FALSE(reader->Next().ok());
@@ -131,24 +134,119 @@ TEST(InputFilesTest, MatchesGlobs) {
   EXPECT_FALSE(MatchesGlob("abc", "abcd"));
 }
 
+// The files that `paths` (below the folder) name, relative to the folder.
+absl::StatusOr<std::vector<std::string>> Found(const RawFolder& raw,
+                                               const std::vector<std::string>& paths) {
+  std::vector<std::string> full;
+  for (const std::string& path : paths) {
+    full.push_back(raw.File(path));
+  }
+  TORII_ASSIGN_OR_RETURN(const auto inputs, FindInputFiles(LocalFiles(), full, {}, "path"));
+  std::vector<std::string> found;
+  for (const InputFile& input : inputs) {
+    found.push_back(input.path.substr(raw.path().size() + 1));
+  }
+  return found;
+}
+
+void WriteAll(const RawFolder& raw, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    ASSERT_TRUE(LocalFiles().MakeDirectories(ParentPath(raw.File(name))).ok());
+    raw.Write(name, "x\n1\n");
+  }
+}
+
 TEST(InputFilesTest, ExpandsGlobsSortedAcrossFolders) {
   const RawFolder raw;
-  ASSERT_TRUE(LocalFiles().MakeDirectories(raw.File("d1")).ok());
-  ASSERT_TRUE(LocalFiles().MakeDirectories(raw.File("d2")).ok());
-  for (const char* name : {"d2/b.csv", "d1/c.csv", "d1/a.csv", "d1/.a.csv", "d1/a.tsv"}) {
-    raw.Write(name, "x\n");
-  }
+  WriteAll(raw, {"d2/b.csv", "d1/c.csv", "d1/a.csv", "d1/.a.csv", "d1/a.tsv"});
 
-  const auto inputs = FindInputFiles(
-      LocalFiles(), std::vector<std::string>{raw.File("d2/b.csv"), raw.File("d?/*.csv")}, AUTO,
-      "path");
+  EXPECT_THAT(*Found(raw, {"d?/*.csv"}), ElementsAre("d1/a.csv", "d1/c.csv", "d2/b.csv"));
+}
 
-  ASSERT_TRUE(inputs.ok()) << inputs.status();
-  std::vector<std::string> paths;
-  for (const InputFile& input : *inputs) {
-    paths.push_back(input.path.substr(raw.path().size() + 1));
+TEST(InputFilesTest, TwoStarsMeanAnyDepthAndAFolderMeansItsDataFiles) {
+  const RawFolder raw;
+  WriteAll(raw, {"a.csv", "y/b.csv", "y/z/c.csv", "y/z/_tmp/d.csv", "y/_SUCCESS.csv", "y/.e.csv"});
+
+  EXPECT_THAT(*Found(raw, {"**/*.csv"}),
+              ElementsAre("a.csv", "y/_SUCCESS.csv", "y/b.csv", "y/z/c.csv", "y/z/_tmp/d.csv"));
+  EXPECT_THAT(*Found(raw, {"y/**/c.csv"}), ElementsAre("y/z/c.csv"));
+  EXPECT_THAT(*Found(raw, {"y"}), ElementsAre("y/b.csv", "y/z/c.csv"));
+  ASSERT_TRUE(LocalFiles().MakeDirectories(raw.File("nothing/_temporary")).ok());
+  EXPECT_THAT(std::string(Found(raw, {"nothing"}).status().message()),
+              HasSubstr("nothing: the folder has no data files (path)"));
+}
+
+TEST(InputFilesTest, RefusesAFileThatIsNamedTwice) {
+  const RawFolder raw;
+  WriteAll(raw, {"a.csv", "b.csv"});
+
+  EXPECT_THAT(std::string(Found(raw, {"b.csv", "*.csv"}).status().message()),
+              AllOf(HasSubstr("b.csv: is named twice"), HasSubstr("would count twice")));
+}
+
+TEST(InputFilesTest, FoldersGiveColumnsToTheRowsBelowThem) {
+  const RawFolder raw;
+  WriteAll(raw, {"t/date=2026-01-01/kind=a%3Ab/x.csv", "t/date=__HIVE_DEFAULT_PARTITION__/x.csv"});
+
+  const std::vector<std::string> paths = {raw.File("t")};
+  EXPECT_THAT(ReadAll(paths, "date").values, ElementsAre("2026-01-01", "-"));
+  EXPECT_THAT(PartitionsOf("t/date=2026-01-01/kind=a%3Ab/x.csv"),
+              ElementsAre(PartitionColumn("date", "2026-01-01"), PartitionColumn("kind", "a:b")));
+  // A column of the file is not replaced.
+  EXPECT_THAT(ReadAll(paths, "x").values, ElementsAre("1", "1"));
+}
+
+TEST(TableReaderTest, DelimitersQuotesNamesAndMissingWordsAreAsConfigured) {
+  const RawFolder raw;
+  raw.Write("semicolon.csv", "x;y\n1;\"a;b\"\nNULL;NA\n");
+  raw.Write("ratings.dat", "1::1193::5\n2::661::3\n");
+  raw.Write("x.tsv", "x\ty\n1\t\"12 inch mix\n2\tb\n");
+  FileFormat format;
+  format.text.delimiter = ";";
+  format.text.null_values = {"NULL", "NA"};
+  EXPECT_THAT(ReadAll({raw.File("semicolon.csv")}, "y", format).values, ElementsAre("a;b", "-"));
+
+  format = {.format = CSV, .text = {}};
+  format.text.delimiter = "::";
+  format.text.column_names = {"user", "item", "rating"};
+  const ReadColumn dat = ReadAll({raw.File("ratings.dat")}, "item", format);
+  EXPECT_THAT(dat.values, ElementsAre("1193", "661"));
+  EXPECT_THAT(dat.first_rows, ElementsAre(1));
+
+  EXPECT_THAT(ReadAll({raw.File("x.tsv")}, "y").values, ElementsAre("\"12 inch mix", "b"));
+}
+
+TEST(TableReaderTest, ALongDelimiterMayLieAcrossBlocks) {
+  const RawFolder raw;
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) {
+    absl::StrAppend(&text, i, "|:|", i % 7, "\n");
   }
-  EXPECT_THAT(paths, ElementsAre("d2/b.csv", "d1/a.csv", "d1/c.csv", "d2/b.csv"));
+  raw.Write("x.dat", text);
+  FileFormat format{.format = CSV, .text = {}};
+  format.text.delimiter = "|:|";
+  format.text.column_names = {"a", "b"};
+
+  const ReadColumn column = ReadAll({raw.File("x.dat")}, "b", format);
+
+  ASSERT_EQ(column.values.size(), 100'000U);
+  for (int i = 0; i < 100'000; ++i) {
+    ASSERT_EQ(column.values[static_cast<size_t>(i)], std::to_string(i % 7)) << i;
+  }
+}
+
+TEST(TableReaderTest, DecodesTheEncodingThatIsConfigured) {
+  const RawFolder raw;
+  raw.Write("latin.csv", "n\xe4me\nZo\xeb\n");
+  raw.Write("sjis.csv", "x\n\x93\xfa\x96\x7b\n");
+  raw.Write("utf16.csv", std::string("\xff\xfex\0\n\0\xe4\0\n\0", 10));
+  FileFormat format;
+  format.text.encoding = "ISO-8859-1";
+  EXPECT_THAT(ReadAll({raw.File("latin.csv")}, "näme", format).values, ElementsAre("Zoë"));
+  format.text.encoding = "Shift_JIS";
+  EXPECT_THAT(ReadAll({raw.File("sjis.csv")}, "x", format).values, ElementsAre("日本"));
+  format.text.encoding = "UTF-16";
+  EXPECT_THAT(ReadAll({raw.File("utf16.csv")}, "x", format).values, ElementsAre("ä"));
 }
 
 TEST(InputFilesTest, TellsParquetByItsFirstBytesWhereTheNameDoesNot) {
@@ -179,10 +277,10 @@ TEST(UriFileSystemTest, ReadsThroughArrowsFileSystemsAndRefusesToWrite) {
 
 TEST(ColumnValuesTest, ReadsIdsOfEveryIntegerTypeAndDictionaries) {
   const auto column = [](std::shared_ptr<arrow::Array> array) {
-    return Column{std::move(array), std::make_shared<const std::string>("f"), "c", 1};
+    return Column{std::move(array), std::make_shared<const std::string>("f"), "c"};
   };
   const auto expect = [&](const std::shared_ptr<arrow::Array>& array) {
-    const auto integers = ReadIntegers(column(array), "");
+    const auto integers = ReadIntegers(column(array), IntegerText::kAny, "");
     ASSERT_TRUE(integers.ok()) << integers.status();
     EXPECT_EQ(integers->values[0], 3) << array->type()->ToString();
     EXPECT_TRUE(integers->is_missing(1)) << array->type()->ToString();
@@ -201,34 +299,55 @@ TEST(ColumnValuesTest, ReadsIdsOfEveryIntegerTypeAndDictionaries) {
   expect(testing::ArrayOf<arrow::StringDictionaryBuilder, std::string>({"3", std::nullopt}));
   expect(testing::ArrayOf<arrow::DictionaryBuilder<arrow::Int64Type>, int64_t>({3, std::nullopt}));
 
-  const auto large = ReadIntegers(
-      column(testing::ArrayOf<arrow::UInt64Builder, uint64_t>({1, uint64_t{1} << 63})), "");
+  const auto large =
+      ReadIntegers(column(testing::ArrayOf<arrow::UInt64Builder, uint64_t>({1, uint64_t{1} << 63})),
+                   IntegerText::kAny, "");
   ASSERT_FALSE(large.ok());
   EXPECT_THAT(std::string(large.status().message()), HasSubstr("f:2: column \"c\""));
 }
 
-TEST(TimeColumnTest, ReadsNumbersTimestampsAndDates) {
-  const auto read = [](std::shared_ptr<arrow::Array> array) {
-    TimeKind kind = TimeKind::kUnknown;
-    const Column column{std::move(array), std::make_shared<const std::string>("f"), "t", 1};
-    const auto keys = ReadTimes(column, &kind);
-    EXPECT_TRUE(keys.ok()) << keys.status();
-    std::vector<int64_t> times;
-    for (const int64_t key : *keys) {
-      times.push_back(TimeOfKey(key, kind));
-    }
-    return times;
+TEST(ColumnValuesTest, ReadsNumbersOfEveryKind) {
+  const auto numbers = [](std::shared_ptr<arrow::Array> array) {
+    const auto read =
+        ReadNumbers({std::move(array), std::make_shared<const std::string>("f"), "c"});
+    EXPECT_TRUE(read.ok()) << read.status();
+    return *read;
   };
+  arrow::Decimal128Builder decimal(arrow::decimal128(10, 2));
+  ASSERT_TRUE(decimal.Append(arrow::Decimal128(999)).ok());
+  EXPECT_THAT(numbers(decimal.Finish().ValueOrDie()), ElementsAre(9.99));
+  EXPECT_THAT(numbers(Strings({"True", "false", "+1.5", " 2 "})), ElementsAre(1, 0, 1.5, 2));
+  EXPECT_THAT(numbers(testing::ArrayOf<arrow::BooleanBuilder, bool>({true, false})),
+              ElementsAre(1, 0));
+  arrow::Date32Builder date;
+  ASSERT_TRUE(date.Append(2).ok());
+  EXPECT_THAT(numbers(date.Finish().ValueOrDie()), ElementsAre(2 * 86400));
+}
 
-  EXPECT_THAT(read(Int64s({5, -7})), ElementsAre(5, -7));
-  EXPECT_THAT(read(Strings({"5", " -7"})), ElementsAre(5, -7));
-  EXPECT_THAT(read(Strings({"5.5", "-7"})), ElementsAre(5, -7));
-  EXPECT_THAT(read(Strings({"1970-01-02", "1970-01-01T00:00:01.5", "1970-01-01 01:00:00+01:00"})),
-              ElementsAre(86'400'000'000, 1'500'000, 0));
-  arrow::TimestampBuilder builder(arrow::timestamp(arrow::TimeUnit::MILLI),
-                                  arrow::default_memory_pool());
-  ASSERT_TRUE(builder.Append(1234).ok());
-  EXPECT_THAT(read(builder.Finish().ValueOrDie()), ElementsAre(1234));
+TEST(ColumnValuesTest, FloatsAndDecimalsThatAreWholeNumbersAreIds) {
+  const auto read = [](std::shared_ptr<arrow::Array> array) {
+    return ReadIntegers({std::move(array), std::make_shared<const std::string>("f"), "c"},
+                        IntegerText::kAny, "");
+  };
+  const auto floats = read(testing::Doubles({3, std::nullopt, -4}));
+  ASSERT_TRUE(floats.ok()) << floats.status();
+  EXPECT_THAT(floats->values, ElementsAre(3, 0, -4));
+  EXPECT_TRUE(floats->is_missing(1));
+  EXPECT_THAT(std::string(read(testing::Doubles({3, 4.5})).status().message()),
+              HasSubstr("f:2: column \"c\": value 4.5 is not a whole number"));
+  EXPECT_FALSE(read(testing::Doubles({std::ldexp(1, 60)})).ok());
+  arrow::Decimal128Builder decimal(arrow::decimal128(38, 0));
+  ASSERT_TRUE(decimal.Append(arrow::Decimal128(7)).ok());
+  EXPECT_THAT(read(decimal.Finish().ValueOrDie())->values, ElementsAre(7));
+}
+
+TEST(ColumnValuesTest, TextThatIsNotUtf8IsAnErrorWithItsRow) {
+  const auto texts = ReadTexts(
+      {Strings({"Zoë", "Zo\xeb"}), std::make_shared<const std::string>("f.csv"), "name", 2, false});
+  ASSERT_FALSE(texts.ok());
+  EXPECT_THAT(std::string(texts.status().message()),
+              AllOf(HasSubstr("f.csv:3: column \"name\": value \"Zo\\xeb\" is not valid UTF-8"),
+                    HasSubstr("set `encoding`")));
 }
 
 }  // namespace

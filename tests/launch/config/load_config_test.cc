@@ -52,6 +52,19 @@ TEST(ParseConfigTextTest, WrongTypesAndSyntaxSayWhere) {
   EXPECT_EQ(ParseMessage("train { epochs: 99999999999999999999 }").find("my.txtpb:1:17: "), 0u);
 }
 
+TEST(ParseConfigTextTest, ANumberIsTheTextOfAFieldThatWantsText) {
+  RunConfig config;
+  const absl::Status status = ParseConfigText(
+      "data {\n  split { time_from: 1700000050000 }\n  items { title: 5 } }", "c.txtpb", &config);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.data().split().time_from(), "1700000050000");
+  EXPECT_EQ(config.data().items().title(), "5");
+
+  const absl::Status word =
+      ParseConfigText("data { split { time_from: May } }", "c.txtpb", &config);
+  EXPECT_EQ(word.message(), "c.txtpb:1:27: Expected string, got: May");
+}
+
 TEST(ParseConfigTextTest, EmptyTextIsTheDefaults) {
   EXPECT_TRUE(MessageDifferencer::Equals(Parsed(""), RunConfig()));
 }
