@@ -6,18 +6,18 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "kernels/slot_order.h"
 #include "kernels/table_rows.h"
 
 namespace torii::kernels {
 
-// Orders the gradient rows of a step by the slots that they belong to: a radix sort on all threads,
-// whose result does not depend on their number. The order follows from the slots alone; the
-// gradients may come later. Keeps its memory between steps. Not thread-safe.
+// The gradient rows of a step by the slots that they belong to. The order follows from the slots
+// alone; the gradients may come later. Keeps its memory between steps. Not thread-safe.
 class TouchedRows {
  public:
-  void Clear();
+  void Clear() { order_.Clear(); }
   // One more piece of gradient rows, for `slots`, which are borrowed until Group().
-  void Add(std::span<const int64_t> slots);
+  void Add(std::span<const int64_t> slots) { order_.Add(slots); }
   // Groups what was added. num_slots: bound of the slots, at most 2^32. device: where the gradients
   // will be.
   void Group(int64_t num_slots, const Device& device);
@@ -34,31 +34,15 @@ class TouchedRows {
   RowGradients GradientsOf(const Device& device, std::span<const Gradients> pieces);
 
  private:
-  struct Piece {
-    int64_t begin;  // position of its first row
-    std::span<const int64_t> slots;
-  };
-  size_t PieceOf(int64_t position) const;
   at::Tensor ComposedSums(const Device& device, std::span<const Gradients> pieces) const;
   // Where the gradient rows begin that `from_` names, made by the host or by the device.
   void ListAddresses(int64_t dim);
   at::Tensor AddressesOnDevice(const Device& device, int64_t dim) const;
   void PlaceOn(const Device& device);
-  template <class Visit>
-  void VisitShare(bool sorted, int64_t share, const Visit& visit) const;
-  void SortPass(bool first, int shift, int bits);
-  void SortBySlot(int64_t num_slots);
-  void Split();
 
-  std::vector<Piece> pieces_;
-  int64_t size_ = 0;
-  int64_t shares_ = 1;                      // of the rows, worked on side by side
-  std::vector<uint64_t> entries_, sorted_;  // slot << 32 | position
-  std::vector<uint32_t> next_;              // [share][digit]
-  std::vector<int64_t> first_;              // [share] its first distinct slot
-  std::vector<uint32_t> slots_, begin_;
+  SlotOrder order_;
   std::vector<const float*> from_, gradients_;  // of each piece, of each gradient row
-  // On a device whose memory is not the host's. The lists above as bytes; of each gradient row in
+  // On a device whose memory is not the host's. The lists of the order as bytes; of each gradient row in
   // the order of the sums its piece and its number in that, int32; the addresses, int64.
   at::Tensor slots_there_, begin_there_, piece_there_, row_there_, addresses_there_;
 };

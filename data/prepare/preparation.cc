@@ -20,18 +20,18 @@ Preparation::Preparation(FileSystem& files, const DataConfig& config, const Data
     : files_(files),
       config_(config),
       inputs_(inputs),
-      folder_(std::move(folder)),
-      scratch_(std::move(scratch)),
       verbose_(verbose),
-      spill_(std::make_unique<InteractionSpill>(files, JoinPath(scratch_, "interactions"),
+      spill_(std::make_unique<InteractionSpill>(files, JoinPath(scratch, "interactions"),
                                                 config.sort_buffer_rows())) {
+  parts_.folder = std::move(folder);
+  parts_.scratch = std::move(scratch);
   const InteractionFiles& interactions = config.interactions();
   users_.options.side = SideKind::kUsers;
   users_.options.id_column = IdColumnOf(config.users(), interactions.user());
-  users_.options.scratch_folder = scratch_;
+  users_.options.scratch_folder = parts_.scratch;
   items_.options.side = SideKind::kItems;
   items_.options.id_column = IdColumnOf(config.items(), interactions.item());
-  items_.options.scratch_folder = scratch_;
+  items_.options.scratch_folder = parts_.scratch;
 }
 
 // Every row that was read is kept or dropped by one rule.
@@ -108,19 +108,20 @@ absl::Status Preparation::ReadAllInteractions() {
   options.items = PolicyOf(config_.has_items(), config_.items(), "data.items");
   options.verbose = verbose_;
   TORII_ASSIGN_OR_RETURN(
-      counts_, ReadInteractions(files_, config_.interactions(), inputs_.interactions, survey_,
-                                options, &*users_.ids, &*items_.ids, spill_.get()));
+      const InteractionCounts counts,
+      ReadInteractions(files_, config_.interactions(), inputs_.interactions, survey_, options,
+                       &*users_.ids, &*items_.ids, spill_.get()));
   const std::string& first = inputs_.interactions.of_part[0].front().path;
-  if (counts_.read_rows == 0) {
+  if (counts.read_rows == 0) {
     return DataError(absl::StrCat(first, ": no rows"));
   }
   if (spill_->rows() == 0) {
-    return DataError(absl::StrCat(first, ": none of ", counts_.read_rows,
+    return DataError(absl::StrCat(first, ": none of ", counts.read_rows,
                                   " rows has a rating >= min_rating ",
                                   config_.interactions().min_rating()));
   }
-  result_.set_read_rows(counts_.read_rows);
-  result_.set_dropped_by_rating(counts_.dropped.by_rating);
+  result_.set_read_rows(counts.read_rows);
+  result_.set_dropped_by_rating(counts.dropped.by_rating);
   return absl::OkStatus();
 }
 
@@ -129,14 +130,14 @@ absl::Status Preparation::ResolveRepeats() {
   if (keep == Filters::KEEP) {
     return absl::OkStatus();
   }
-  auto rest = std::make_unique<InteractionSpill>(files_, JoinPath(scratch_, "without_repeats"),
-                                                 config_.sort_buffer_rows());
+  auto rest = std::make_unique<InteractionSpill>(
+      files_, JoinPath(parts_.scratch, "without_repeats"), config_.sort_buffer_rows());
   TORII_ASSIGN_OR_RETURN(const int64_t dropped,
                          DropRepeats(files_,
                                      {.keep = keep,
                                       .users = users_.ids->size(),
                                       .items = items_.ids->size(),
-                                      .runs_path = JoinPath(scratch_, "repeats"),
+                                      .runs_path = JoinPath(parts_.scratch, "repeats"),
                                       .buffer_rows = config_.sort_buffer_rows()},
                                      spill_.get(), rest.get()));
   result_.set_dropped_by_repeats(dropped);
@@ -144,7 +145,8 @@ absl::Status Preparation::ResolveRepeats() {
   return absl::OkStatus();
 }
 
-absl::Status Preparation::CountParts() {
+absl::StatusOr<SplitFacts> Preparation::CountParts() {
+  SplitFacts facts;
   std::vector<int64_t> to_split(static_cast<size_t>(users_.ids->size()));
   users_.train_counts.assign(to_split.size(), 0);
   int64_t last_key = std::numeric_limits<int64_t>::min();
@@ -165,8 +167,8 @@ absl::Status Preparation::CountParts() {
     return absl::OkStatus();
   }));
   for (const int64_t rows : to_split) {
-    facts_.users += rows > 0 ? 1 : 0;
-    facts_.most_rows = std::max(facts_.most_rows, rows);
+    facts.users += rows > 0 ? 1 : 0;
+    facts.most_rows = std::max(facts.most_rows, rows);
   }
   for (size_t user = 0; user < to_split.size() && !rule_.by_row(); ++user) {
     const PartSizes sizes = rule_.SizesFor(to_split[user]);
@@ -175,14 +177,14 @@ absl::Status Preparation::CountParts() {
       parts_.sizes.of_part[p] += sizes.of_part[p];
     }
   }
-  facts_.last_time = survey_.times.TextOfKey(last_key);
-  return absl::OkStatus();
+  facts.last_time = survey_.times.TextOfKey(last_key);
+  return facts;
 }
 
-void Preparation::WarnOfSplit() const {
+void Preparation::WarnOfSplit(const SplitFacts& facts) const {
   for (const Part part : {Part::kTest, Part::kValid}) {
     if (rule_.Cuts(part) && parts_.sizes.of_part[static_cast<int>(part)] == 0) {
-      TORII_WARNING(WhyNothingIsHeldOut(config_.split(), part, facts_));
+      TORII_WARNING(WhyNothingIsHeldOut(config_.split(), part, facts));
     }
   }
   const bool by_order = config_.split().has_last_k() || config_.split().has_last_fraction();
@@ -205,11 +207,11 @@ absl::Status Preparation::FilterAndSplit() {
                                   config_.filters().min_item_interactions()));
   }
   TORII_ASSIGN_OR_RETURN(rule_, SplitRule::Make(config_, *spill_, kept_, survey_.times));
-  TORII_RETURN_IF_ERROR(CountParts());
+  TORII_ASSIGN_OR_RETURN(const SplitFacts facts, CountParts());
   result_.set_train_rows(parts_.sizes.of_part[static_cast<int>(Part::kTrain)]);
   result_.set_valid_rows(parts_.sizes.of_part[static_cast<int>(Part::kValid)]);
   result_.set_test_rows(parts_.sizes.of_part[static_cast<int>(Part::kTest)]);
-  WarnOfSplit();
+  WarnOfSplit(facts);
   if (result_.train_rows() == 0) {
     return DataError(absl::StrCat(inputs_.interactions.of_part[0].front().path,
                                   ": no training interactions are left; ", result_.test_rows(),
@@ -224,10 +226,8 @@ absl::Status Preparation::SortAndWriteParts() {
   const std::vector<int32_t> user_rows = RowsOfCodes(users_.order, users_.ids->size());
   TORII_ASSIGN_OR_RETURN(SortedInteractions sorted,
                          SortedInteractions::Sort(files_, spill_.get(), kept_, user_rows,
-                                                  {.runs_path = JoinPath(scratch_, "runs"),
+                                                  {.runs_path = JoinPath(parts_.scratch, "runs"),
                                                    .buffer_rows = config_.sort_buffer_rows()}));
-  parts_.folder = folder_;
-  parts_.scratch = scratch_;
   parts_.has_time = !config_.interactions().time().empty();
   parts_.has_weight = !config_.interactions().weight().empty() ||
                       config_.interactions().rating_as_weight() ||
@@ -258,7 +258,7 @@ absl::Status Preparation::WriteItems() {
   Add(written);
   TORII_ASSIGN_OR_RETURN(
       BufferedFile counts,
-      BufferedFile::CreateArray(files_, JoinPath(folder_, kItemCountsFile), ArrayType::kInt64,
+      BufferedFile::CreateArray(files_, JoinPath(parts_.folder, kItemCountsFile), ArrayType::kInt64,
                                 static_cast<int64_t>(items_.order.size())));
   for (const int32_t code : items_.order) {
     TORII_RETURN_IF_ERROR(counts.AppendValue(items_.train_counts[static_cast<size_t>(code)]));
@@ -268,8 +268,8 @@ absl::Status Preparation::WriteItems() {
 }
 
 absl::Status Preparation::WriteSideArrays(const SideState& state, Side* side) {
-  TORII_ASSIGN_OR_RETURN(WrittenSide written, WriteSide(files_, folder_, state.options, *state.ids,
-                                                        state.order, state.table));
+  TORII_ASSIGN_OR_RETURN(WrittenSide written, WriteSide(files_, parts_.folder, state.options,
+                                                        *state.ids, state.order, state.table));
   Add(written.files);
   *side = std::move(written.side);
   side->set_cold_rows(std::count_if(state.order.begin(), state.order.end(), [&](int32_t code) {

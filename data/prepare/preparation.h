@@ -56,27 +56,23 @@ class Preparation {
   absl::Status ReadSide(const SideFile& config, const std::vector<InputFile>& inputs,
                         SideState* side);
   IdPolicy PolicyOf(bool has_file, const SideFile& config, const std::string& field) const;
-  absl::Status CountParts();
-  void WarnOfSplit() const;
+  absl::StatusOr<SplitFacts> CountParts();
+  void WarnOfSplit(const SplitFacts& facts) const;
   absl::Status WriteSideArrays(const SideState& state, Side* side);
   void Add(const std::vector<PreparedFile>& written);
 
   FileSystem& files_;
   const DataConfig& config_;
   const DataInputs& inputs_;
-  const std::string folder_;
-  const std::string scratch_;
   const bool verbose_;
 
   Survey survey_;
   SideState users_;
   SideState items_;
   std::unique_ptr<InteractionSpill> spill_;
-  InteractionCounts counts_;
   Kept kept_;
   SplitRule rule_;
-  SplitFacts facts_;
-  PartOptions parts_;
+  PartOptions parts_;  // among them the two folders
   PreparedDataset result_;
 };
 
