@@ -216,72 +216,83 @@ absl::StatusOr<TimeReader> TimeReader::Make(const std::map<std::string, TimesSee
   return reader;
 }
 
-absl::StatusOr<int64_t> TimeReader::Checked(const Column& column, int64_t i, int64_t microseconds,
-                                            TimeUnit unit) const {
-  const int64_t seconds = microseconds / kMicrosecondsPerSecond;
-  if (automatic_ && (seconds < kEarliest || seconds >= kLatest)) {
-    return CellError(
-        column, i,
-        absl::StrCat("time would be ", TimeText(microseconds), " in ", UnitName(unit),
-                     ", the unit of the first rows; set data.interactions.time_unit to ",
-                     UnitName(unit), " if it is right, or correct the value"));
+template <typename Number>
+bool TimeReader::KeyOf(Number time, TimeUnit unit, int64_t* key) const {
+  if (!Microseconds(time, unit, key)) {
+    return false;
   }
-  return microseconds;
+  return !automatic_ ||
+         (*key >= kEarliest * kMicrosecondsPerSecond && *key < kLatest * kMicrosecondsPerSecond);
+}
+
+template <typename Number>
+absl::Status TimeReader::NoKey(const Column& column, size_t i, Number time, TimeUnit unit) const {
+  const auto row = static_cast<int64_t>(i);
+  int64_t microseconds = 0;
+  if (!Microseconds(time, unit, &microseconds)) {
+    return CellError(column, row,
+                     absl::StrCat("time ", time, " is too far from 1970 in ", UnitName(unit),
+                                  " (data.interactions.time_unit)"));
+  }
+  return CellError(column, row,
+                   absl::StrCat("time would be ", TimeText(microseconds), " in ", UnitName(unit),
+                                ", the unit of the first rows; set data.interactions.time_unit to ",
+                                UnitName(unit), " if it is right, or correct the value"));
+}
+
+absl::StatusOr<std::vector<int64_t>> TimeReader::ReadNumbersOfTexts(const Column& column,
+                                                                    TimeUnit unit) const {
+  TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
+  std::vector<int64_t> keys(texts.values.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view text = texts.values[i];
+    int64_t integer = 0;
+    double number = 0;
+    if (text.data() == nullptr || Trim(text).empty()) {
+      return MissingTime(column, static_cast<int64_t>(i));
+    }
+    if (ParseInteger(text, &integer)) {
+      if (!KeyOf(integer, unit, &keys[i])) {
+        return NoKey(column, i, integer, unit);
+      }
+    } else if (!ParseNumber(text, &number) || !std::isfinite(number)) {
+      return CellError(column, static_cast<int64_t>(i),
+                       absl::StrCat("value ", Shown(text),
+                                    " is not a number, as the times of the first rows are"));
+    } else if (!KeyOf(number, unit, &keys[i])) {
+      return NoKey(column, i, number, unit);
+    }
+  }
+  return keys;
 }
 
 absl::StatusOr<std::vector<int64_t>> TimeReader::ReadNumbersOf(const Column& column,
                                                                TimeUnit unit) const {
-  const int64_t n = column.array->length();
-  std::vector<int64_t> keys(static_cast<size_t>(n));
-  const auto keep = [&](int64_t i, auto time) -> absl::Status {
-    int64_t& key = keys[static_cast<size_t>(i)];
-    if (!Microseconds(time, unit, &key)) {
-      return CellError(column, i,
-                       absl::StrCat("time ", time, " is too far from 1970 in ", UnitName(unit),
-                                    " (data.interactions.time_unit)"));
-    }
-    return automatic_ ? Checked(column, i, key, unit).status() : absl::OkStatus();
-  };
   if (IsText(*column.array)) {
-    TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-    for (size_t i = 0; i < texts.values.size(); ++i) {
-      const std::string_view text = texts.values[i];
-      const int64_t row = static_cast<int64_t>(i);
-      int64_t integer = 0;
-      double number = 0;
-      if (text.data() == nullptr || Trim(text).empty()) {
-        return MissingTime(column, row);
-      }
-      if (ParseInteger(text, &integer)) {
-        TORII_RETURN_IF_ERROR(keep(row, integer));
-      } else if (ParseNumber(text, &number) && std::isfinite(number)) {
-        TORII_RETURN_IF_ERROR(keep(row, number));
-      } else {
-        return CellError(column, row,
-                         absl::StrCat("value ", Shown(text),
-                                      " is not a number, as the times of the first rows are"));
-      }
-    }
-    return keys;
+    return ReadNumbersOfTexts(column, unit);
   }
+  std::vector<int64_t> keys(static_cast<size_t>(column.array->length()));
   if (IsInteger(*column.array) || IsWholeDecimal(*column.array)) {
     TORII_ASSIGN_OR_RETURN(const Integers integers,
                            ReadIntegers(column, IntegerText::kAny, " as a time"));
-    for (int64_t i = 0; i < n; ++i) {
-      if (integers.is_missing(static_cast<size_t>(i))) {
-        return MissingTime(column, i);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (integers.is_missing(i)) {
+        return MissingTime(column, static_cast<int64_t>(i));
       }
-      TORII_RETURN_IF_ERROR(keep(i, integers.values[static_cast<size_t>(i)]));
+      if (!KeyOf(integers.values[i], unit, &keys[i])) {
+        return NoKey(column, i, integers.values[i], unit);
+      }
     }
     return keys;
   }
   TORII_ASSIGN_OR_RETURN(const std::vector<double> numbers, ReadNumbers(column));
-  for (int64_t i = 0; i < n; ++i) {
-    const double number = numbers[static_cast<size_t>(i)];
-    if (std::isnan(number)) {
-      return MissingTime(column, i);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (std::isnan(numbers[i])) {
+      return MissingTime(column, static_cast<int64_t>(i));
     }
-    TORII_RETURN_IF_ERROR(keep(i, number));
+    if (!KeyOf(numbers[i], unit, &keys[i])) {
+      return NoKey(column, i, numbers[i], unit);
+    }
   }
   return keys;
 }

@@ -49,8 +49,13 @@ class TimeReader {
   absl::StatusOr<int64_t> KeyOfText(const std::string& text, const std::string& field) const;
 
  private:
-  absl::StatusOr<int64_t> Checked(const Column& column, int64_t i, int64_t microseconds,
-                                  TimeUnit unit) const;
+  // False: not a time that `unit` can mean here.
+  template <typename Number>
+  bool KeyOf(Number time, TimeUnit unit, int64_t* key) const;
+  template <typename Number>
+  absl::Status NoKey(const Column& column, size_t i, Number time, TimeUnit unit) const;
+  absl::StatusOr<std::vector<int64_t>> ReadNumbersOfTexts(const Column& column,
+                                                          TimeUnit unit) const;
   absl::StatusOr<std::vector<int64_t>> ReadNumbersOf(const Column& column, TimeUnit unit) const;
   absl::StatusOr<std::vector<int64_t>> ReadOrdinals(const Column& column) const;
 
