@@ -36,8 +36,8 @@ void ComposedUpdate(const OptimizerStep& step, const WeightTensors& weights) {
 
 void UpdateWeights(const Device& device, const OptimizerStep& step, const WeightTensors& weights) {
   const int64_t size = weights.weight.numel();
-  CheckOnDevice(device, weights.weight, weights.gradient, weights.decays, weights.first,
-                weights.second, weights.gate);
+  CheckOnDevice(device, "UpdateWeights", weights.weight, weights.gradient, weights.decays,
+                weights.first, weights.second, weights.gate);
   for (const at::Tensor* x : {&weights.gradient, &weights.decays}) CheckFlat(*x, size);
   CheckFlat(weights.weight, size);
   at::Tensor weight = weights.weight, first = weights.first, second = weights.second;
@@ -55,7 +55,7 @@ void UpdateWeights(const Device& device, const OptimizerStep& step, const Weight
 
 at::Tensor ClipGradient(const Device& device, at::Tensor gradient, double most) {
   CheckFlat(gradient, gradient.numel());
-  CheckOnDevice(device, gradient);
+  CheckOnDevice(device, "ClipGradient", gradient);
   if (device.kernels().clip_gradient == nullptr) {
     const at::Tensor norm = gradient.to(at::kDouble).norm().view({1});
     if (most > 0) {

@@ -33,7 +33,7 @@ KeyGroups ComposedGroups(const at::Tensor& keys) {
 
 KeyGroups GroupByKey(const Device& device, const at::Tensor& keys, int64_t num_keys) {
   const int64_t n = keys.numel();
-  CheckOnDevice(device, keys);
+  CheckOnDevice(device, "GroupByKey", keys);
   TORII_CHECK(keys.is_contiguous() && keys.scalar_type() == at::kLong &&
                   n < std::numeric_limits<int32_t>::max() && num_keys <= int64_t{1} << 32,
               "keys: ", keys.toString(), " of ", n, " elements below ", num_keys);

@@ -19,7 +19,7 @@ std::vector<LinearLayer> PointersTo(const Device& device, std::span<const Linear
   for (const LinearWeights& layer : layers) {
     CheckFloats(layer.weight, 2, "a layer's weight");
     CheckFloats(layer.bias, 1, "a layer's bias");
-    CheckOnDevice(device, layer.weight, layer.bias);
+    CheckOnDevice(device, "linear layers", layer.weight, layer.bias);
     pointers.push_back({layer.weight.const_data_ptr<float>(), layer.bias.const_data_ptr<float>(),
                         layer.weight.size(1), layer.weight.size(0)});
   }
@@ -41,7 +41,7 @@ bool HasLinearStack(const Device& device) { return device.kernels().linear_forwa
 LinearResult LinearStackForward(const Device& device, const at::Tensor& x,
                                 std::span<const LinearWeights> layers, bool normalize, bool keep) {
   CheckFloats(x, 2, "rows");
-  CheckOnDevice(device, x);
+  CheckOnDevice(device, "linear layers", x);
   const std::vector<LinearLayer> pointers = PointersTo(device, layers);
   const LinearStackArgs stack = StackOf(pointers, x.size(1), normalize);
   const int64_t n = x.size(0);
@@ -62,7 +62,7 @@ std::vector<at::Tensor> LinearStackBackward(const Device& device, const LinearWa
   CheckFloats(pass.x, 2, "rows");
   CheckFloats(pass.y_grad, 2, "gradients");
   TORII_CHECK(pass.forward.kept.defined(), "a forward pass that kept nothing");
-  CheckOnDevice(device, pass.x, pass.y_grad);
+  CheckOnDevice(device, "linear layers", pass.x, pass.y_grad);
   const std::vector<LinearLayer> pointers = PointersTo(device, layers);
   std::vector<at::Tensor> gradients;
   gradients.reserve(1 + 2 * layers.size());

@@ -8,12 +8,14 @@
 
 namespace torii::kernels {
 
-// CHECK-fails unless each tensor lies on the device, undefined ones left out.
+// CHECK-fails unless each tensor lies on the device, undefined ones left out. operation: for the
+// message.
 template <class... Tensors>
-void CheckOnDevice(const Device& device, const Tensors&... tensors) {
+void CheckOnDevice(const Device& device, const char* operation, const Tensors&... tensors) {
   const auto check = [&](const at::Tensor& x) {
-    TORII_CHECK(!x.defined() || x.device() == device.torch(), "a tensor on ", x.device().str(),
-                " for the kernels of '", device.name(), "', which is ", device.torch().str());
+    TORII_CHECK(!x.defined() || x.device() == device.torch(), operation, ": ", x.toString(), " of ",
+                x.numel(), " elements on ", x.device().str(), ", expected on ",
+                device.torch().str());
   };
   (check(tensors), ...);
 }

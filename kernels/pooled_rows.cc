@@ -69,7 +69,7 @@ at::Tensor ComposedPoolBackward(const at::Tensor& gradient, const RowListTensors
 }  // namespace
 
 at::Tensor PoolRows(const Device& device, const at::Tensor& rows, const RowListTensors& lists) {
-  CheckOnDevice(device, rows, lists.index, lists.offsets, lists.weights, lists.scales);
+  CheckOnDevice(device, "PoolRows", rows, lists.index, lists.offsets, lists.weights, lists.scales);
   if (device.kernels().pool_rows == nullptr) return ComposedPool(rows, lists);
   const at::Tensor adjacent = WithAdjacentFloats(rows);
   at::Tensor out = at::empty({lists.count(), rows.size(1)}, rows.options());
@@ -80,7 +80,8 @@ at::Tensor PoolRows(const Device& device, const at::Tensor& rows, const RowListT
 
 at::Tensor PoolRowsBackward(const Device& device, const at::Tensor& gradient,
                             const RowListTensors& lists, int64_t rows) {
-  CheckOnDevice(device, gradient, lists.index, lists.offsets, lists.weights, lists.scales);
+  CheckOnDevice(device, "PoolRowsBackward", gradient, lists.index, lists.offsets, lists.weights,
+                lists.scales);
   if (device.kernels().pool_rows_backward == nullptr) {
     return ComposedPoolBackward(gradient, lists, rows);
   }
@@ -97,7 +98,7 @@ bool IsKnownIdentity(const Device& device, const at::Tensor& index, int64_t rows
 }
 
 at::Tensor InverseLengths(const Device& device, const at::Tensor& offsets) {
-  CheckOnDevice(device, offsets);
+  CheckOnDevice(device, "InverseLengths", offsets);
   if (device.kernels().inverse_lengths == nullptr) {
     return LengthsOf(offsets).clamp_min_(1).to(at::kFloat).reciprocal_();
   }
@@ -111,7 +112,7 @@ at::Tensor InverseLengths(const Device& device, const at::Tensor& offsets) {
 at::Tensor RecencyWeights(const Device& device, const at::Tensor& offsets, int64_t places,
                           double half_life) {
   TORII_CHECK(half_life > 0, "half_life ", half_life);
-  CheckOnDevice(device, offsets);
+  CheckOnDevice(device, "RecencyWeights", offsets);
   const double log_ratio = -std::log(2.0) / half_life;
   if (device.kernels().recency_weights == nullptr) {
     const at::Tensor list = ListOfPlace(offsets, places);

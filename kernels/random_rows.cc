@@ -26,7 +26,7 @@ void FillNormalRows(const Device& device, const RandomStream& stream, int64_t fi
     out.copy_(on_host);
     return;
   }
-  CheckOnDevice(device, out);
+  CheckOnDevice(device, "FillNormalRows", out);
   TORII_CHECK(out.stride(1) == 1 || out.size(1) == 1, "the floats of a row are not adjacent");
   device.kernels().normal_rows({.key = KeyOf(stream),
                                 .first_row = first_row,
@@ -41,7 +41,7 @@ void FillNormalRows(const Device& device, const RandomStream& stream, int64_t fi
 at::Tensor DropoutMask(const Device& device, const RandomStream& stream, const at::Tensor& key,
                        int64_t width, double drop) {
   TORII_CHECK(drop >= 0 && drop < 1, "dropout ", drop);
-  CheckOnDevice(device, key);
+  CheckOnDevice(device, "DropoutMask", key);
   if (device.kernels().dropout_mask == nullptr) {
     return DropoutMask(Device::Cpu(), stream, key.cpu(), width, drop).to(key.device());
   }

@@ -21,7 +21,7 @@ void CheckVectors(const at::Tensor& x, const char* what) {
 }
 
 void CheckQueries(const Device& device, const at::Tensor& q, const RankedItems& items) {
-  CheckOnDevice(device, q, items.vectors, items.packed);
+  CheckOnDevice(device, "scores", q, items.vectors, items.packed);
   CheckVectors(q, "queries");
   TORII_CHECK(q.size(1) == items.vectors.size(1), "queries have ", q.size(1), " dimensions, items ",
               items.vectors.size(1));
@@ -106,7 +106,7 @@ RankedItems PrepareItems(const Device& device, const at::Tensor& vectors, ScoreF
   RankedItems items{
       .vectors = vectors.detach().contiguous(), .packed = {}, .scores = std::move(scores)};
   CheckVectors(items.vectors, "items");
-  CheckOnDevice(device, vectors);
+  CheckOnDevice(device, "PrepareItems", vectors);
   const DeviceKernels& kernels = device.kernels();
   if (items.scores) return items;
   if (kernels.pack_items == nullptr) {
@@ -136,7 +136,7 @@ at::Tensor ScorePairs(const Device& device, const at::Tensor& q, const RankedIte
 at::Tensor CountAbove(const Device& device, const at::Tensor& q, const RankedItems& items,
                       const RowThresholds& thresholds, const HiddenLists& hidden) {
   CheckQueries(device, q, items);
-  CheckOnDevice(device, thresholds.score);
+  CheckOnDevice(device, "CountAbove", thresholds.score);
   CheckLists(thresholds.begin, q.size(0), thresholds.tie_before.size());
   CheckLists(hidden.begin, q.size(0), hidden.items.size());
   if (items.scores) return ComposedCountAbove(q, items, thresholds, hidden);
@@ -173,7 +173,7 @@ BestItems TopK(const Device& device, const at::Tensor& q, const RankedItems& ite
 
 at::Tensor LargestMagnitudes(const Device& device, const at::Tensor& x) {
   CheckVectors(x, "rows");
-  CheckOnDevice(device, x);
+  CheckOnDevice(device, "LargestMagnitudes", x);
   if (device.kernels().largest_magnitudes != nullptr) {
     at::Tensor largest = at::empty({x.size(0)}, x.options().dtype(at::kDouble));
     device.kernels().largest_magnitudes(x.const_data_ptr<float>(), x.size(0), x.size(1),

@@ -89,9 +89,9 @@ Softmax::Softmax(const Device& device, SoftmaxPrecision precision)
 
 void Softmax::Compute(const SoftmaxTensors& tensors, const SoftmaxResults& results) {
   const SoftmaxTensors& t = tensors;
-  CheckOnDevice(device_, t.q, t.v, t.column_offset, t.row_begin, t.positive, t.positive_offset,
-                t.target_offset, t.weight, t.excluded_begin, t.excluded, results.loss,
-                results.row_loss, results.q_grad, results.v_grad);
+  CheckOnDevice(device_, "Softmax", t.q, t.v, t.column_offset, t.row_begin, t.positive,
+                t.positive_offset, t.target_offset, t.weight, t.excluded_begin, t.excluded,
+                results.loss, results.row_loss, results.q_grad, results.v_grad);
   CheckShapes(tensors, results);
   if (!HasKernel(device_, precision_, tensors.q.size(1))) {
     return ComposedSoftmax(tensors, BlocksFor(device_), results);

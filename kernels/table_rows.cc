@@ -65,7 +65,7 @@ void ComposedUpdate(const Device& device, const OptimizerStep& step, const Table
 void GatherRows(const Device& device, const at::Tensor& table, const at::Tensor& slots,
                 at::Tensor out) {
   CheckRows(table);
-  CheckOnDevice(device, table, slots, out);
+  CheckOnDevice(device, "GatherRows", table, slots, out);
   TORII_CHECK(out.is_contiguous() && out.size(0) == slots.numel() && out.size(1) == table.size(1),
               "room for ", out.numel(), " floats of ", slots.numel(), " rows");
   if (device.kernels().gather_rows == nullptr) {
@@ -95,8 +95,8 @@ RowGradients RowGradients::Between(int64_t begin_slot, int64_t end_slot) const {
 void UpdateRows(const Device& device, const OptimizerStep& step, const TableRows& table,
                 const RowGradients& gradients, int64_t first_slot, const at::Tensor& gate) {
   if (gradients.list.rows == 0) return;
-  CheckOnDevice(device, table.weight, gate);
-  for (const at::Tensor& state : table.state) CheckOnDevice(device, state);
+  CheckOnDevice(device, "UpdateRows", table.weight, gate);
+  for (const at::Tensor& state : table.state) CheckOnDevice(device, "UpdateRows", state);
   if (device.kernels().update_rows == nullptr) {
     return ComposedUpdate(device, step, table, gradients, first_slot, gate);
   }

@@ -35,7 +35,7 @@ RowGradients TouchedRows::GradientsOf(const Device& device, std::span<const Grad
   for (const Gradients& piece : pieces) {
     TORII_CHECK(piece.rows.is_contiguous() && piece.rows.size(1) == dim, "gradients of ",
                 piece.rows.toString());
-    CheckOnDevice(device, piece.rows);
+    CheckOnDevice(device, "GradientsOf", piece.rows);
     from_.push_back(piece.rows.const_data_ptr<float>() + piece.first_row * dim);
     aligned = aligned && reinterpret_cast<uintptr_t>(from_.back()) % kVectorBytes == 0;
   }

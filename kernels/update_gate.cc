@@ -23,7 +23,7 @@ const at::Tensor& UpdateGate::CloseUnlessFinite(const at::Tensor& loss,
                                                 const at::Tensor& gradient_norm) {
   CheckNumber(loss);
   CheckNumber(gradient_norm);
-  CheckOnDevice(device_, loss, gradient_norm);
+  CheckOnDevice(device_, "CloseUnlessFinite", loss, gradient_norm);
   if (device_.kernels().close_gate == nullptr) {
     is_open_.logical_and_(at::isfinite(loss.view({1}) * 0 + gradient_norm.view({1}) * 0));
   } else {

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/host_tensors.h"
+#include "kernels/pooled_rows.h"
 
 namespace torii::kernels {
 namespace {
@@ -68,6 +69,15 @@ TEST(ElsewhereDeviceTest, TensorsOfTheHostAreRefused) {
   EXPECT_THAT(ErrorOf([&] { at::cat({x, at::ones({3, 2})}); }), HasSubstr("cat"));
   // As on a GPU: numbers of the host are numbers.
   EXPECT_EQ((x * at::full({}, 2.0)).sum().item<float>(), 12);
+}
+
+// Kernels see pointers alone.
+TEST(ElsewhereDeviceDeathTest, KernelsRefuseTensorsOfTheHost) {
+  const at::Tensor rows = at::ones({3, 2}, Floats()), index = at::zeros({2}, at::kLong);
+  EXPECT_DEATH((void)PoolRows(Elsewhere(), rows, {index, {}, {}, {}}),
+               "PoolRows: .*Long.* of 2 elements on cpu, expected on elsewhere:0");
+  EXPECT_DEATH((void)PoolRows(Device::Emulated(), rows, {index, {}, {}, {}}),
+               "PoolRows: .* on elsewhere:0, expected on cpu");
 }
 
 TEST(ElsewhereDeviceTest, NotesWhatACallerWaitsFor) {
