@@ -21,7 +21,6 @@ namespace {
 
 // A record must fit into one block.
 constexpr int32_t kBlockBytes = 4 << 20;
-constexpr int32_t kMaxQuotedLines = 100;
 
 // Passes a text on and ends with an error at a quote that is not closed.
 class QuoteCheckedStream final : public arrow::io::InputStream {

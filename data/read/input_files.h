@@ -16,6 +16,9 @@ namespace torii::data {
 
 enum class Compression { kNone, kGzip, kZstd, kBzip2, kLz4, kBrotli };
 
+// The default of max_quoted_lines.
+inline constexpr int32_t kMaxQuotedLines = 100;
+
 // How the text of a CSV or TSV file is cut into values.
 struct TextFormat {
   std::string delimiter;  // empty: the one of the format
@@ -39,7 +42,8 @@ FileFormat FormatOf(const Config& config) {
   if (config.has_quotes()) {
     format.text.quotes = config.quotes();
   }
-  if (config.has_max_quoted_lines()) {
+  // A configuration with its defaults filled in says nothing by the default.
+  if (config.max_quoted_lines() != kMaxQuotedLines) {
     format.text.max_quoted_lines = config.max_quoted_lines();
   }
   format.text.column_names = {config.column_names().begin(), config.column_names().end()};

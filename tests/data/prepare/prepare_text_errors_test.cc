@@ -71,6 +71,13 @@ TEST(PrepareTextErrorsTest, NamesTheRowOfAQuoteThatIsNotClosed) {
   ASSERT_NE(all, nullptr);
   EXPECT_EQ(all->train().size(), 40);
 
+  // Two stray quotes that look like one value, with rows inside.
+  raw.Write("x.csv", "user_id,item_id,title\n1,1,\"Weird\n2,2,x\n3,3,y\n4,4,12\"\n5,5,z\n");
+  ExpectError(raw, R"(interactions { path: "$D/x.csv" max_quoted_lines: 100 })", ExitCode::kData,
+              {"x.csv:2: the value in quotes holds 2 lines that look like rows"});
+  EXPECT_NE(PrepareForAMoment(raw, R"(interactions { path: "$D/x.csv" max_quoted_lines: 5 })"),
+            nullptr);
+
   // Far into the file, in another block than its end.
   text = "user_id,item_id,title\n1,1,\"a\nb\"\n\n";
   for (int i = 0; i < 900'000; ++i) {
