@@ -188,7 +188,7 @@ TEST(ElsewhereTest, AnEvaluationRanksAndRecommendsTheSame) {
         TORII_ASSIGN_OR_RETURN(const Evaluation found,
                                EvaluateModel(*towers, eval::EvalConfig(), /*embed_batch=*/7));
         TORII_ASSIGN_OR_RETURN(const auto recommended,
-                               Recommend(*towers, {0, 3, 5, 6}, /*k=*/4, /*embed_batch=*/7));
+                               Recommend(*towers, {0, 3, 5, 6}, {.k = 4, .embed_batch = 7}));
         if (comm.rank() != 0) return absl::OkStatus();
         if (device.is_host()) {
           want = found;
