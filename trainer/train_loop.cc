@@ -66,8 +66,8 @@ absl::Status CheckEvaluation(const data::Dataset& dataset, const TrainRun& run) 
     return HeldOutOf(dataset, EvalConfigWhileTraining(run.eval, dataset), &part).status();
   }
   // A configuration with its defaults filled in does not tell whether a metric was asked for.
-  const bool meant = dataset.meta().config().has_split() &&
-                     run.train.best_metric() != TrainConfig().best_metric();
+  const bool meant =
+      dataset.meta().config().has_split() && run.train.best_metric() != TrainConfig().best_metric();
   if (run.train.patience() == 0 && !meant) return absl::OkStatus();
   return ConfigError(absl::StrCat(
       run.train.patience() > 0 ? "train.patience" : "train.best_metric",

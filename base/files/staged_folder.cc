@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<StagedFolder>> StagedFolder::Open(FileSystem& fil
   TORII_ASSIGN_OR_RETURN(std::string place, files.RealPath(target));
   std::unique_ptr<StagedFolder> folder(
       new StagedFolder(files, std::move(place), std::move(options)));
-  TORII_RETURN_IF_ERROR(files.MakeDirectories(ParentPath(folder->target_)));
+  TORII_RETURN_IF_ERROR(Annotate(files.MakeDirectories(ParentPath(folder->target_)), target));
   const LeaseOptions lease{.what = folder->options_.what, .remedy = "", .waits = true};
   TORII_ASSIGN_OR_RETURN(folder->lease_, Lease::Take(files, Beside(folder->target_, "."), lease));
   TORII_RETURN_IF_ERROR(folder->Mend());

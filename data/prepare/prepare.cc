@@ -93,8 +93,10 @@ absl::StatusOr<PrepareResult> PrepareFrom(FileSystem& files, FileSystem& all_fil
   TORII_ASSIGN_OR_RETURN(std::optional<PreparedDataset> found, find());
   if (found.has_value()) return reused(std::move(found));
   // Another process may prepare the same data: its result serves.
-  TORII_ASSIGN_OR_RETURN(const std::unique_ptr<StagedFolder> folder,
-                         OpenPreparedFolder(files, config.prepared_dir()));
+  absl::StatusOr<std::unique_ptr<StagedFolder>> opened =
+      OpenPreparedFolder(files, config.prepared_dir());
+  TORII_RETURN_IF_ERROR(Annotate(opened.status(), "data.prepared_dir"));
+  const std::unique_ptr<StagedFolder> folder = *std::move(opened);
   TORII_ASSIGN_OR_RETURN(found, find());
   if (found.has_value()) return reused(std::move(found));
   TORII_RETURN_IF_ERROR(Annotate(folder->Begin(), "data.prepared_dir"));

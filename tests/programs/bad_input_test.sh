@@ -111,7 +111,7 @@ an_unwritable_place() {
   refuses 73 'raw/users.parquet/x' "$torii" train --config $config --run-dir raw/users.parquet/x
   refuses 73 'raw/users.parquet/x' "$torii" synthesize --out raw/users.parquet/x
   refuses 73 'raw/users.parquet/x' "$torii" export --checkpoint trained --out raw/users.parquet/x
-  refuses 73 'raw: is there and is no export' "$torii" export --checkpoint trained --out raw
+  refuses 73 'raw: Torii would replace this folder, but it holds what Torii did not write: interactions.parquet' "$torii" export --checkpoint trained --out raw
   run bash -c "'$torii' --help >/dev/full"
   expect_error 74 'standard output: No space left on device'
 }
@@ -143,12 +143,12 @@ a_full_disk() {
   trap 'umount "$disk"' EXIT
   for size in 16k 64k 128k; do
     mount -o "remount,size=$size" "$disk"
-    refuses 74 "$disk/prepared.*No space left on device \\(disk full\\)" \
+    refuses 74 "$disk/\\.prepared\\.new/.*No space left on device \\(disk full\\)" \
       "$torii" prepare --config $config --set data.prepared_dir="$disk/prepared"
     check "an empty disk of $size" test -z "$(ls -A "$disk")"
   done
   mount -o "remount,size=16k" "$disk"
-  refuses 74 "$disk/out.*disk full" "$torii" export --checkpoint trained --out "$disk/out"
+  refuses 74 "$disk/\\.out\\.new/.*disk full" "$torii" export --checkpoint trained --out "$disk/out"
   check "an empty disk after the export" test -z "$(ls -A "$disk")"
   for size in 8k 100k 2300k 6000k; do
     rm -rf "${disk:?}/run"
