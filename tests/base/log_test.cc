@@ -25,10 +25,10 @@ class LogTest : public ::testing::Test {
     path_ = JoinPath(::testing::TempDir(),
                      "log_" + std::string(info->name()) + std::to_string(::getpid()));
     std::filesystem::remove(path_);
+    SetLogLevel(LogLevel::kInfo);  // the main of the tests keeps information lines off
   }
   void TearDown() override {
     SetLogRank(0);
-    SetLogLevel(LogLevel::kInfo);
     for (const int rank : {0, 1, 2}) SetLogFile(rank, "");
     std::filesystem::remove(path_);
   }
@@ -66,7 +66,6 @@ class Terminal {
 };
 
 TEST_F(LogTest, WritesTimeLevelAndRankOnOneLine) {
-  SetLogLevel(LogLevel::kInfo);  // the main of the tests keeps information lines off
   ::testing::internal::CaptureStderr();
   TORII_INFO("loss ", 0.5, "\nsecond");
   const std::string line = ::testing::internal::GetCapturedStderr();
