@@ -76,6 +76,7 @@ class Block {
 
  private:
   static void Enter();
+  void Start(Fiber& fiber);
   void RunBlock(Order order);
   bool RunWarp(size_t warp, Order order);
   void Switch(size_t thread);
@@ -141,24 +142,26 @@ void Block::Run(const Grid& grid, Order order, void (*body)(const void*), const 
   runs_ = false;
 }
 
+// Has no variables of its own: getcontext may return twice.
+void Block::Start(Fiber& fiber) {
+  if (fiber.stack == nullptr) fiber.stack.reset(new char[kStackBytes]);
+  fiber.state = State::kReady;
+  fiber.sanitizer_fiber = NewSanitizerFiber();
+  fiber.copies.list.clear();
+  fiber.copies.group_ends.clear();
+  getcontext(&fiber.context);
+  fiber.context.uc_stack.ss_sp = fiber.stack.get();
+  fiber.context.uc_stack.ss_size = kStackBytes;
+  fiber.context.uc_link = nullptr;
+  makecontext(&fiber.context, &Block::Enter, 0);
+}
+
 void Block::RunBlock(Order order) {
   std::fill(shared_memory_.begin(), shared_memory_.end(), kUnwritten);
   arrived_ = 0;
   scheduler_fiber_ = CurrentSanitizerFiber();
   for (Warp& warp : warps_) warp.arrived = 0;
-  for (size_t t = 0; t < threads_; ++t) {
-    Fiber& fiber = fibers_[t];
-    if (fiber.stack == nullptr) fiber.stack.reset(new char[kStackBytes]);
-    fiber.state = State::kReady;
-    fiber.sanitizer_fiber = NewSanitizerFiber();
-    fiber.copies.list.clear();
-    fiber.copies.group_ends.clear();
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, &Block::Enter, 0);
-  }
+  for (size_t t = 0; t < threads_; ++t) Start(fibers_[t]);
   const auto is_done = [](const Fiber& fiber) { return fiber.state == State::kDone; };
   const auto end = fibers_.begin() + static_cast<std::ptrdiff_t>(threads_);
   while (!std::all_of(fibers_.begin(), end, is_done)) {
