@@ -134,9 +134,12 @@ absl::Status Lease::CheckHeld() {
   const std::lock_guard lock(mutex_);
   TORII_ASSIGN_OR_RETURN(const Holder holder, ReadHolder(files_, path_));
   if (holder.nonce == me_.nonce) return absl::OkStatus();
-  return CannotCreateError(absl::StrCat(
-      path_, ": ", options_.what, holder.nonce.empty() ? " was given free" : " was taken over by ",
-      holder.nonce.empty() ? "" : Describe(holder), ": this process stops before it writes there"));
+  const std::string what =
+      holder.nonce.empty()
+          ? absl::StrCat("this file is gone, so that another process may use ", options_.what)
+          : absl::StrCat(Describe(holder), " has taken over ", options_.what);
+  return CannotCreateError(
+      absl::StrCat(path_, ": ", what, ": this process stops before it writes there"));
 }
 
 // With mutex_ held, or before there is another thread.

@@ -14,6 +14,7 @@ namespace torii {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // The local disk, with an event before each look at a file, and with or without locks.
@@ -208,7 +209,8 @@ TEST_F(LeaseTest, WhoWasTakenForDeadLearnsIt) {
     Write(FormatHolder(Foreign()));
     const absl::Status status = (*lease)->CheckHeld();
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kCannotCreate);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("taken over by process 4711 on node7"));
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("process 4711 on node7"), HasSubstr("has taken over the folder")));
     ASSERT_TRUE(LocalFiles().RemoveAll(prefix + "lease").ok());
     EXPECT_EQ(ExitCodeOf((*lease)->CheckHeld()), ExitCode::kCannotCreate);
     Write(FormatHolder(Foreign()));
