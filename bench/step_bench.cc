@@ -3,11 +3,12 @@
 // one JSON line: seconds of a step, examples/s, where the time went, the fraction of what this
 // machine allows (machine_limits.h), and the first five losses.
 //
-//   step_bench DUMP_DIR [--steps 6] [--repeats 5] [--threads N] [--precision fp32|bf16]
+//   step_bench DUMP_DIR [--steps 6] [--repeats 5] [--threads N] [--precision fp32|bf16] [--device cpu]
 //   mpirun -np 2 step_bench DUMP_DIR --threads 1
 //
 // steps: of a repeat. threads: of this process; default: all cores that it may use. precision: of
-// the loss.
+// the loss. device: as --device of torii; on a GPU, one process, the limits of the machine are left
+// out, and what is called its share of a step is the host's.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -22,6 +23,7 @@
 #include <numeric>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/partition.h"
 #include "base/split_evenly.h"
@@ -33,6 +35,7 @@
 #include "comm/mpi/mpi_environment.h"
 #include "kernels/host_tensors.h"
 #include "launch/process/allocator.h"
+#include "launch/process/run_device.h"
 #include "model/loss/fused_softmax.h"
 #include "sampler/negative_sampler.h"
 #include "trainer/checkpoint/copy_rows.h"
@@ -45,9 +48,11 @@ namespace {
 // accidental hits: a loss of its own, since Torii offers no such pairing.
 class PeerLoss final : public model::Loss {
  public:
-  PeerLoss(bool bf16, at::Tensor log_q)
-      : fused_(bf16 ? kernels::SoftmaxPrecision::kBfloat16 : kernels::SoftmaxPrecision::kFloat32),
-        log_q_(std::move(log_q)) {}
+  PeerLoss(bool bf16, const at::Tensor& log_q, const kernels::Device& device)
+      : fused_(bf16 ? kernels::SoftmaxPrecision::kBfloat16 : kernels::SoftmaxPrecision::kFloat32,
+               device),
+        log_q_(log_q.to(device.torch())),
+        device_(device) {}
   model::LossNeeds needs() const override { return {}; }
   int num_reductions() const override { return 0; }
   absl::StatusOr<model::Reduction> Partial(const model::LossInput&,
@@ -67,16 +72,22 @@ class PeerLoss final : public model::Loss {
                                                   .weight = input.weight,
                                                   .excluded_begin = {},
                                                   .excluded = {},
-                                                  .temperature = input.scorer->divisor()});
+                                                  .temperature = input.scorer->divisor(),
+                                                  .device = device_});
     return model::LossResult{result.value, result.q_grad, result.v_grad};
   }
   std::string Explain(const model::LossInput&) override { return ""; }
   std::string Description() const override { return "as the peers"; }
 
  private:
-  // [U] log multiplicity - log Q, and [B] - log Q of the own item. In loops: the peers' offsets are
-  // no part of what is measured.
+  // [U] log multiplicity - log Q, and [B] - log Q of the own item. In loops on the host: the peers'
+  // offsets are no part of what is measured.
   std::pair<at::Tensor, at::Tensor> Offsets(const model::LossInput& input) const {
+    if (!input.items.is_cpu()) {
+      const at::Tensor log_q = log_q_.index_select(0, input.items);
+      return {input.facts.multiplicity.reshape({-1}).to(at::kFloat).log_().sub_(log_q),
+              log_q.index_select(0, input.positive).neg_()};
+    }
     const int64_t *items = input.items.const_data_ptr<int64_t>(),
                   *positive = input.positive.const_data_ptr<int64_t>();
     const auto* copies = input.facts.multiplicity.const_data_ptr<int32_t>();
@@ -91,6 +102,7 @@ class PeerLoss final : public model::Loss {
 
   model::FusedSoftmax fused_;
   const at::Tensor log_q_;
+  const kernels::Device device_;
 };
 
 struct Dump {
@@ -110,8 +122,9 @@ absl::StatusOr<Dump> ReadDump(const std::string& folder) {
   return dump;
 }
 
-trainer::TwoTowerConfig PeerModel(const Dump& dump) {
+trainer::TwoTowerConfig PeerModel(const Dump& dump, const kernels::Device& device) {
   trainer::TwoTowerConfig config;
+  config.device = device;
   config.model.set_dim(static_cast<int32_t>(dump.weights.at("user").size(1)));
   config.model.mutable_scorer()->mutable_inner_product()->set_temperature(0.1);
   const auto hidden = static_cast<int32_t>(dump.weights.at("user_w1").size(0));
@@ -142,37 +155,56 @@ struct Arguments {
   int64_t steps = 6, repeats = 5;
   int threads = 1;
   bool bf16 = false;
+  std::string device = "cpu";
 };
 
 // Trains on the peer's batches, in turn.
 class StepRun {
  public:
-  StepRun(comm::Communicator& comm, const Dump& dump)
+  StepRun(comm::Communicator& comm, const Dump& dump, const kernels::Device& device)
       : comm_(comm),
         dump_(dump),
+        device_(device),
         dataset_(dump.weights.at("user").size(0), dump.weights.at("item").size(0)) {}
 
   absl::Status Prepare(bool bf16) {
-    TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_)));
+    TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_, device_)));
     SetWeights(*towers_, dump_, comm_.rank());
     TORII_ASSIGN_OR_RETURN(sampler_,
                            sampler::NegativeSampler::Create({}, dataset_.item_counts(), 1));
-    loss_ = std::make_unique<PeerLoss>(bf16, dump_.log_q);
+    loss_ = std::make_unique<PeerLoss>(bf16, dump_.log_q, device_);
     dense_ = std::make_unique<trainer::DenseOptimizer>(trainer::DenseOptimizerConfig(),
                                                        towers_->net().dense());
     return absl::OkStatus();
   }
 
+  // The result of the step, or of the one before where the device is behind its calls (none before
+  // the first).
   absl::StatusOr<trainer::StepResult> Step() {
     data::Batch batch = NextBatch();
     TORII_RETURN_IF_ERROR(trainer::PlanStep(comm_, {*towers_, *sampler_, loss_->needs()},
                                             std::move(batch), step_++, &plan_, &time));
-    const trainer::StepOptions options;
     TORII_ASSIGN_OR_RETURN(
-        const trainer::PendingStep pending,
-        trainer::ComputeStep({*towers_, *loss_, *dense_, past_}, plan_, options, 1.0, &time));
-    return trainer::Collect(pending, *loss_, options.check_finite);
+        trainer::PendingStep started,
+        trainer::ComputeStep({*towers_, *loss_, *dense_, past_}, plan_, options_, 1.0, &time));
+    if (!reads_late()) {
+      return trainer::Collect(started, *loss_, options_.check_finite);
+    }
+    const auto before = std::exchange(pending_, std::move(started));
+    if (!before) return trainer::StepResult();
+    return trainer::Collect(*before, *loss_, options_.check_finite);
   }
+  bool reads_late() const { return device_.pace() == kernels::Device::Pace::kBehindCalls; }
+  // Reads the last step where it was not read yet.
+  absl::Status Settle() {
+    const auto last = std::exchange(pending_, std::nullopt);
+    if (!last) return absl::OkStatus();
+    TORII_RETURN_IF_ERROR(trainer::Collect(*last, *loss_, options_.check_finite).status());
+    (void)at::zeros({1}, device_.torch()).cpu();  // its updates come after its numbers
+    return absl::OkStatus();
+  }
+  // Of the step that was planned last.
+  int64_t columns() const { return plan_.candidates.num_columns(); }
 
   trainer::StepTime time;
 
@@ -197,13 +229,16 @@ class StepRun {
 
   comm::Communicator& comm_;
   const Dump& dump_;
+  const kernels::Device device_;
+  const trainer::StepOptions options_;
   const BareDataset dataset_;
   std::unique_ptr<trainer::TwoTower> towers_;
   std::unique_ptr<sampler::NegativeSampler> sampler_;
   std::unique_ptr<PeerLoss> loss_;
   std::unique_ptr<trainer::DenseOptimizer> dense_;
-  trainer::PastVectors past_{/*slots=*/0, /*width=*/0, kernels::Device::Cpu()};
+  trainer::PastVectors past_{/*slots=*/0, /*width=*/0, device_};
   trainer::StepPlan plan_;
+  std::optional<trainer::PendingStep> pending_;
   int64_t step_ = 0;
 };
 
@@ -244,19 +279,22 @@ absl::StatusOr<Measured> Measure(comm::Communicator& comm, const Arguments& argu
                                  StepRun* run) {
   constexpr int kWarmUp = 8;
   Measured measured;
+  const int late = run->reads_late() ? 1 : 0;
   for (int i = 0; i < kWarmUp; ++i) {
     TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
-    if (measured.losses.size() < 5) measured.losses.push_back(result.loss);
+    if (i >= late && measured.losses.size() < 5) measured.losses.push_back(result.loss);
   }
+  TORII_RETURN_IF_ERROR(run->Settle());
   run->time = {};
   int64_t columns = 0;
   for (int64_t r = 0; r < arguments.repeats; ++r) {
     TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     const Stopwatch watch;
     for (int64_t s = 0; s < arguments.steps; ++s) {
-      TORII_ASSIGN_OR_RETURN(const trainer::StepResult result, run->Step());
-      columns += result.columns;
+      TORII_RETURN_IF_ERROR(run->Step().status());
+      columns += run->columns();
     }
+    TORII_RETURN_IF_ERROR(run->Settle());
     TORII_RETURN_IF_ERROR(comm::Barrier(comm.control()));
     measured.seconds.push_back(watch.seconds() / static_cast<double>(arguments.steps));
   }
@@ -266,13 +304,16 @@ absl::StatusOr<Measured> Measure(comm::Communicator& comm, const Arguments& argu
   return measured;
 }
 
-absl::Status Run(comm::Communicator& comm, const Arguments& arguments) {
+absl::Status Run(comm::Communicator& comm, const Arguments& arguments,
+                 const kernels::Device& device) {
   TORII_ASSIGN_OR_RETURN(const Dump dump, ReadDump(arguments.folder));
-  StepRun run(comm, dump);
+  StepRun run(comm, dump, device);
   TORII_RETURN_IF_ERROR(run.Prepare(arguments.bf16));
   TORII_ASSIGN_OR_RETURN(const Measured measured, Measure(comm, arguments, &run));
-  TORII_ASSIGN_OR_RETURN(const StepLimit limit,
-                         LimitOfStep(comm, arguments, dump, measured.columns));
+  StepLimit limit;
+  if (device.is_host()) {
+    TORII_ASSIGN_OR_RETURN(limit, LimitOfStep(comm, arguments, dump, measured.columns));
+  }
   if (comm.rank() != 0) return absl::OkStatus();
   const double median = measured.seconds[measured.seconds.size() / 2];
   const double steps = static_cast<double>(arguments.steps * arguments.repeats);
@@ -282,6 +323,7 @@ absl::Status Run(comm::Communicator& comm, const Arguments& arguments) {
   const nlohmann::ordered_json line = {
       {"case", "step"},
       {"B", dump.users.size(1)},
+      {"device", device.name()},
       {"world", comm.world_size()},
       {"threads", arguments.threads},
       {"precision", arguments.bf16 ? "bf16" : "fp32"},
@@ -313,7 +355,9 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
   for (int i = 2; i < argc; i += 2) {
     const std::string flag = argv[i], value = argv[i + 1];
     const int64_t number = std::atoll(value.c_str());
-    if (flag == "--precision" && (value == "fp32" || value == "bf16")) {
+    if (flag == "--device") {
+      arguments->device = value;
+    } else if (flag == "--precision" && (value == "fp32" || value == "bf16")) {
       arguments->bf16 = value == "bf16";
     } else if (number < 1) {
       return false;
@@ -339,8 +383,15 @@ int main(int argc, char** argv) {
   if (!torii::bench::Parse(argc, argv, &arguments)) {
     std::fprintf(stderr,
                  "usage: step_bench DUMP_DIR [--steps N] [--repeats N] [--threads N] "
-                 "[--precision fp32|bf16]\n");
+                 "[--precision fp32|bf16] [--device cpu]\n");
     return 64;
+  }
+  // Before LibTorch is asked for anything.
+  const auto found = torii::launch::RunDevice::Open(arguments.device);
+  const auto device = found.ok() ? found->OfRank(0, 1) : found.status();
+  if (!device.ok()) {
+    std::fprintf(stderr, "%s\n", device.status().ToString().c_str());
+    return 78;
   }
   (void)at::get_num_threads();
   at::set_num_threads(arguments.threads);
@@ -350,11 +401,11 @@ int main(int argc, char** argv) {
     if (!mpi.ok()) return 70;
     auto world = (*mpi)->World();
     if (!world.ok()) return 70;
-    status = torii::bench::Run(**world, arguments);
+    status = torii::bench::Run(**world, arguments, *device);
     if (!status.ok()) (*world)->Abort(status);
   } else {
     auto group = torii::comm::CreateInProcessGroup(1);
-    status = torii::bench::Run(*group[0], arguments);
+    status = torii::bench::Run(*group[0], arguments, *device);
   }
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
   return static_cast<int>(torii::ExitCodeOf(status));

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # Checks Torii on a machine with a GPU, a driver and the torch wheel, from the archive of tools/pack_gpu_check.sh.
-#   tools/gpu_check.sh LIMIT_SECONDS [--dry-run] [--archive FILE] [--out DIR] [--torch SITE_PACKAGES]
+#   tools/gpu_check.sh LIMIT_SECONDS [--dry-run] [--stages LETTERS] [--archive FILE] [--out DIR] [--torch SITE_PACKAGES]
 # Stages, each with a limit of its own and LIMIT_SECONDS over all: (a) the programs start, (b) tests on the GPU, (c) NCCL,
 # (d) compute-sanitizer, (e) MovieLens-1M to its gate, (f) benchmarks for as long as time is left.
+# --stages: only these, "bf" say.
 # OUT/gpu_check.json and OUT/gpu_check.log are written after each stage. A stage is passed, failed, timed out, missing
 # (what it runs does not exist here) or skipped. Exit code: 1 after a failure, else 2 where something was missing.
 # --dry-run: on a machine without a GPU; b, c, d and f are skipped, e is a short training by the CPU and by a GPU's kernels
 # that the CPU runs, and what is missing is no failure. --torch: the folder that has torch/; else that of $VIRTUAL_ENV, .venv or python3.
 set -uo pipefail
 export LC_ALL=C
-usage() { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+usage() { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 self=$(cd "$(dirname "$0")" && pwd)
-limit_s='' dry_run=false archive=$self/../build/gpu_check/gpu_check.tar.zst out='' site=''
+limit_s='' dry_run=false wanted=abcdef archive=$self/../build/gpu_check/gpu_check.tar.zst out='' site=''
 while [ $# -gt 0 ]; do
   case "$1" in
     --dry-run) dry_run=true; shift ;;
-    --archive | --out | --torch)
+    --archive | --out | --torch | --stages)
       [ $# -ge 2 ] || usage
-      case "$1" in --archive) archive=$2 ;; --out) out=$2 ;; *) site=$2 ;; esac
+      case "$1" in --archive) archive=$2 ;; --out) out=$2 ;; --stages) wanted=$2 ;; *) site=$2 ;; esac
       shift 2 ;;
     *[!0-9]* | '') usage ;;
     *) limit_s=$1; shift ;;
@@ -60,6 +61,7 @@ record() {
 worst=passed  # of all stages
 stage() {
   local from stage_status=skipped status
+  case "$wanted" in *"$1"*) ;; *) return ;; esac
   from=$(now_ms)
   parts=() status_of=() lines=()
   stage_end=$((from + $3 * 1000))
@@ -351,7 +353,7 @@ benches() {
     [ -f "$program" ] || continue
     done_before[$program]=1
     if [ -z "$python" ]; then record "${program##*/}" missing "no python3 has torch"; continue; fi
-    run "${program##*/}" 120 "$python" "$program"
+    run "${program##*/}" 240 "$python" "$program"
     conclude "${program##*/}" "$(last_line)"
     while read -r line; do lines+=("$line"); done < <(grep -a '^{.*}$' "$text")
   done

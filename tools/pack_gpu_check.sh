@@ -26,10 +26,10 @@ command -v zstd >/dev/null || { echo "pack_gpu_check: zstd is missing: apt-get i
 if [ -z "$build" ]; then
   build=build/release
   [ -f "$build/build.ninja" ] || cmake --preset release >/dev/null
-  targets=(torii kernels_test)
+  targets=(torii kernels_test step_bench)
   benches=(bench/*_gpu_bench.cc)
   benches=("${benches[@]##*/}")
-  for target in torii_cuda comm_test trainer_test "${benches[@]%.cc}"; do
+  for target in torii_cuda trainer_test launch_mpi_test "${benches[@]%.cc}"; do
     ninja -C "$build" -t query "$target" >/dev/null 2>&1 && targets+=("$target")
   done
   ninja -C "$build" "${targets[@]}"
@@ -65,7 +65,7 @@ PYTHON
 # --- Programs.
 cp "$build/torii" "$tree/bin"
 [ ! -f "$build/libtorii_cuda.so" ] || cp "$build/libtorii_cuda.so" "$tree/lib"
-for bench in "$build"/bench/*_gpu_bench; do [ ! -x "$bench" ] || cp "$bench" "$tree/bench"; done
+for bench in "$build"/bench/{*_gpu_bench,step_bench}; do [ ! -x "$bench" ] || cp "$bench" "$tree/bench"; done
 for script in bench/gpu_*.py; do [ ! -f "$script" ] || cp "$script" "$tree/bench"; done
 cp tools/gpu_check.sh "$tree"
 # Tests that CTest labels "gpu", one a line: name, labels, ranks, program, arguments; separated by tabs.

@@ -1,0 +1,105 @@
+// Whole trainings on a GPU, where TORII_CUDA_PLUGIN names the plug-in and there is one.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
+#include "gtest/gtest.h"
+#include "tests/support/fake_dataset.h"
+#include "tests/support/gpu_device.h"
+#include "tests/support/small_runs.h"
+#include "tests/support/train_run.h"
+#include "tests/trainer/loop_run.h"
+#include "trainer/evaluate_model.h"
+
+namespace torii::trainer {
+namespace {
+
+using testing::ExpectSameTraining;
+using testing::FakeDataset;
+using testing::TrainedState;
+using testing::TrainSmallOnThreads;
+
+// Float32 sums taken in another order, carried through the steps.
+constexpr double kRankTolerance = 1e-5, kDeviceTolerance = 1e-4;
+
+class GpuTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!testing::Gpu().ok()) GTEST_SKIP() << testing::Gpu().status().message();
+  }
+  static const kernels::Device& Device() { return testing::Gpu()->device; }
+};
+
+TEST_F(GpuTest, TrainsWhatTheCpuTrainsAndTheSameBitsAgain) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 20;
+    const TrainedState on_cpu = TrainSmallOnThreads(1, dataset, run);
+    run.model.device = Device();
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    ExpectSameTraining(one, on_cpu, kDeviceTolerance, absl::StrCat(name, ", by the CPU"));
+    ExpectSameTraining(TrainSmallOnThreads(1, dataset, run), one, 0.0,
+                       absl::StrCat(name, ", twice"));
+  }
+}
+
+// Ranks that are threads share the GPU.
+TEST_F(GpuTest, RanksTrainWhatOneRankTrains) {
+  const FakeDataset dataset(testing::SmallData());
+  for (auto [name, run] : testing::SmallRuns()) {
+    run.steps = 20;
+    run.model.device = Device();
+    const TrainedState one = TrainSmallOnThreads(1, dataset, run);
+    for (const int world : {2, 3}) {
+      ExpectSameTraining(TrainSmallOnThreads(world, dataset, run), one, kRankTolerance,
+                         absl::StrCat(name, ", ", world, " ranks"));
+    }
+  }
+}
+
+// Trains to the end, moving to the next device where a step fails.
+std::string DigestAfter(const std::string& name, const std::vector<kernels::Device>& devices) {
+  const FakeDataset dataset = Data();
+  TrainRun run = LoopRun(name);
+  run.train.set_eval_every_steps(5);
+  for (size_t d = 0; d < devices.size(); ++d) {
+    run.device = devices[d];
+    const bool last = d + 1 == devices.size();
+    if (!last) {
+      EXPECT_TRUE(ArmFailpoints("trainer.step@0#6=error").ok());
+    }
+    EXPECT_EQ(RunOn(1, dataset, run).ok(), last);
+    EXPECT_TRUE(ArmFailpoints("").ok());
+  }
+  return FinalDigest(run);
+}
+
+// A checkpoint of either goes on on the other; a killed run ends with the bits of one that was not.
+TEST_F(GpuTest, ACheckpointGoesOnHereAndThere) {
+  const kernels::Device cpu = kernels::Device::Cpu();
+  EXPECT_NE(DigestAfter("gpu_there_and_back", {cpu, Device(), cpu}), "none");
+  EXPECT_EQ(DigestAfter("gpu_killed", {Device(), Device()}), DigestAfter("gpu_whole", {Device()}));
+}
+
+TEST_F(GpuTest, AnEvaluationRanksWhatTheCpuRanks) {
+  const FakeDataset dataset = Data();
+  for (const auto& [name, run] : testing::SmallRuns()) {
+    std::vector<std::vector<int64_t>> ranks;
+    for (const kernels::Device& device : {kernels::Device::Cpu(), Device()}) {
+      testing::RunOnRanks(1, [&](comm::Communicator& comm) -> absl::Status {
+        TwoTowerConfig config = run.model;
+        config.device = device;
+        TORII_ASSIGN_OR_RETURN(const auto towers, TwoTower::Create(comm, dataset, config));
+        TORII_ASSIGN_OR_RETURN(const Evaluation found,
+                               EvaluateModel(*towers, eval::EvalConfig(), /*embed_batch=*/7));
+        ranks.push_back(found.ranks);
+        return absl::OkStatus();
+      });
+    }
+    EXPECT_EQ(ranks[0], ranks[1]) << name;
+  }
+}
+
+}  // namespace
+}  // namespace torii::trainer
