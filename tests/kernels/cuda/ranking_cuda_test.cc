@@ -83,6 +83,25 @@ TEST_F(RankingCudaTest, ARowMayHaveManyThresholds) {
   ExpectSameRanks(Case(3, 2000, 5, 17, /*is_whole=*/false), 1);
 }
 
+// Tiles have 128 queries and 128 items, slices 8 dimensions.
+TEST_F(RankingCudaTest, EdgesOfTilesAreRight) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  for (const int64_t queries : {1, 127, 128, 129}) {
+    for (const int64_t items : {1, 127, 128, 129}) {
+      for (const int64_t dim : {1, 7, 64, 130}) {
+        SCOPED_TRACE(testing::Message() << queries << " x " << items << " x " << dim);
+        ExpectSameRanks(Case(queries, items, dim, 2, /*is_whole=*/dim % 2 == 1), 20);
+      }
+    }
+  }
+}
+
+// All that ranking does, small enough for tools that look at every access.
+TEST_F(RankingCudaTest, SmallForSanitizers) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  ExpectSameRanks(Case(20, 260, 10, 2, /*is_whole=*/true), 9);
+}
+
 TEST_F(RankingCudaTest, BestItemsOfMoreThanATileAreMerged) {
   if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
   ExpectSameRanks(Case(3, 17'000, 2, 1, /*is_whole=*/true), 7);
