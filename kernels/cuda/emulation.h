@@ -118,8 +118,9 @@ inline bool __any_sync(unsigned, bool vote) {
 }
 
 // Threads run one at a time: a plain addition.
-inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long value) {
-  const unsigned long long before = *to;
+template <class T>
+T atomicAdd(T* to, std::type_identity_t<T> value) {
+  const T before = *to;
   *to += value;
   return before;
 }

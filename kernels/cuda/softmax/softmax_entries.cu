@@ -60,8 +60,7 @@ void Softmax(SoftmaxMemory*, const SoftmaxArgs& args) {
                       .rows = sizes.columns,
                       .columns = sizes.queries,
                       .splits = pass.splits,
-                      .out = pass.out.get(),
-                      .sum = pass.sum.get()});
+                      .out = pass.out.get()});
   FinishColumns(args, operands, pass, slope.get());
   if (args.loss != nullptr) {
     SumOf(WeightedLosses{args.weight, args.row_loss}, args.rows, StoreTo{args.loss});

@@ -5,26 +5,29 @@
 namespace torii::kernels::cuda {
 namespace {
 
-// A row's shift moves only where an exponent exceeds it by more than this: sums stay in range, and
-// most tiles rescale nothing.
-constexpr float kSlack = 8;
+// Shifts move only where the exponentials that a lane has of a row in a tile add up to more than
+// this: sums stay in range, and most tiles do without the largest exponent.
+constexpr float kMostOfTile = 256;
 
 template <int kDim>
 struct Geometry {
-  // Blocks of 16 rows that a warp has; registers allow two where rows are short.
-  static constexpr int kBlocks = kDim <= 64 ? 2 : 1;
+  // Blocks of 16 rows that a warp has, as many as registers allow: all of them use what is loaded of
+  // a tile of columns.
+  static constexpr int kBlocks = kDim <= 128 ? 2 : 1;
   static constexpr int kWarps = kRowTile / (16 * kBlocks);
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr int kChunks = kDim / 8;  // of 16 bytes in a row
   // Whether a warp keeps its rows in registers, or reads them from shared memory for each tile.
-  static constexpr bool kKeepsRows = kDim <= 128;
-  static constexpr int kBlocksOfMultiprocessor = kDim <= 64 ? 2 : 1;
-  static constexpr size_t kSharedBytes = size_t{kRowTile + 2 * kColumnTile} * kDim * 2;
+  static constexpr bool kKeepsRows = kDim <= 64;
+  static constexpr int kBlocksOfMultiprocessor = kDim <= 128 ? 2 : 1;
+  static constexpr size_t kSharedBytes =
+      size_t{kRowTile + 2 * kColumnTile} * kDim * 2 + 2 * kColumnTile * sizeof(float);
 };
 
 // Where chunk c of row r of a tile lies. The 8 rows of one matrix of an instruction have their
 // chunks in different banks: with 8 chunks or more a row fills all banks, and the chunk's number is
-// mixed with the row's; with fewer, so many rows as fill the banks share a number.
+// mixed with the row's; with fewer, so many rows as fill the banks share a number. Hence the place of
+// chunk c ^ d is the place of c, ^ d, and 8 rows further it is 8 * kChunks further.
 template <int kChunks>
 __device__ __forceinline__ int PlaceOfChunk(int r, int c) {
   constexpr int kMixed = kChunks < 8 ? kChunks : 8;
@@ -40,30 +43,32 @@ class Pass {
       : args_(args),
         x_tile_(shared),
         y_tiles_(shared + kRowTile * G::kChunks),
-        row_(BlockX() * kRowTile + WarpOfBlock() * 16 * G::kBlocks + LaneOf() / 4) {}
+        offsets_(reinterpret_cast<float*>(y_tiles_ + 2 * kColumnTile * G::kChunks)),
+        eight_and_two_(
+            PlaceOfChunk<G::kChunks>(LaneOf() / 16 * 8 + LaneOf() % 8, LaneOf() / 8 % 2)),
+        sixteen_(PlaceOfChunk<G::kChunks>(LaneOf() % 16, LaneOf() / 16)) {}
 
   __device__ __forceinline__ void Run() {
     const auto split = static_cast<int64_t>(blockIdx.y);
     const int64_t tiles = args_.columns / kColumnTile;
-    const int64_t begin = tiles * split / args_.splits, end = tiles * (split + 1) / args_.splits;
-    LoadTile(x_tile_, args_.x + BlockX() * kRowTile * kDim, kRowTile);
-    LoadColumns(begin, end, 0);
+    const auto begin = static_cast<int>(tiles * split / args_.splits),
+               end = static_cast<int>(tiles * (split + 1) / args_.splits);
+    LoadTile<kRowTile>(x_tile_, args_.x + BlockX() * kRowTile * kDim);
+    LoadColumns(begin, end);
     WaitForCopies<0>();
     __syncthreads();
     KeepRows();
     StartShifts();
-    for (int64_t tile = begin; tile < end; ++tile) {
-      const int buffer = static_cast<int>((tile - begin) % 2);
-      LoadColumns(tile + 1, end, 1 - buffer);
-      const int64_t bucket = BlockX() * tiles + tile;
-      const int64_t hidden = args_.hidden.begin[bucket],
-                    hidden_end = args_.hidden.begin[bucket + 1];
-      const uint4* const y_tile = y_tiles_ + buffer * kColumnTile * G::kChunks;
-      Exponents(tile, y_tile);
-      Hide(hidden, hidden_end);
-      if constexpr (kShifts) MoveShifts();
-      Exponentiate();
-      AddProducts(y_tile);
+    // Hidden pairs of a tile are between two bounds; the second one is read a tile ahead.
+    const uint32_t* bound = args_.hidden.begin + BlockX() * tiles + begin;
+    Range hidden{bound[0], bound[1]};
+    for (int tile = begin; tile < end; ++tile) {
+      LoadColumns(tile + 1, end);
+      const uint32_t next_end = bound[tile + 1 < end ? 2 : 1];
+      ++bound;
+      AddTile(tile % 2, hidden);
+      hidden.begin = hidden.end;
+      hidden.end = next_end;
       WaitForCopies<0>();
       __syncthreads();
     }
@@ -75,25 +80,63 @@ class Pass {
   static constexpr int kGroups = kColumnTile / 8;  // of columns of a tile
   static constexpr int kDimGroups = kDim / 8;
 
-  __device__ __forceinline__ void LoadTile(uint4* tile, const uint16_t* from, int rows) {
-    for (int i = Thread(); i < rows * G::kChunks; i += G::kThreads) {
-      CopyAsync(tile + PlaceOfChunk<G::kChunks>(i / G::kChunks, i % G::kChunks), from + i * 8);
+  // Of the list of hidden pairs.
+  struct Range {
+    uint32_t begin, end;
+  };
+
+  // Where an exponential is too large for its row's shift, the tile begins again and moves shifts;
+  // so does the first tile, which finds them.
+  __device__ __forceinline__ void AddTile(int buffer, Range hidden) {
+    const uint4* const y_tile = y_tiles_ + buffer * kColumnTile * G::kChunks;
+    const uint32_t entry = HiddenOfLane(hidden);
+    const float* const offsets = offsets_ + buffer * kColumnTile;
+    float sum[kRows];
+    Exponents(y_tile, offsets);
+    Hide(hidden, entry);
+    Exponentiate(sum);
+    if constexpr (kShifts) {
+      if (MustMoveShifts(sum)) {
+        Exponents(y_tile, offsets);
+        Hide(hidden, entry);
+        MoveShifts();
+        Exponentiate(sum);
+      }
+      TORII_UNROLL
+      for (int r = 0; r < kRows; ++r) sum_[r] += sum[r];
+    }
+    AddProducts(y_tile);
+  }
+
+  template <int kRowsOfTile>
+  __device__ __forceinline__ void LoadTile(uint4* tile, const uint16_t* from) {
+    static_assert(G::kThreads / G::kChunks % 8 == 0 && kRowsOfTile * G::kChunks % G::kThreads == 0);
+    tile += PlaceOfChunk<G::kChunks>(Thread() / G::kChunks, Thread() % G::kChunks);
+    from += Thread() * 8;
+    TORII_UNROLL
+    for (int i = 0; i < kRowsOfTile * G::kChunks; i += G::kThreads) {
+      CopyAsync(tile + i, from + i * 8);
     }
   }
 
   // A tile of columns, or nothing, as one group of copies.
-  __device__ __forceinline__ void LoadColumns(int64_t tile, int64_t end, int buffer) {
+  __device__ __forceinline__ void LoadColumns(int tile, int end) {
     if (tile < end) {
-      LoadTile(y_tiles_ + buffer * kColumnTile * G::kChunks, args_.y + tile * kColumnTile * kDim,
-               kColumnTile);
+      const int buffer = tile % 2;
+      LoadTile<kColumnTile>(y_tiles_ + buffer * kColumnTile * G::kChunks,
+                            args_.y + int64_t{tile} * kColumnTile * kDim);
+      if (Thread() < kColumnTile / 4) {
+        CopyAsync(offsets_ + buffer * kColumnTile + Thread() * 4,
+                  args_.column_offset + int64_t{tile} * kColumnTile + Thread() * 4);
+      }
     }
     CloseGroupOfCopies();
   }
 
   // Dimensions 16 * k .. of the 16 rows of block m of this warp.
   __device__ __forceinline__ void LoadRows(int m, int k, Bf16Pair (&rows)[4]) {
-    const int row = (WarpOfBlock() * G::kBlocks + m) * 16 + LaneOf() % 16;
-    LoadMatrices<false>(rows, x_tile_ + PlaceOfChunk<G::kChunks>(row, k * 2 + LaneOf() / 16));
+    const int first = (WarpOfBlock() * G::kBlocks + m) * 16;
+    LoadMatrices<false>(rows, x_tile_ + first * G::kChunks + (sixteen_ ^ k * 2));
   }
 
   __device__ __forceinline__ void KeepRows() {
@@ -106,19 +149,23 @@ class Pass {
     }
   }
 
+  // Row r of the lane's rows.
+  __device__ __forceinline__ int64_t Row(int r) const {
+    return BlockX() * kRowTile + WarpOfBlock() * 16 * G::kBlocks + LaneOf() / 4 + r * 8;
+  }
+
   __device__ __forceinline__ void StartShifts() {
     TORII_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      shift_[r] = args_.row_offset != nullptr ? -args_.row_offset[row_ + r * 8] : 0.0F;
+      shift_[r] = args_.row_offset != nullptr ? -args_.row_offset[Row(r)] : 0.0F;
     }
   }
 
   // e_[m][n]: the exponents of block m of rows and 8 columns, less the shifts of the rows.
-  __device__ __forceinline__ void Exponents(int64_t tile, const uint4* y_tile) {
-    const float* const offsets = args_.column_offset + tile * kColumnTile + LaneOf() % 4 * 2;
+  __device__ __forceinline__ void Exponents(const uint4* y_tile, const float* offsets) {
     TORII_UNROLL
     for (int n = 0; n < kGroups; ++n) {
-      const float2 offset = *reinterpret_cast<const float2*>(offsets + n * 8);
+      const float2 offset = *reinterpret_cast<const float2*>(offsets + n * 8 + LaneOf() % 4 * 2);
       TORII_UNROLL
       for (int r = 0; r < kRows; ++r) {
         e_[r / 2][n][r % 2 * 2] = offset.x - shift_[r];
@@ -134,8 +181,7 @@ class Pass {
       TORII_UNROLL
       for (int n = 0; n < kGroups; n += 2) {
         Bf16Pair y[4];  // columns 8 * n .. + 15, dimensions 16 * k .. + 15
-        const int column = n * 8 + LaneOf() / 16 * 8 + LaneOf() % 8;
-        LoadMatrices<false>(y, y_tile + PlaceOfChunk<G::kChunks>(column, k * 2 + LaneOf() / 8 % 2));
+        LoadMatrices<false>(y, y_tile + n * 8 * G::kChunks + (eight_and_two_ ^ k * 2));
         TORII_UNROLL
         for (int m = 0; m < G::kBlocks; ++m) {
           const auto& x = x_[m][G::kKeepsRows ? k : 0];
@@ -146,21 +192,37 @@ class Pass {
     }
   }
 
+  // The lanes of a warp read 32 entries at a time.
+  __device__ __forceinline__ uint32_t HiddenOfLane(Range hidden) {
+    const uint32_t mine = hidden.begin + static_cast<uint32_t>(LaneOf());
+    return mine < hidden.end ? args_.hidden.entry[mine] : 0;
+  }
+
+  __device__ __forceinline__ void Hide(Range hidden, uint32_t first_entries) {
+    uint32_t entries = first_entries;
+    while (hidden.begin < hidden.end) {
+      const uint32_t left = hidden.end - hidden.begin;
+      const uint32_t count = left < kWarpLanes ? left : kWarpLanes;
+      for (uint32_t i = 0; i < count; ++i) {
+        HideEntry(static_cast<int>(__shfl_sync(kAllLanes, entries, static_cast<int>(i))));
+      }
+      hidden.begin += count;
+      entries = HiddenOfLane(hidden);
+    }
+  }
+
   // One lane has the exponent of a pair. All places are looked at, so that e_ stays in registers.
-  __device__ __forceinline__ void Hide(int64_t hidden, int64_t hidden_end) {
-    for (; hidden < hidden_end; ++hidden) {
-      const auto entry = static_cast<int>(args_.hidden.entry[hidden]);
-      const int r = entry >> kColumnBits, c = entry % kColumnTile;
-      if (r / (16 * G::kBlocks) != WarpOfBlock() || r % 8 * 4 + c % 8 / 2 != LaneOf()) continue;
-      const int place = (r / 16 % G::kBlocks * kGroups + c / 8) * 4 + r / 8 % 2 * 2 + c % 2;
+  __device__ __forceinline__ void HideEntry(int entry) {
+    const int r = entry >> kColumnBits, c = entry % kColumnTile;
+    if (r / (16 * G::kBlocks) != WarpOfBlock() || r % 8 * 4 + c % 8 / 2 != LaneOf()) return;
+    const int place = (r / 16 % G::kBlocks * kGroups + c / 8) * 4 + r / 8 % 2 * 2 + c % 2;
+    TORII_UNROLL
+    for (int m = 0; m < G::kBlocks; ++m) {
       TORII_UNROLL
-      for (int m = 0; m < G::kBlocks; ++m) {
+      for (int n = 0; n < kGroups; ++n) {
         TORII_UNROLL
-        for (int n = 0; n < kGroups; ++n) {
-          TORII_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            if (place == (m * kGroups + n) * 4 + i) e_[m][n][i] = -INFINITY;
-          }
+        for (int i = 0; i < 4; ++i) {
+          if (place == (m * kGroups + n) * 4 + i) e_[m][n][i] = -INFINITY;
         }
       }
     }
@@ -181,28 +243,29 @@ class Pass {
     }
   }
 
-  // The first shift of a row is its largest exponent so far.
+  __device__ __forceinline__ bool MustMoveShifts(const float (&sum)[kRows]) {
+    bool must = started_ != (1U << kRows) - 1;
+    TORII_UNROLL
+    for (int r = 0; r < kRows; ++r) must = must || sum[r] > kMostOfTile;
+    return __any_sync(kAllLanes, must);
+  }
+
+  // To the largest exponent so far. A row that has had none keeps its zeros.
   __device__ __forceinline__ void MoveShifts() {
     float most[kRows];
     FindLargest(most);
-    bool moves = false;
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      moves = moves || most[r] > ((started_ >> r & 1) != 0 ? kSlack : -INFINITY);
-    }
-    if (!__any_sync(kAllLanes, moves)) return;
     TORII_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const bool started = (started_ >> r & 1) != 0;
-      if (!(most[r] > (started ? kSlack : -INFINITY))) continue;
-      const float factor = started ? Exp2(-most[r]) : 1.0F;
-      started_ |= 1U << r;
-      shift_[r] += most[r];
+      const float by = most[r] > (started ? 0 : -INFINITY) ? most[r] : 0;
+      const float factor = started ? Exp2(-by) : 1.0F;
+      started_ |= (most[r] > -INFINITY ? 1U : 0U) << r;
+      shift_[r] += by;
       sum_[r] *= factor;
       TORII_UNROLL
       for (int n = 0; n < kGroups; ++n) {
-        e_[r / 2][n][r % 2 * 2] -= most[r];
-        e_[r / 2][n][r % 2 * 2 + 1] -= most[r];
+        e_[r / 2][n][r % 2 * 2] -= by;
+        e_[r / 2][n][r % 2 * 2 + 1] -= by;
       }
       TORII_UNROLL
       for (int n = 0; n < kDimGroups; ++n) {
@@ -212,47 +275,37 @@ class Pass {
     }
   }
 
-  // The sum of a tile is taken before it is added to that of the tiles before: short sums are exact.
-  __device__ __forceinline__ void Exponentiate() {
+  // Sums of the tile alone are taken before they are added to those of the tiles before: short sums
+  // are exact. The exponentials lie over the lanes as the products want their first operand: 16
+  // columns of it are two groups of 8.
+  __device__ __forceinline__ void Exponentiate(float (&sum)[kRows]) {
     TORII_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      float sum = 0;
+      sum[r] = 0;
       TORII_UNROLL
       for (int n = 0; n < kGroups; ++n) {
-        TORII_UNROLL
-        for (int i = 0; i < 2; ++i) {
-          float& e = e_[r / 2][n][r % 2 * 2 + i];
-          e = Exp2(e);
-          sum += e;
+        const auto& e = e_[r / 2][n];
+        const float first = Exp2(e[r % 2 * 2]), second = Exp2(e[r % 2 * 2 + 1]);
+        if constexpr (kShifts) {
+          sum[r] += first;
+          sum[r] += second;
         }
+        exponentials_[r / 2][n / 2][n % 2 * 2 + r % 2] = PackBf16(first, second);
       }
-      sum_[r] += sum;
     }
   }
 
-  // The exponentials lie over the lanes as the products want their first operand: 16 columns of e at
-  // a time are two groups of 8.
   __device__ __forceinline__ void AddProducts(const uint4* y_tile) {
     TORII_UNROLL
     for (int k = 0; k < kColumnTile / 16; ++k) {
-      Bf16Pair e[G::kBlocks][4];
-      TORII_UNROLL
-      for (int m = 0; m < G::kBlocks; ++m) {
-        TORII_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const auto& from = e_[m][2 * k + i / 2];
-          e[m][i] = PackBf16(from[i % 2 * 2], from[i % 2 * 2 + 1]);
-        }
-      }
       TORII_UNROLL
       for (int n = 0; n < kDimGroups; n += 2) {
         Bf16Pair y[4];  // columns 16 * k .. + 15, dimensions 8 * n .. + 15
-        const int column = k * 16 + LaneOf() % 16;
-        LoadMatrices<true>(y, y_tile + PlaceOfChunk<G::kChunks>(column, n + LaneOf() / 16));
+        LoadMatrices<true>(y, y_tile + k * 16 * G::kChunks + (sixteen_ ^ n));
         TORII_UNROLL
         for (int m = 0; m < G::kBlocks; ++m) {
-          MultiplyAdd(out_[m][n], e[m], y[0], y[1]);
-          MultiplyAdd(out_[m][n + 1], e[m], y[2], y[3]);
+          MultiplyAdd(out_[m][n], exponentials_[m][k], y[0], y[1]);
+          MultiplyAdd(out_[m][n + 1], exponentials_[m][k], y[2], y[3]);
         }
       }
     }
@@ -261,12 +314,14 @@ class Pass {
   __device__ __forceinline__ void Write(int64_t split) {
     TORII_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 1);
-      sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 2);
-      const int64_t at = split * args_.rows + row_ + r * 8;
-      if (LaneOf() % 4 == 0) {
-        args_.sum[at] = sum_[r];
-        if (kShifts) args_.shift[at] = (started_ >> r & 1) != 0 ? shift_[r] : -INFINITY;
+      const int64_t at = split * args_.rows + Row(r);
+      if constexpr (kShifts) {
+        sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 1);
+        sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 2);
+        if (LaneOf() % 4 == 0) {
+          args_.sum[at] = sum_[r];
+          args_.shift[at] = (started_ >> r & 1) != 0 ? shift_[r] : -INFINITY;
+        }
       }
       TORII_UNROLL
       for (int n = 0; n < kDimGroups; ++n) {
@@ -279,9 +334,13 @@ class Pass {
   const PassArgs& args_;
   uint4* const x_tile_;   // [kRowTile, kDim]
   uint4* const y_tiles_;  // two of [kColumnTile, kDim]
-  const int64_t row_;     // the first of the lane's rows, which are 8 apart
+  float* const offsets_;  // two of [kColumnTile]
+  // Places of the chunks that a lane names to LoadMatrices: 8 rows of two chunks each, two times; 16
+  // rows of two chunks.
+  const int eight_and_two_, sixteen_;
   Bf16Pair x_[G::kBlocks][G::kKeepsRows ? kDim / 16 : 1][4];
   float e_[G::kBlocks][kGroups][4];
+  Bf16Pair exponentials_[G::kBlocks][kGroups / 2][4];
   float out_[G::kBlocks][kDimGroups][4] = {};
   float sum_[kRows] = {}, shift_[kRows];
   uint32_t started_ = 0;  // bit r: row r has a shift
@@ -321,7 +380,7 @@ int PaddedDim(int64_t dim) {
 // the tiles of one, and two more for its beginning and its end.
 int64_t SplitsOf(int padded_dim, int64_t rows, int64_t columns) {
   constexpr int64_t kFewestTiles = 4;  // of a split: fewer do not pay
-  const int64_t at_once = 132 * (padded_dim <= 64 ? 2 : 1);
+  const int64_t at_once = 132 * (padded_dim <= 128 ? 2 : 1);
   const int64_t row_tiles = rows / kRowTile, tiles = columns / kColumnTile;
   int64_t best = 1, least = -1;
   for (int64_t splits = 1; splits * kFewestTiles <= tiles && splits <= at_once; ++splits) {

@@ -1,6 +1,7 @@
 // One pass of the softmax loss in bfloat16: for each stationary row x_i,
-//   sum_i = sum_j e_ij,  out_i = sum_j e_ij y_j,
-//   e_ij = 2^(x_i . y_j + row_offset_i + column_offset_j - shift_i), 0 for hidden pairs.
+//   out_i = sum_j e_ij y_j,  e_ij = 2^(x_i . y_j + row_offset_i + column_offset_j), 0 for hidden pairs;
+// or without row offsets, where they are what the pass finds,
+//   out_i = sum_j e_ij y_j,  sum_i = sum_j e_ij,  e_ij = 2^(x_i . y_j + column_offset_j - shift_i).
 // Queries over columns gives the normalisers and the gradient of q; columns over queries gives the
 // gradient of v. No more than a tile of e exists at a time.
 #pragma once
@@ -18,7 +19,7 @@ constexpr int kRowTile = 128, kColumnTile = 64;
 // entry[begin[bucket]] .. entry[begin[bucket + 1] - 1], each (row in its tile) << 6 | (column in
 // its tile).
 struct HiddenPairs {
-  const int64_t* begin = nullptr;
+  const uint32_t* begin = nullptr;
   const uint32_t* entry = nullptr;
 };
 constexpr int kColumnBits = 6;
@@ -27,14 +28,14 @@ static_assert(kColumnTile == 1 << kColumnBits);
 struct PassArgs {
   const uint16_t* x = nullptr;        // [rows, padded dim] bfloat16; rows: a multiple of kRowTile
   const uint16_t* y = nullptr;        // [columns, padded dim]; a multiple of kColumnTile
-  const float* row_offset = nullptr;  // [rows]; null: 0, and the pass finds shifts
+  const float* row_offset = nullptr;  // [rows]; null: the pass finds shifts
   const float* column_offset = nullptr;  // [columns]; -inf: there is no such column
   HiddenPairs hidden;
   int64_t rows = 0, columns = 0;
-  int64_t splits = 1;  // of the columns, each with results of its own
-  // [splits, rows, ...]; of the shifts, where the pass finds them: about the largest exponent, so
-  // that no e is above 2^8; -inf where all pairs of a row are hidden.
-  float* out = nullptr;  // [.., padded dim]
+  int64_t splits = 1;    // of the columns, each with results of its own
+  float* out = nullptr;  // [splits, rows, padded dim]
+  // [splits, rows], where the pass finds shifts. A shift is about the largest exponent, so that no e is
+  // above 2^8; -inf where all pairs of a row are hidden.
   float* sum = nullptr;
   float* shift = nullptr;
 };

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/softmax/softmax_steps.h"
 #include "kernels/cuda/sort.h"
@@ -14,84 +16,119 @@ LaunchShape ShapeFor(int64_t count) {
 
 int64_t RoundUp(int64_t n) { return (n + kRowTile - 1) / kRowTile * kRowTile; }
 
-// Two numbers of x [n, dim] times `scale` a thread, zeros around them.
+// x [n, dim] times `scale`, zeros around it.
 struct PackArgs {
   const float* x;
-  int64_t n, dim;
+  int64_t n;
   float scale;
-  Bf16Pair* out;  // [padded_n, padded_dim / 2]
-  int64_t padded_n, padded_dim;
+  Bf16Pair* out;  // [padded_n, 1 << pair_bits]
+  int64_t padded_n;
 };
 
-__global__ void PackKernel(const PackArgs args) {
-  const int64_t pairs = args.padded_dim / 2;
-  for (int64_t i = GlobalThread(); i < args.padded_n * pairs; i += GridThreads()) {
-    const int64_t row = i / pairs, d = i % pairs * 2;
-    const float* const x = args.x + row * args.dim + d;
-    const bool has_first = row < args.n && d < args.dim;
-    const bool has_second = row < args.n && d + 1 < args.dim;
+// Two numbers a thread.
+__device__ void Pack(const PackArgs& args, int64_t dim, int pair_bits) {
+  const int64_t pairs = int64_t{1} << pair_bits;
+  for (int64_t i = GlobalThread(); i < args.padded_n << pair_bits; i += GridThreads()) {
+    const int64_t row = i >> pair_bits, d = (i & (pairs - 1)) * 2;
+    const float* const x = args.x + row * dim + d;
+    const bool has_first = row < args.n && d < dim, has_second = row < args.n && d + 1 < dim;
     args.out[i] = PackBf16(has_first ? x[0] * args.scale : 0, has_second ? x[1] * args.scale : 0);
   }
 }
 
-__global__ void OffsetsKernel(const float* offset, int64_t n, int64_t padded_n, float* out) {
-  for (int64_t j = GlobalThread(); j < padded_n; j += GridThreads()) {
-    out[j] = j < n ? static_cast<float>(static_cast<double>(offset[j]) * kLog2E) : -INFINITY;
-  }
-}
+// Pairs to hide: of every row's query and its positive, and of the queries and their excluded
+// columns.
+struct PairLists {
+  int64_t queries;
+  const int64_t* row_begin;  // null: row n is that of query n
+  const int64_t* positive;
+  const int64_t* excluded_begin;  // null: nothing is excluded
+  const int64_t* excluded;
+};
 
-// list[k] = i for the places k of list i; begin null: i for place i. A warp has a list.
-__global__ void ListOfPlaceKernel(const int64_t* begin, int64_t lists, uint32_t* list) {
-  for (int64_t i = GlobalWarp(); i < lists; i += GridWarps()) {
-    const int64_t first = begin != nullptr ? begin[i] : i;
-    const int64_t last = begin != nullptr ? begin[i + 1] : i + 1;
-    for (int64_t k = first + LaneOf(); k < last; k += kWarpLanes) {
-      list[k] = static_cast<uint32_t>(i);
+// visit(query, column, row) for all pairs; row -1: the column is excluded. A warp has a query.
+template <class Visit>
+__device__ void ForPairs(const PairLists& lists, const Visit& visit) {
+  if (lists.row_begin == nullptr) {
+    for (int64_t i = GlobalThread(); i < lists.queries; i += GridThreads()) {
+      visit(i, lists.positive[i], i);
+    }
+    if (lists.excluded_begin == nullptr) return;
+  }
+  for (int64_t i = GlobalWarp(); i < lists.queries; i += GridWarps()) {
+    if (lists.row_begin != nullptr) {
+      const int64_t end = lists.row_begin[i + 1];
+      for (int64_t n = lists.row_begin[i] + LaneOf(); n < end; n += kWarpLanes) {
+        visit(i, lists.positive[n], n);
+      }
+    }
+    if (lists.excluded_begin != nullptr) {
+      const int64_t end = lists.excluded_begin[i + 1];
+      for (int64_t k = lists.excluded_begin[i] + LaneOf(); k < end; k += kWarpLanes) {
+        visit(i, lists.excluded[k], int64_t{-1});
+      }
     }
   }
 }
 
-// A pair for every row and its positive, then for every excluded column.
-struct PairArgs {
-  const int64_t* positive;
-  const uint32_t* query_of_row;
-  int64_t rows;
-  const int64_t* excluded;
-  const uint32_t* query_of_excluded;
-  int64_t num_excluded;
-  bool columns_are_stationary;
-  int64_t streamed_tiles;
-  uint32_t* bucket;  // [rows + num_excluded]
-  uint32_t* entry;
+// Buckets of pairs (HiddenPairs): those of the pass of queries over columns, then those of the pass
+// of columns over queries.
+struct Buckets {
+  int64_t query_tiles, column_tiles;           // where they are streamed
+  int64_t of_queries, of_queries_and_columns;  // numbers of buckets
+
+  explicit Buckets(const PaddedSizes& sizes)
+      : query_tiles(sizes.queries / kColumnTile),
+        column_tiles(sizes.columns / kColumnTile),
+        of_queries(sizes.queries / kRowTile * column_tiles),
+        of_queries_and_columns(of_queries + sizes.columns / kRowTile * query_tiles) {}
+  __device__ int64_t OfQuery(int64_t query, int64_t column) const {
+    return query / kRowTile * column_tiles + column / kColumnTile;
+  }
+  __device__ int64_t OfColumn(int64_t query, int64_t column) const {
+    return of_queries + column / kRowTile * query_tiles + query / kColumnTile;
+  }
 };
 
-__global__ void BucketsKernel(const PairArgs args) {
-  for (int64_t p = GlobalThread(); p < args.rows + args.num_excluded; p += GridThreads()) {
-    const bool is_row = p < args.rows;
-    const int64_t k = is_row ? p : p - args.rows;
-    const auto query =
-        static_cast<int64_t>(is_row ? args.query_of_row[k] : args.query_of_excluded[k]);
-    const int64_t column = is_row ? args.positive[k] : args.excluded[k];
-    const int64_t x = args.columns_are_stationary ? column : query;
-    const int64_t y = args.columns_are_stationary ? query : column;
-    args.bucket[p] = static_cast<uint32_t>(x / kRowTile * args.streamed_tiles + y / kColumnTile);
-    args.entry[p] = static_cast<uint32_t>(x % kRowTile << kColumnBits | y % kColumnTile);
+struct PrepareArgs {
+  PackArgs q, v;
+  int64_t dim;
+  int pair_bits;
+  const float* offset;
+  float* padded_offset;
+  PairLists lists;
+  uint32_t* query_of_row;
+  Buckets buckets;
+  uint32_t* count;  // of each bucket, zeros before
+};
+
+// Everything that waits for nothing else.
+__global__ void PrepareKernel(const PrepareArgs args) {
+  ForPairs(args.lists, [&args](int64_t query, int64_t column, int64_t row) {
+    if (row >= 0) args.query_of_row[row] = static_cast<uint32_t>(query);
+    atomicAdd(args.count + args.buckets.OfQuery(query, column), 1U);
+    atomicAdd(args.count + args.buckets.OfColumn(query, column), 1U);
+  });
+  for (int64_t j = GlobalThread(); j < args.v.padded_n; j += GridThreads()) {
+    args.padded_offset[j] =
+        j < args.v.n ? static_cast<float>(static_cast<double>(args.offset[j]) * kLog2E) : -INFINITY;
   }
+  Pack(args.q, args.dim, args.pair_bits);
+  Pack(args.v, args.dim, args.pair_bits);
 }
 
-void SortByTiles(PairArgs args, int64_t buckets, int64_t* begin, uint32_t* entries) {
-  const int64_t pairs = args.rows + args.num_excluded;
-  const Scratch<uint32_t> bucket(pairs), entry(pairs), sorted(pairs);
-  args.bucket = bucket.get();
-  args.entry = entry.get();
-  Launch(BucketsKernel, ShapeFor(pairs), args);
-  SortPairs({.keys = bucket.get(),
-             .values = entry.get(),
-             .count = pairs,
-             .bits = BitsBelow(buckets),
-             .sorted_keys = sorted.get(),
-             .sorted_values = entries});
-  FindBegins(sorted.get(), pairs, buckets, begin);
+// begin: where each bucket ends; its pairs take places from there down to its beginning, which is
+// left. Their order does not matter.
+__global__ void PlaceKernel(const PairLists lists, const Buckets buckets, uint32_t* begin,
+                            uint32_t* entry) {
+  ForPairs(lists, [&](int64_t query, int64_t column, int64_t) {
+    const auto place = [begin, entry](int64_t bucket, int64_t x, int64_t y) {
+      entry[atomicAdd(begin + bucket, ~0U) - 1] =
+          static_cast<uint32_t>(x % kRowTile << kColumnBits | y % kColumnTile);
+    };
+    place(buckets.OfQuery(query, column), query, column);
+    place(buckets.OfColumn(query, column), column, query);
+  });
 }
 
 }  // namespace
@@ -106,47 +143,23 @@ SoftmaxOperands::SoftmaxOperands(const SoftmaxArgs& args)
       v_(sizes_.columns * sizes_.dim),
       column_offset_(sizes_.columns),
       query_of_row_(args.rows),
-      begin_of_queries_(sizes_.queries / kRowTile * (sizes_.columns / kColumnTile) + 1),
-      begin_of_columns_(sizes_.columns / kRowTile * (sizes_.queries / kColumnTile) + 1),
-      of_queries_(args.rows + args.num_excluded),
-      of_columns_(args.rows + args.num_excluded) {
-  const auto pack = [this](const float* x, int64_t n, int64_t dim, float scale, int64_t padded_n,
-                           uint16_t* out) {
-    Launch(PackKernel, ShapeFor(padded_n * sizes_.dim / 2),
-           PackArgs{x, n, dim, scale, reinterpret_cast<Bf16Pair*>(out), padded_n, sizes_.dim});
-  };
-  pack(args.q, args.b, args.dim, static_cast<float>(args.inverse_temperature * kLog2E),
-       sizes_.queries, q_.get());
-  pack(args.v, args.u, args.dim, 1, sizes_.columns, v_.get());
-  Launch(OffsetsKernel, ShapeFor(sizes_.columns), args.column_offset, args.u, sizes_.columns,
-         column_offset_.get());
-  Launch(ListOfPlaceKernel, ShapeFor(args.b * kWarpLanes), args.row_begin, args.b,
-         query_of_row_.get());
-  HidePairs(args);
-}
-
-void SoftmaxOperands::HidePairs(const SoftmaxArgs& args) {
-  const Scratch<uint32_t> query_of_excluded(args.num_excluded);
-  if (args.excluded_begin != nullptr) {
-    Launch(ListOfPlaceKernel, ShapeFor(args.b * kWarpLanes), args.excluded_begin, args.b,
-           query_of_excluded.get());
-  }
-  PairArgs pairs{args.positive,
-                 query_of_row_.get(),
-                 args.rows,
-                 args.excluded,
-                 query_of_excluded.get(),
-                 args.excluded_begin != nullptr ? args.num_excluded : 0,
-                 false,
-                 sizes_.columns / kColumnTile,
-                 nullptr,
-                 nullptr};
-  SortByTiles(pairs, sizes_.queries / kRowTile * pairs.streamed_tiles, begin_of_queries_.get(),
-              of_queries_.get());
-  pairs.columns_are_stationary = true;
-  pairs.streamed_tiles = sizes_.queries / kColumnTile;
-  SortByTiles(pairs, sizes_.columns / kRowTile * pairs.streamed_tiles, begin_of_columns_.get(),
-              of_columns_.get());
+      query_buckets_(Buckets(sizes_).of_queries),
+      hidden_begin_(Buckets(sizes_).of_queries_and_columns + 1),
+      hidden_(2 * (args.rows + args.num_excluded)) {
+  const Buckets buckets(sizes_);
+  const PairLists lists{args.b, args.row_begin, args.positive, args.excluded_begin, args.excluded};
+  const auto bounds = buckets.of_queries_and_columns + 1;
+  ClearMemory(hidden_begin_.get(), static_cast<size_t>(bounds) * sizeof(uint32_t));
+  const auto scale = static_cast<float>(args.inverse_temperature * kLog2E);
+  const PackArgs q{args.q, args.b, scale, reinterpret_cast<Bf16Pair*>(q_.get()), sizes_.queries};
+  const PackArgs v{args.v, args.u, 1, reinterpret_cast<Bf16Pair*>(v_.get()), sizes_.columns};
+  Launch(
+      PrepareKernel, ShapeFor(std::max(sizes_.queries, sizes_.columns) * sizes_.dim / 2),
+      PrepareArgs{q, v, args.dim, BitsBelow(sizes_.dim / 2), args.column_offset,
+                  column_offset_.get(), lists, query_of_row_.get(), buckets, hidden_begin_.get()});
+  RunningSums(hidden_begin_.get(), bounds, hidden_begin_.get());
+  Launch(PlaceKernel, ShapeFor(args.b * (args.excluded_begin != nullptr ? kWarpLanes : 1)), lists,
+         buckets, hidden_begin_.get(), hidden_.get());
 }
 
 }  // namespace torii::kernels::cuda

@@ -1,5 +1,6 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/softmax/softmax_steps.h"
+#include "kernels/cuda/sort.h"
 #include "kernels/cuda/uses.h"
 #include "kernels/cuda/warp_matrix.h"
 
@@ -213,20 +214,24 @@ __global__ void FinishQueriesKernel(const QueryArgs args) {
 }
 
 struct ColumnArgs {
-  int64_t columns, dim, padded_columns, padded_dim, splits;
+  int64_t columns, dim, padded_columns;
+  int padded_dim_bits;
+  int64_t splits;
   const float* out;
   float scale;
   float* v_grad;
 };
 
 __global__ void FinishColumnsKernel(const ColumnArgs args) {
-  for (int64_t i = GlobalThread(); i < args.columns * args.dim; i += GridThreads()) {
-    const int64_t column = i / args.dim, d = i % args.dim;
+  const int bits = args.padded_dim_bits;
+  for (int64_t i = GlobalThread(); i < args.columns << bits; i += GridThreads()) {
+    const int64_t column = i >> bits, d = i - (column << bits);
+    if (d >= args.dim) continue;
     float sum = 0;
     for (int64_t split = 0; split < args.splits; ++split) {
-      sum += args.out[(split * args.padded_columns + column) * args.padded_dim + d];
+      sum += args.out[(split * args.padded_columns << bits) + i];
     }
-    args.v_grad[i] = sum * args.scale;
+    args.v_grad[column * args.dim + d] = sum * args.scale;
   }
 }
 
@@ -260,9 +265,9 @@ void FinishColumns(const SoftmaxArgs& args, const SoftmaxOperands& operands,
   // The second pass summed q / tau in base 2, and its exponentials had 1 / tau in them.
   const auto scale = static_cast<float>(1 / (args.inverse_temperature * kLog2E));
   Launch(FinishColumnsKernel,
-         {.blocks = BlocksFor(args.u * args.dim, kThreads), .threads = kThreads},
-         ColumnArgs{args.u, args.dim, sizes.columns, sizes.dim, pass.splits, pass.out.get(), scale,
-                    args.v_grad});
+         {.blocks = BlocksFor(args.u * sizes.dim, kThreads), .threads = kThreads},
+         ColumnArgs{args.u, args.dim, sizes.columns, BitsBelow(sizes.dim), pass.splits,
+                    pass.out.get(), scale, args.v_grad});
   const Uses uses(args.positive, args.rows, args.u);
   const Scratch<uint32_t> query(args.rows);
   const Scratch<float> weight(args.rows);

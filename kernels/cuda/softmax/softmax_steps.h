@@ -34,19 +34,17 @@ class SoftmaxOperands {
   const uint16_t* v() const { return v_.get(); }                        // [columns, dim]
   const float* column_offset() const { return column_offset_.get(); }   // [columns], base 2
   const uint32_t* query_of_row() const { return query_of_row_.get(); }  // [rows]
-  HiddenPairs of_queries() const { return {begin_of_queries_.get(), of_queries_.get()}; }
-  HiddenPairs of_columns() const { return {begin_of_columns_.get(), of_columns_.get()}; }
+  HiddenPairs of_queries() const { return {hidden_begin_.get(), hidden_.get()}; }
+  HiddenPairs of_columns() const { return {hidden_begin_.get() + query_buckets_, hidden_.get()}; }
 
  private:
-  void HidePairs(const SoftmaxArgs& args);
-
   PaddedSizes sizes_;
   Scratch<uint16_t> q_, v_;
   Scratch<float> column_offset_;
   Scratch<uint32_t> query_of_row_;
-  // Hidden pairs by tiles, where queries are stationary and where columns are.
-  Scratch<int64_t> begin_of_queries_, begin_of_columns_;
-  Scratch<uint32_t> of_queries_, of_columns_;
+  // Hidden pairs by tiles: where queries are stationary, then where columns are.
+  int64_t query_buckets_;
+  Scratch<uint32_t> hidden_begin_, hidden_;
 };
 
 // Results of a pass.
