@@ -1,5 +1,6 @@
 #include "kernels/cuda/softmax/softmax_pass.h"
 
+#include "kernels/cuda/softmax/softmax_tiles.h"
 #include "kernels/cuda/warp_matrix.h"
 
 namespace torii::kernels::cuda {
@@ -24,16 +25,6 @@ struct Geometry {
       size_t{kRowTile + 2 * kColumnTile} * kDim * 2 + 2 * kColumnTile * sizeof(float);
 };
 
-// Where chunk c of row r of a tile lies. The 8 rows of one matrix of an instruction have their
-// chunks in different banks: with 8 chunks or more a row fills all banks, and the chunk's number is
-// mixed with the row's; with fewer, so many rows as fill the banks share a number. Hence the place of
-// chunk c ^ d is the place of c, ^ d, and 8 rows further it is 8 * kChunks further.
-template <int kChunks>
-__device__ __forceinline__ int PlaceOfChunk(int r, int c) {
-  constexpr int kMixed = kChunks < 8 ? kChunks : 8;
-  return r * kChunks + (c ^ (r / (8 / kMixed) % kMixed));
-}
-
 template <int kDim, bool kShifts>
 class Pass {
   using G = Geometry<kDim>;
@@ -53,7 +44,7 @@ class Pass {
     const int64_t tiles = args_.columns / kColumnTile;
     const auto begin = static_cast<int>(tiles * split / args_.splits),
                end = static_cast<int>(tiles * (split + 1) / args_.splits);
-    LoadTile<kRowTile>(x_tile_, args_.x + BlockX() * kRowTile * kDim);
+    CopyTile<kRowTile, G::kChunks, G::kThreads>(x_tile_, args_.x + BlockX() * kRowTile * kDim);
     LoadColumns(begin, end);
     WaitForCopies<0>();
     __syncthreads();
@@ -108,23 +99,12 @@ class Pass {
     AddProducts(y_tile);
   }
 
-  template <int kRowsOfTile>
-  __device__ __forceinline__ void LoadTile(uint4* tile, const uint16_t* from) {
-    static_assert(G::kThreads / G::kChunks % 8 == 0 && kRowsOfTile * G::kChunks % G::kThreads == 0);
-    tile += PlaceOfChunk<G::kChunks>(Thread() / G::kChunks, Thread() % G::kChunks);
-    from += Thread() * 8;
-    TORII_UNROLL
-    for (int i = 0; i < kRowsOfTile * G::kChunks; i += G::kThreads) {
-      CopyAsync(tile + i, from + i * 8);
-    }
-  }
-
   // A tile of columns, or nothing, as one group of copies.
   __device__ __forceinline__ void LoadColumns(int tile, int end) {
     if (tile < end) {
       const int buffer = tile % 2;
-      LoadTile<kColumnTile>(y_tiles_ + buffer * kColumnTile * G::kChunks,
-                            args_.y + int64_t{tile} * kColumnTile * kDim);
+      CopyTile<kColumnTile, G::kChunks, G::kThreads>(y_tiles_ + buffer * kColumnTile * G::kChunks,
+                                                     args_.y + int64_t{tile} * kColumnTile * kDim);
       if (Thread() < kColumnTile / 4) {
         CopyAsync(offsets_ + buffer * kColumnTile + Thread() * 4,
                   args_.column_offset + int64_t{tile} * kColumnTile + Thread() * 4);
@@ -368,31 +348,6 @@ void RunPassOf(const PassArgs& args) {
 }
 
 }  // namespace
-
-int PaddedDim(int64_t dim) {
-  constexpr int kFewest = 16, kMost = 256;
-  int padded = kFewest;
-  while (padded < dim && padded < kMost) padded *= 2;
-  return dim <= padded ? padded : 0;
-}
-
-// The least time, in tiles, on a device of 132 multiprocessors (the H100): rounds of blocks times
-// the tiles of one, and two more for its beginning and its end.
-int64_t SplitsOf(int padded_dim, int64_t rows, int64_t columns) {
-  constexpr int64_t kFewestTiles = 4;  // of a split: fewer do not pay
-  const int64_t at_once = 132 * (padded_dim <= 128 ? 2 : 1);
-  const int64_t row_tiles = rows / kRowTile, tiles = columns / kColumnTile;
-  int64_t best = 1, least = -1;
-  for (int64_t splits = 1; splits * kFewestTiles <= tiles && splits <= at_once; ++splits) {
-    const int64_t rounds = (row_tiles * splits + at_once - 1) / at_once;
-    const int64_t time = rounds * ((tiles + splits - 1) / splits + 2);
-    if (least < 0 || time < least) {
-      best = splits;
-      least = time;
-    }
-  }
-  return best;
-}
 
 void RunPass(int padded_dim, const PassArgs& args) {
   switch (padded_dim) {
