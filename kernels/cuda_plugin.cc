@@ -2,8 +2,10 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <string>
 
+#include "ATen/Context.h"
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 
@@ -13,6 +15,14 @@ namespace {
 std::string LastLoaderError() {
   const char* const text = ::dlerror();
   return text != nullptr ? text : "unknown error";
+}
+
+// An operation of LibTorch whose sums differ from run to run throws from now on. cuBLAS reads the
+// variable when it is first used.
+void WantRepeatableSums() {
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
 }  // namespace
@@ -49,6 +59,9 @@ absl::StatusOr<int> CountGpus(const CudaPlugin& plugin) {
 }
 
 Device CudaDevice(const CudaPlugin& plugin, int gpu) {
+  WantRepeatableSums();
+  // A cell of a GRU would want its weights in one piece of memory, and to be told that it trains.
+  at::globalContext().setUserEnabledCuDNN(false);
   const Device device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu)), plugin.kernels,
                       "cuda", Device::Pace::kBehindCalls);
   int64_t free_bytes = 0, total_bytes = 0;

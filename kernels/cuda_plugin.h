@@ -18,7 +18,7 @@ absl::StatusOr<const CudaPlugin*> OpenCudaPlugin(const std::string& path);
 // How many GPUs the plug-in sees, at least one; an error that says why there is none.
 absl::StatusOr<int> CountGpus(const CudaPlugin& plugin);
 
-// GPU `gpu` of the plug-in.
+// GPU `gpu` of the plug-in. LibTorch's sums are repeatable from then on, in the whole process.
 Device CudaDevice(const CudaPlugin& plugin, int gpu);
 
 }  // namespace torii::kernels

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "kernels/device.h"
+#include "kernels/uploads.h"
 
 namespace torii::kernels {
 
@@ -25,14 +26,22 @@ constexpr at::ScalarType kTypeOf = c10::CppTypeToScalarType<T>::value;
 // A tensor of `shape` on the host, not initialised. OnDevice copies it at once: its memory is pinned.
 template <class T>
 at::Tensor HostTensor(at::IntArrayRef shape, const Device& device) {
+  if (Uploads* const uploads = Uploads::Current(); uploads != nullptr && !device.is_host()) {
+    at::Tensor part = uploads->HostTensor(shape, kTypeOf<T>);
+    if (part.defined()) return part;
+  }
   return at::empty(shape,
                    at::TensorOptions(at::kCPU).dtype(kTypeOf<T>).pinned_memory(!device.is_host()));
 }
 
 // A tensor of the host on a device: on a CPU the tensor itself, elsewhere a copy, for which the host
-// does not wait. Undefined stays undefined.
+// does not wait, or a part of the copy that Uploads will make. Undefined stays undefined.
 inline at::Tensor OnDevice(const at::Tensor& host, const Device& device) {
   if (device.is_host() || !host.defined()) return host;
+  if (Uploads* const uploads = Uploads::Current()) {
+    at::Tensor part = uploads->OnDevice(host);
+    if (part.defined()) return part;
+  }
   return host.pin_memory().to(host.options().device(device.torch()).pinned_memory(false),
                               /*non_blocking=*/true);
 }

@@ -6,6 +6,7 @@ const DeviceKernels& CudaKernels() {
   static const DeviceKernels kTable = [] {
     DeviceKernels table{};
     AddSoftmax(&table);
+    AddLinear(&table);
     AddPooledRows(&table);
     AddGroups(&table);
     AddTableRows(&table);

@@ -9,6 +9,7 @@ namespace torii::kernels::cuda {
 const DeviceKernels& CudaKernels();
 
 void AddSoftmax(DeviceKernels* table);
+void AddLinear(DeviceKernels* table);
 void AddPooledRows(DeviceKernels* table);
 void AddGroups(DeviceKernels* table);
 void AddTableRows(DeviceKernels* table);

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "ATen/Context.h"
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/log.h"
@@ -14,14 +13,6 @@
 
 namespace torii::launch {
 namespace {
-
-// An operation of LibTorch whose sums differ from run to run throws from now on. cuBLAS reads the
-// variable when it is first used.
-void WantRepeatableSums() {
-  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);
-}
 
 struct Gpus {
   const kernels::CudaPlugin* plugin = nullptr;
@@ -82,7 +73,6 @@ absl::StatusOr<kernels::Device> RunDevice::OfRank(int local_rank, int local_size
   if (failure != nullptr) {
     return ConfigError(absl::StrCat("GPU ", choice.device, " cannot be used: ", failure));
   }
-  WantRepeatableSums();
   return kernels::CudaDevice(*plugin_, choice.device);
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "kernels/uploads.h"
 
 namespace torii::trainer {
 namespace {
@@ -26,6 +27,7 @@ absl::Status PlanStep(comm::Communicator& comm, const PlanParts& parts, data::Ba
   StepClock clock(time);
   clock.Begin(&StepTime::plan, "plan");
   TwoTower& towers = parts.towers;
+  kernels::Uploads uploads(towers.device());
   plan->step = step;
   plan->batch = std::move(batch);
   plan->queries = QueriesOf(plan->batch, towers.net().users_have_one_vector());
@@ -40,7 +42,11 @@ absl::Status PlanStep(comm::Communicator& comm, const PlanParts& parts, data::Ba
   TORII_RETURN_IF_ERROR(towers.PlanUsers(
       comm, {plan->queries.users, &plan->batch.history, plan->queries.dropout_key}, &plan->users));
   const PassPlan* const passes[] = {&plan->users, &plan->items};
-  return towers.tables().PlanUpdate(comm, passes, &plan->updates);
+  TORII_RETURN_IF_ERROR(towers.tables().PlanUpdate(comm, passes, &plan->updates));
+
+  // All lists of the plan go to the device at once.
+  uploads.Send();
+  return absl::OkStatus();
 }
 
 }  // namespace torii::trainer
