@@ -288,15 +288,19 @@ nccl() {
 
 # --- (d) compute-sanitizer, on small tests of the kernels: it makes them many times slower.
 small_tests='RowsCudaTest.*:WeightsCudaTest.*:RandomCudaTest.*:GroupByKeyCudaTest.*:PooledRowsCudaTest.ListsOfEveryKindEqualTheCpus'
-small_tests+=':SoftmaxCudaTest.EqualsTheDefinitionForAllSizes:SoftmaxCudaTest.RowsMayShareAQuery'
-small_tests+=':RankingCudaTest.CountsAndBestItemsAreTheCpus'
+small_tests+=':SoftmaxCudaTest.EqualsTheDefinitionForAllSizes:SoftmaxCudaTest.RowsMayShareAQuery:LinearCudaTest.ManyRowsAreTheCpus'
+small_tests+=':RankingCudaTest.SmallForSanitizers'
+# racecheck is slower by far, and only looks at shared memory.
+smallest_tests='GroupByKeyCudaTest.*:WeightsCudaTest.*:SoftmaxCudaTest.RowsMayShareAQuery:LinearCudaTest.ManyRowsAreTheCpus'
+smallest_tests+=':RankingCudaTest.SmallForSanitizers'
 sanitizer() {
-  local tool
+  local tool tests
   no_gpu_stage compute-sanitizer && return
   if ! command -v compute-sanitizer >/dev/null; then record compute-sanitizer missing "it is not on PATH"; return; fi
   if [ ! -x "$root/tests/kernels_test" ]; then record compute-sanitizer missing "the archive has no kernels_test"; return; fi
   for tool in memcheck racecheck; do
-    run $tool 30 compute-sanitizer --tool $tool --error-exitcode 9 "$root/tests/kernels_test" "--gtest_filter=$small_tests"
+    [ $tool = memcheck ] && tests=$small_tests || tests=$smallest_tests
+    run $tool 30 compute-sanitizer --tool $tool --error-exitcode 9 "$root/tests/kernels_test" "--gtest_filter=$tests"
     conclude_tests $tool
   done
 }
