@@ -2,7 +2,7 @@
 # package (which wants a CUDA toolkit) is not used. tools/setup.sh makes the environment.
 #
 # Looks in -DTORII_VENV=<venv>, then $TORII_VENV, $VIRTUAL_ENV, then <source>/.venv.
-# Defines Torch::C10, Torch::CPU, PyArrow::arrow, PyArrow::parquet and TORII_SITE_PACKAGES.
+# Defines Torch::C10, Torch::CPU, PyArrow::arrow, PyArrow::compute, PyArrow::parquet and TORII_SITE_PACKAGES.
 
 foreach(_venv "${TORII_VENV}" "$ENV{TORII_VENV}" "$ENV{VIRTUAL_ENV}" "${CMAKE_SOURCE_DIR}/.venv")
   if(_venv AND NOT TORII_SITE_PACKAGES)
@@ -18,6 +18,7 @@ endforeach()
 find_path(TORCH_ROOT include/ATen/ATen.h PATHS "${TORII_SITE_PACKAGES}/torch" NO_DEFAULT_PATH)
 find_path(PYARROW_ROOT include/arrow/api.h PATHS "${TORII_SITE_PACKAGES}/pyarrow" NO_DEFAULT_PATH)
 file(GLOB _arrow "${PYARROW_ROOT}/libarrow.so.*")
+file(GLOB _compute "${PYARROW_ROOT}/libarrow_compute.so.*")
 file(GLOB _parquet "${PYARROW_ROOT}/libparquet.so.*")
 if(TORCH_ROOT)
   file(STRINGS "${TORCH_ROOT}/version.py" _v REGEX "^__version__")
@@ -25,7 +26,7 @@ if(TORCH_ROOT)
 endif()
 
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(TorchWheel REQUIRED_VARS TORCH_ROOT PYARROW_ROOT _arrow _parquet
+find_package_handle_standard_args(TorchWheel REQUIRED_VARS TORCH_ROOT PYARROW_ROOT _arrow _compute _parquet
   VERSION_VAR TorchWheel_VERSION HANDLE_VERSION_RANGE
   REASON_FAILURE_MESSAGE "run tools/setup.sh or pass -DTORII_VENV=<venv>")
 
@@ -45,6 +46,9 @@ if(TorchWheel_FOUND AND NOT TARGET Torch::C10)
   add_library(PyArrow::arrow SHARED IMPORTED)
   set_target_properties(PyArrow::arrow PROPERTIES IMPORTED_LOCATION ${_arrow}
     INTERFACE_INCLUDE_DIRECTORIES "${PYARROW_ROOT}/include")
+  add_library(PyArrow::compute SHARED IMPORTED)
+  set_target_properties(PyArrow::compute PROPERTIES IMPORTED_LOCATION ${_compute}
+    INTERFACE_LINK_LIBRARIES PyArrow::arrow)
   add_library(PyArrow::parquet SHARED IMPORTED)
   set_target_properties(PyArrow::parquet PROPERTIES IMPORTED_LOCATION ${_parquet}
     INTERFACE_LINK_LIBRARIES PyArrow::arrow)

@@ -15,11 +15,12 @@ set(TORII_LAYER_launch base kernels comm data model sharding sampler eval traine
 
 # Rooms: the sub-folders of a layer, and which rooms of the layer each may include ("top": the files beside the
 # rooms). Only layers listed here have rules about rooms. Generated headers (*.pb.h) are free to all.
-set(TORII_ROOMS_data top read encode prepare synthetic)
+set(TORII_ROOMS_data top read encode rows prepare synthetic)
 set(TORII_ROOM_data_top "")
 set(TORII_ROOM_data_read top)
 set(TORII_ROOM_data_encode top read)
-set(TORII_ROOM_data_prepare top read encode)
+set(TORII_ROOM_data_rows top read)
+set(TORII_ROOM_data_prepare top read encode rows)
 set(TORII_ROOM_data_synthetic top)
 set(TORII_ROOMS_launch top config process run command)
 set(TORII_ROOM_launch_top process command)

@@ -13,7 +13,7 @@ endfunction()
 # The protobuf and MPI headers of the system come before torch's copies (FindTorchWheel.cmake).
 torii_layer_uses(kernels Torch::CPU)
 torii_layer_uses(comm Torch::CPU MPI::MPI_CXX)
-torii_layer_uses(data PyArrow::parquet ICU::uc)
+torii_layer_uses(data PyArrow::parquet PyArrow::compute ICU::uc)
 torii_layer_uses(model Torch::CPU)
 torii_layer_uses(sharding Torch::CPU)
 torii_layer_uses(sampler Torch::CPU)

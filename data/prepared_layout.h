@@ -44,6 +44,9 @@ namespace torii::data {
 // 2: times in microseconds, earlier rows, Unicode words.
 inline constexpr int kPreparedVersion = 2;
 inline constexpr char kPreparedMetaName[] = "dataset.txtpb";
+// Rows that were skipped because of a bad value, one JSON object a line. For people: it is not
+// among the files that dataset.txtpb lists. Only there if there are such rows.
+inline constexpr char kRejectedName[] = "rejected.jsonl";
 
 enum class Part { kTrain = 0, kValid = 1, kTest = 2 };
 inline constexpr int kNumParts = 3;

@@ -11,7 +11,8 @@ absl::string_view AbslView(std::string_view text) { return {text.data(), text.si
 
 }  // namespace
 
-absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading) {
+absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading,
+                            const std::string& remedy) {
   Ids ids;
   if (!IsText(*column.array) && !IsInteger(*column.array) && !IsFloat(*column.array) &&
       !IsWholeDecimal(*column.array) && !IsNothing(*column.array)) {
@@ -20,11 +21,12 @@ absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading) {
   }
   int64_t missing = -1;
   if (reading.type == INTEGER) {
-    const std::string remedy = absl::StrCat(" (set ", reading.field, ": TEXT to keep ids as text)");
+    const std::string as_text =
+        absl::StrCat(" (set ", reading.field, ": TEXT to keep ids as text)");
     TORII_ASSIGN_OR_RETURN(
         ids.integers,
         ReadIntegers(column, reading.detected ? IntegerText::kCanonical : IntegerText::kAny,
-                     remedy));
+                     as_text));
     for (size_t i = 0; i < ids.integers.missing.size() && missing < 0; ++i) {
       missing = ids.integers.missing[i] != 0 ? static_cast<int64_t>(i) : -1;
     }
@@ -35,7 +37,8 @@ absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading) {
     }
   }
   if (missing >= 0) {
-    return CellError(column, missing, "the id is missing; every row needs one");
+    return CellError(column, missing,
+                     absl::StrCat("the id is missing; every row needs one", remedy));
   }
   return ids;
 }

@@ -21,8 +21,9 @@ struct Ids {
   Integers integers;
   Texts texts;
 };
-// A missing id is an error.
-absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading);
+// A missing id is an error; `remedy` is appended to its message.
+absl::StatusOr<Ids> ReadIds(const Column& column, const IdReading& reading,
+                            const std::string& remedy = "");
 
 class IdMap {
  public:

@@ -1,18 +1,17 @@
 #include "data/prepare/interaction_reader.h"
 
-#include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "arrow/array.h"
 #include "base/exit_code.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/stopwatch.h"
-#include "data/prepare/interaction_columns.h"
+#include "data/prepare/row_decoder.h"
 #include "data/read/table_reader.h"
+#include "data/rows/chunk_rows.h"
+#include "data/rows/rejected_rows.h"
 
 namespace torii::data {
 namespace {
@@ -21,46 +20,79 @@ constexpr int kChunksAhead = 4;
 constexpr int64_t kProgressRows = 20'000'000;
 constexpr int64_t kMaxCodes = std::numeric_limits<int32_t>::max();
 
+// The ids of one side: their codes, and whether the interactions may bring new ones.
+struct CodedSide {
+  IdMap& ids;
+  const IdPolicy& policy;
+  const char* name;  // "user"
+
+  absl::Status Unknown(const Ids& of_rows, size_t i, const Column& column) const {
+    return CellError(column, static_cast<int64_t>(i),
+                     absl::StrCat(name, " ", ShowId(of_rows, ids.type(), i), " is not in ",
+                                  policy.side_files, "; add it there, or set ", policy.field,
+                                  ".missing: ALLOW to train it without features"));
+  }
+  absl::StatusOr<int32_t> CodeOf(const Ids& of_rows, size_t i, const Column& column) const {
+    if (policy.may_add) {
+      const int32_t code = ids.FindOrAdd(of_rows, i);
+      if (code == kMaxCodes) {
+        return CellError(column, static_cast<int64_t>(i),
+                         absl::StrCat("more than ", kMaxCodes, " different ids"));
+      }
+      return code;
+    }
+    const int32_t code = ids.Find(of_rows, i);
+    if (code < 0) {
+      return Unknown(of_rows, i, column);
+    }
+    return code;
+  }
+  // The error of the first row whose id is not known and may not be added.
+  absl::Status CheckKnown(const Ids& of_rows, int64_t rows, const Column& column) const {
+    for (size_t i = 0; !policy.may_add && i < static_cast<size_t>(rows); ++i) {
+      if (ids.Find(of_rows, i) < 0) {
+        return Unknown(of_rows, i, column);
+      }
+    }
+    return absl::OkStatus();
+  }
+};
+
 // Turns chunks into interactions, one after the other.
 class Coder {
  public:
-  Coder(const InteractionFiles& config, const Survey& survey,
-        const ReadInteractionsOptions& options, IdMap* users, IdMap* items)
-      : config_(config),
-        survey_(survey),
-        options_(options),
-        columns_(config),
-        filter_(config),
-        users_(*users),
-        items_(*items) {}
+  Coder(const RowDecoder& decoder, const ReadInteractionsOptions& options, IdMap* users,
+        IdMap* items, RejectedRows* rejected)
+      : decoder_(decoder),
+        columns_(decoder.columns()),
+        users_{.ids = *users, .policy = options.users, .name = "user"},
+        items_{.ids = *items, .policy = options.items, .name = "item"},
+        rejected_(*rejected) {}
 
-  const std::vector<std::string>& columns() const { return columns_.names; }
   const InteractionCounts& counts() const { return counts_; }
 
   // The rows of `all` that are kept; valid until the next call.
   absl::StatusOr<InteractionBlock> Code(const TableChunk& all, Part part) {
-    const int64_t first_order = std::exchange(counts_.read_rows, counts_.read_rows + all.rows);
-    TORII_ASSIGN_OR_RETURN(const TableChunk chunk, filter_.Apply(all, &counts_.dropped));
+    const int64_t first_order = counts_.read_rows;
+    counts_.read_rows += all.rows + static_cast<int64_t>(all.skipped.size());
+    for (const SkippedRow& row : all.skipped) {
+      TORII_RETURN_IF_ERROR(rejected_.Add(*all.file, row));
+    }
+    TORII_ASSIGN_OR_RETURN(const DecodedRows rows, DecodeUsable(all));
+    counts_.bad_rows = rejected_.rows();
     block_.clear();
-    if (chunk.rows == 0) {
+    if (rows.chunk.rows == 0) {
       return InteractionBlock(block_);
     }
-    const Column user = columns_.Of(chunk, columns_.user);
-    const Column item = columns_.Of(chunk, columns_.item);
-    TORII_ASSIGN_OR_RETURN(const Ids user_ids, ReadIds(user, survey_.users));
-    TORII_ASSIGN_OR_RETURN(const Ids item_ids, ReadIds(item, survey_.items));
-    std::vector<int64_t> times;
-    if (columns_.time >= 0) {
-      TORII_ASSIGN_OR_RETURN(times, survey_.times.Read(columns_.Of(chunk, columns_.time)));
-    }
-    TORII_ASSIGN_OR_RETURN(const std::vector<float> weights, Weights(chunk));
-    for (size_t i = 0; i < static_cast<size_t>(chunk.rows); ++i) {
+    const Column user = columns_.Of(rows.chunk, columns_.user);
+    const Column item = columns_.Of(rows.chunk, columns_.item);
+    for (size_t i = 0; i < static_cast<size_t>(rows.chunk.rows); ++i) {
       Interaction row;
-      TORII_ASSIGN_OR_RETURN(row.user, CodeOf(users_, options_.users, user_ids, i, user, "user"));
-      TORII_ASSIGN_OR_RETURN(row.item, CodeOf(items_, options_.items, item_ids, i, item, "item"));
-      row.time = times.empty() ? 0 : times[i];
-      row.order = first_order + chunk.RowNumber(static_cast<int64_t>(i)) - all.first_row;
-      row.weight = weights.empty() ? 1.0F : weights[i];
+      TORII_ASSIGN_OR_RETURN(row.user, users_.CodeOf(rows.users, i, user));
+      TORII_ASSIGN_OR_RETURN(row.item, items_.CodeOf(rows.items, i, item));
+      row.time = rows.times.empty() ? 0 : rows.times[i];
+      row.order = first_order + rows.chunk.RowNumber(static_cast<int64_t>(i)) - all.first_row;
+      row.weight = rows.weights.empty() ? 1.0F : rows.weights[i];
       row.part = part;
       block_.push_back(row);
     }
@@ -68,84 +100,48 @@ class Coder {
   }
 
  private:
-  absl::StatusOr<std::vector<float>> Weights(const TableChunk& chunk) {
-    std::vector<float> weights;
-    if (columns_.weight < 0 && !config_.rating_as_weight()) {
-      return weights;
-    }
-    const Column column =
-        columns_.Of(chunk, columns_.weight >= 0 ? columns_.weight : columns_.rating);
-    if (columns_.weight >= 0) {
-      TORII_RETURN_IF_ERROR(CheckNoNan(column));
-    }
-    TORII_ASSIGN_OR_RETURN(const std::vector<double> values, ReadNumbers(column));
-    for (size_t i = 0; i < values.size(); ++i) {
-      const double weight = std::isnan(values[i]) ? 1.0 : values[i];
-      if (weight < 0 || weight > std::numeric_limits<float>::max()) {
-        return CellError(column, static_cast<int64_t>(i),
-                         absl::StrCat("weight ", weight, " is not a number >= 0"));
+  // The rows that the filter keeps, without bad rows where these may be skipped.
+  absl::StatusOr<DecodedRows> DecodeUsable(const TableChunk& all) {
+    RowsDropped dropped = counts_.dropped;
+    absl::StatusOr<DecodedRows> rows = decoder_.Decode(all, &dropped);
+    if (rejected_.allowed()) {
+      const absl::Status status = rows.ok() ? CheckKnown(*rows) : rows.status();
+      if (IsCellError(status)) {
+        TORII_ASSIGN_OR_RETURN(const TableChunk good, WithoutBadRows(all));
+        dropped = counts_.dropped;
+        rows = decoder_.Decode(good, &dropped);
       }
-      weights.push_back(static_cast<float>(weight));
     }
-    return weights;
+    counts_.dropped = dropped;
+    return rows;
   }
 
-  // Missing is fine, a NaN that somebody computed is not.
-  static absl::Status CheckNoNan(const Column& column) {
-    const auto check = [&](const auto& array) -> absl::Status {
-      for (int64_t i = 0; i < array.length(); ++i) {
-        if (array.IsValid(i) && std::isnan(array.Value(i))) {
-          return CellError(column, i, "weight NaN is not a number >= 0");
-        }
-      }
-      return absl::OkStatus();
+  absl::StatusOr<TableChunk> WithoutBadRows(const TableChunk& all) {
+    const auto check = [&](const TableChunk& chunk) -> absl::Status {
+      RowsDropped ignored;
+      TORII_ASSIGN_OR_RETURN(const DecodedRows rows, decoder_.Decode(chunk, &ignored));
+      return CheckKnown(rows);
     };
-    if (column.array->type_id() == arrow::Type::DOUBLE) {
-      return check(static_cast<const arrow::DoubleArray&>(*column.array));
-    }
-    if (column.array->type_id() == arrow::Type::FLOAT) {
-      return check(static_cast<const arrow::FloatArray&>(*column.array));
-    }
-    if (IsText(*column.array)) {
-      TORII_ASSIGN_OR_RETURN(const Texts texts, ReadTexts(column));
-      for (size_t i = 0; i < texts.values.size(); ++i) {
-        double value = 0;
-        if (texts.values[i].data() != nullptr && ParseNumber(texts.values[i], &value) &&
-            std::isnan(value)) {
-          return CellError(column, static_cast<int64_t>(i), "weight NaN is not a number >= 0");
-        }
-      }
-    }
-    return absl::OkStatus();
+    const auto reject = [&](const TableChunk& row, const absl::Status& why) {
+      return rejected_.Add(row, columns_.names, why);
+    };
+    return GoodRows(all, check, reject);
   }
 
-  static absl::StatusOr<int32_t> CodeOf(IdMap& map, const IdPolicy& policy, const Ids& ids,
-                                        size_t i, const Column& column, const char* what) {
-    if (policy.may_add) {
-      const int32_t code = map.FindOrAdd(ids, i);
-      if (code == kMaxCodes) {
-        return CellError(column, static_cast<int64_t>(i),
-                         absl::StrCat("more than ", kMaxCodes, " different ids"));
-      }
-      return code;
+  absl::Status CheckKnown(const DecodedRows& rows) const {
+    if (rows.chunk.rows == 0) {
+      return absl::OkStatus();
     }
-    const int32_t code = map.Find(ids, i);
-    if (code < 0) {
-      return CellError(column, static_cast<int64_t>(i),
-                       absl::StrCat(what, " ", ShowId(ids, map.type(), i), " is not in ",
-                                    policy.side_files, "; add it there, or set ", policy.field,
-                                    ".missing: ALLOW to train it without features"));
-    }
-    return code;
+    TORII_RETURN_IF_ERROR(
+        users_.CheckKnown(rows.users, rows.chunk.rows, columns_.Of(rows.chunk, columns_.user)));
+    return items_.CheckKnown(rows.items, rows.chunk.rows, columns_.Of(rows.chunk, columns_.item));
   }
 
-  const InteractionFiles& config_;
-  const Survey& survey_;
-  const ReadInteractionsOptions& options_;
-  const InteractionColumns columns_;
-  const RowFilter filter_;
-  IdMap& users_;
-  IdMap& items_;
+  const RowDecoder& decoder_;
+  const InteractionColumns& columns_;
+  const CodedSide users_;
+  const CodedSide items_;
+  RejectedRows& rejected_;
   InteractionCounts counts_;
   std::vector<Interaction> block_;
 };
@@ -156,12 +152,15 @@ absl::StatusOr<InteractionCounts> ReadInteractions(
     FileSystem& files, const InteractionFiles& config, const InteractionInputs& inputs,
     const Survey& survey, const ReadInteractionsOptions& options, IdMap* users, IdMap* items,
     InteractionSpill* spill) {
-  Coder coder(config, survey, options, users, items);
+  TORII_ASSIGN_OR_RETURN(const RowFilter filter, RowFilter::Make(config));
+  const RowDecoder decoder(config, filter, survey);
+  RejectedRows rejected(files, options.rejected_path, config.max_bad_rows());
+  Coder coder(decoder, options, users, items, &rejected);
   const Stopwatch watch;
   int64_t next_progress = kProgressRows;
   for (int p = 0; p < kNumParts; ++p) {
-    const std::unique_ptr<TableReader> reader =
-        ReadAhead(ConcatenateTables(files, inputs.of_part[p], coder.columns()), kChunksAhead);
+    const std::unique_ptr<TableReader> reader = ReadAhead(
+        ConcatenateTables(files, inputs.of_part[p], filter.columns().names), kChunksAhead);
     while (true) {
       TORII_ASSIGN_OR_RETURN(const std::optional<TableChunk> chunk, reader->Next());
       if (!chunk.has_value()) {
@@ -179,6 +178,7 @@ absl::StatusOr<InteractionCounts> ReadInteractions(
       }
     }
   }
+  TORII_RETURN_IF_ERROR(rejected.Finish());
   TORII_RETURN_IF_ERROR(spill->Finish());
   return coder.counts();
 }

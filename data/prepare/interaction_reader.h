@@ -11,8 +11,8 @@
 #include "data/prepare/id_map.h"
 #include "data/prepare/interaction_spill.h"
 #include "data/prepare/interaction_survey.h"
-#include "data/prepare/row_filter.h"
 #include "data/prepare/source_digest.h"
+#include "data/rows/row_filter.h"
 
 namespace torii::data {
 
@@ -27,16 +27,19 @@ struct IdPolicy {
 struct InteractionCounts {
   int64_t read_rows = 0;
   RowsDropped dropped;
+  int64_t bad_rows = 0;
 };
 
 struct ReadInteractionsOptions {
   IdPolicy users;
   IdPolicy items;
+  std::string rejected_path;  // gets a line for each bad row
   bool verbose = true;
 };
 
 // Reads all files (train, valid, test) as `survey` says and appends their rows to `spill`; ids not
-// seen before are added where the policy allows.
+// seen before are added where the policy allows. Rows that cannot be used are errors, or skipped
+// while there are at most max_bad_rows of them.
 absl::StatusOr<InteractionCounts> ReadInteractions(
     FileSystem& files, const InteractionFiles& config, const InteractionInputs& inputs,
     const Survey& survey, const ReadInteractionsOptions& options, IdMap* users, IdMap* items,

@@ -1,5 +1,6 @@
 #include "data/prepare/interaction_survey.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,9 +11,10 @@
 #include "arrow/array.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "data/prepare/interaction_columns.h"
-#include "data/prepare/row_filter.h"
 #include "data/read/table_reader.h"
+#include "data/rows/chunk_rows.h"
+#include "data/rows/interaction_columns.h"
+#include "data/rows/row_filter.h"
 
 namespace torii::data {
 namespace {
@@ -20,47 +22,60 @@ namespace {
 constexpr char kUserType[] = "data.interactions.user_type";
 constexpr char kItemType[] = "data.interactions.item_type";
 
+using FilterRows = std::function<absl::StatusOr<TableChunk>(const TableChunk&)>;
+
 // The first rows of a file that the filter keeps; nullopt if there are none.
 absl::StatusOr<std::optional<TableChunk>> FirstRows(FileSystem& files, const InputFile& input,
                                                     const std::vector<std::string>& columns,
-                                                    const RowFilter* filter) {
+                                                    const FilterRows& filter) {
   TORII_ASSIGN_OR_RETURN(const auto reader, OpenTable(files, input, columns));
   while (true) {
-    TORII_ASSIGN_OR_RETURN(std::optional<TableChunk> chunk, reader->Next());
-    if (!chunk.has_value() || filter == nullptr) {
+    TORII_ASSIGN_OR_RETURN(const std::optional<TableChunk> chunk, reader->Next());
+    if (!chunk.has_value()) {
       return chunk;
     }
-    RowsDropped ignored;
-    TORII_ASSIGN_OR_RETURN(TableChunk kept, filter->Apply(*chunk, &ignored));
+    TORII_ASSIGN_OR_RETURN(TableChunk kept, filter(*chunk));
     if (kept.rows > 0) {
       return kept;
     }
   }
 }
 
+absl::StatusOr<TableChunk> WithoutRow(const TableChunk& chunk, int64_t number) {
+  std::vector<uint8_t> keep(static_cast<size_t>(chunk.rows), 1);
+  for (size_t i = 0; i < keep.size(); ++i) {
+    keep[i] = chunk.RowNumber(static_cast<int64_t>(i)) == number ? 0 : 1;
+  }
+  return KeepRows(chunk, keep);
+}
+
 class Surveyor {
  public:
-  Surveyor(FileSystem& files, const DataConfig& config)
-      : files_(files), config_(config.interactions()), columns_(config_), filter_(config_) {}
+  Surveyor(FileSystem& files, const InteractionFiles& config, RowFilter filter)
+      : files_(files), config_(config), filter_(std::move(filter)), columns_(filter_.columns()) {}
 
   absl::Status LookAt(const InputFile& input) {
     TORII_ASSIGN_OR_RETURN(const std::optional<TableChunk> chunk,
-                           FirstRows(files_, input, columns_.names, &filter_));
+                           FirstRows(files_, input, columns_.names,
+                                     [&](const TableChunk& all) { return Filter(all); }));
     if (!chunk.has_value()) {
       without_rows_.push_back(input.path);
       return absl::OkStatus();
     }
+    const auto ids = [](const std::string& field) {
+      return [field](const Column& column) { return LookAtIds(column, field); };
+    };
     if (config_.user_type() == DETECT) {
-      TORII_ASSIGN_OR_RETURN(users_.emplace_back(),
-                             LookAtIds(columns_.Of(*chunk, columns_.user), kUserType));
+      TORII_ASSIGN_OR_RETURN(users_.emplace_back(), Look(*chunk, columns_.user, ids(kUserType)));
     }
     if (config_.item_type() == DETECT) {
-      TORII_ASSIGN_OR_RETURN(items_.emplace_back(),
-                             LookAtIds(columns_.Of(*chunk, columns_.item), kItemType));
+      TORII_ASSIGN_OR_RETURN(items_.emplace_back(), Look(*chunk, columns_.item, ids(kItemType)));
     }
     if (columns_.time >= 0) {
-      TORII_ASSIGN_OR_RETURN(times_[input.path],
-                             LookAtTimes(columns_.Of(*chunk, columns_.time), config_.time_unit()));
+      const auto times = [&](const Column& column) {
+        return LookAtTimes(column, config_.time_unit());
+      };
+      TORII_ASSIGN_OR_RETURN(times_[input.path], Look(*chunk, columns_.time, times));
     }
     return absl::OkStatus();
   }
@@ -95,10 +110,46 @@ class Surveyor {
   }
 
  private:
+  // What the filter keeps. Leaves bad rows out, as the reader will, if there may be any.
+  absl::StatusOr<TableChunk> Filter(const TableChunk& all) const {
+    RowsDropped ignored;
+    absl::StatusOr<TableChunk> kept = filter_.Apply(all, &ignored);
+    if (!IsCellError(kept.status()) || config_.max_bad_rows() == 0) {
+      return kept;
+    }
+    const auto check = [&](const TableChunk& chunk) {
+      return filter_.Apply(chunk, &ignored).status();
+    };
+    int64_t bad = 0;
+    const auto reject = [&](const TableChunk& /*row*/, const absl::Status& why) {
+      return ++bad > config_.max_bad_rows() ? why : absl::OkStatus();
+    };
+    TORII_ASSIGN_OR_RETURN(const TableChunk good, GoodRows(all, check, reject));
+    return filter_.Apply(good, &ignored);
+  }
+
+  // What `look` says of a column, without the rows that it refuses while these may be skipped. One
+  // after the other: what it makes of a value depends on the others.
+  template <typename LookAtColumn>
+  auto Look(TableChunk chunk, int column, const LookAtColumn& look) const
+      -> decltype(look(Column())) {
+    for (int64_t bad = 0;; ++bad) {
+      auto seen = look(columns_.Of(chunk, column));
+      if (bad == config_.max_bad_rows() || !IsCellError(seen.status())) {
+        return seen;
+      }
+      TORII_ASSIGN_OR_RETURN(TableChunk rest, WithoutRow(chunk, RowOfCellError(seen.status())));
+      if (rest.rows == chunk.rows) {
+        return seen;
+      }
+      chunk = std::move(rest);
+    }
+  }
+
   FileSystem& files_;
   const InteractionFiles& config_;
-  const InteractionColumns columns_;
   const RowFilter filter_;
+  const InteractionColumns& columns_;
   std::vector<IdsSeen> users_;
   std::vector<IdsSeen> items_;
   std::map<std::string, TimesSeen> times_;
@@ -113,7 +164,8 @@ absl::Status AskSideFiles(FileSystem& files, const std::vector<InputFile>& input
       return absl::OkStatus();
     }
     const std::vector<std::string> columns = {column};
-    TORII_ASSIGN_OR_RETURN(const auto chunk, FirstRows(files, input, columns, nullptr));
+    TORII_ASSIGN_OR_RETURN(const auto chunk, FirstRows(files, input, columns,
+                                                       [](const TableChunk& all) { return all; }));
     if (!chunk.has_value() || chunk->typed[0]) {
       continue;
     }
@@ -135,7 +187,8 @@ std::string IdColumnOf(const SideFile& side, const std::string& in_interactions)
 
 absl::StatusOr<Survey> SurveyFiles(FileSystem& files, const DataConfig& config,
                                    const DataInputs& inputs, bool verbose) {
-  Surveyor surveyor(files, config);
+  TORII_ASSIGN_OR_RETURN(RowFilter filter, RowFilter::Make(config.interactions()));
+  Surveyor surveyor(files, config.interactions(), std::move(filter));
   for (const std::vector<InputFile>& part : inputs.interactions.of_part) {
     for (const InputFile& input : part) {
       TORII_RETURN_IF_ERROR(surveyor.LookAt(input));

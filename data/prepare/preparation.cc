@@ -12,6 +12,7 @@
 #include "base/stopwatch.h"
 #include "data/array_file.h"
 #include "data/prepare/repeats.h"
+#include "data/rows/row_weights.h"
 
 namespace torii::data {
 
@@ -34,19 +35,31 @@ Preparation::Preparation(FileSystem& files, const DataConfig& config, const Data
   items_.options.scratch_folder = parts_.scratch;
 }
 
+namespace {
+
+// ", 2 dropped by rating" for each rule that dropped rows.
+std::string DescribeDrops(const PreparedDataset& dataset) {
+  std::string text;
+  const auto add = [&](int64_t rows, const char* rule) {
+    if (rows > 0) {
+      absl::StrAppend(&text, ", ", rows, " dropped ", rule);
+    }
+  };
+  add(dataset.dropped_by_where(), "by where");
+  add(dataset.dropped_by_rating(), "by rating");
+  add(dataset.dropped_without_id(), "without id");
+  add(dataset.dropped_as_bad(), "as bad rows");
+  add(dataset.dropped_by_repeats(), "by repeats");
+  add(dataset.dropped_by_filters(), "by filters");
+  return text;
+}
+
+}  // namespace
+
 // Every row that was read is kept or dropped by one rule.
 std::string DescribeRows(const PreparedDataset& dataset) {
   const int64_t kept = dataset.train_rows() + dataset.valid_rows() + dataset.test_rows();
-  std::string text = absl::StrCat(dataset.read_rows(), " rows read, ", kept, " kept");
-  const auto add = [&](int64_t rows, const char* rule) {
-    if (rows > 0) {
-      absl::StrAppend(&text, ", ", rows, " dropped by ", rule);
-    }
-  };
-  add(dataset.dropped_by_rating(), "rating");
-  add(dataset.dropped_by_repeats(), "repeats");
-  add(dataset.dropped_by_filters(), "filters");
-  return text;
+  return absl::StrCat(dataset.read_rows(), " rows read, ", kept, " kept", DescribeDrops(dataset));
 }
 
 absl::StatusOr<PreparedDataset> Preparation::Run() {
@@ -106,22 +119,29 @@ absl::Status Preparation::ReadAllInteractions() {
   ReadInteractionsOptions options;
   options.users = PolicyOf(config_.has_users(), config_.users(), "data.users");
   options.items = PolicyOf(config_.has_items(), config_.items(), "data.items");
+  options.rejected_path = JoinPath(parts_.folder, kRejectedName);
   options.verbose = verbose_;
   TORII_ASSIGN_OR_RETURN(
       const InteractionCounts counts,
       ReadInteractions(files_, config_.interactions(), inputs_.interactions, survey_, options,
                        &*users_.ids, &*items_.ids, spill_.get()));
+  result_.set_read_rows(counts.read_rows);
+  result_.set_dropped_by_where(counts.dropped.by_where);
+  result_.set_dropped_by_rating(counts.dropped.by_rating);
+  result_.set_dropped_without_id(counts.dropped.without_id);
+  result_.set_dropped_as_bad(counts.bad_rows);
+  if (counts.bad_rows > 0) {
+    TORII_WARNING(counts.bad_rows, " bad rows are skipped; ", kRejectedName,
+                  " in the prepared folder lists them");
+  }
   const std::string& first = inputs_.interactions.of_part[0].front().path;
   if (counts.read_rows == 0) {
     return DataError(absl::StrCat(first, ": no rows"));
   }
   if (spill_->rows() == 0) {
-    return DataError(absl::StrCat(first, ": none of ", counts.read_rows,
-                                  " rows has a rating >= min_rating ",
-                                  config_.interactions().min_rating()));
+    return DataError(absl::StrCat(first, ": none of ", counts.read_rows, " rows is kept",
+                                  DescribeDrops(result_)));
   }
-  result_.set_read_rows(counts.read_rows);
-  result_.set_dropped_by_rating(counts.dropped.by_rating);
   return absl::OkStatus();
 }
 
@@ -229,8 +249,7 @@ absl::Status Preparation::SortAndWriteParts() {
                                                   {.runs_path = JoinPath(parts_.scratch, "runs"),
                                                    .buffer_rows = config_.sort_buffer_rows()}));
   parts_.has_time = !config_.interactions().time().empty();
-  parts_.has_weight = !config_.interactions().weight().empty() ||
-                      config_.interactions().rating_as_weight() ||
+  parts_.has_weight = HasRowWeights(config_.interactions()) ||
                       config_.filters().repeats() == Filters::COUNT_AS_WEIGHT;
   parts_.times = survey_.times;
   parts_.users = static_cast<int64_t>(users_.order.size());

@@ -26,7 +26,8 @@ bool IsArrayName(const std::string& name) {
 
 std::vector<std::string> ForeignNames(FileSystem& files, const std::string& folder,
                                       const std::vector<std::string>& names) {
-  std::set<std::string> listed = {kPreparedMetaName, absl::StrCat(kPreparedMetaName, ".tmp")};
+  std::set<std::string> listed = {kPreparedMetaName, absl::StrCat(kPreparedMetaName, ".tmp"),
+                                  kRejectedName};
   const absl::StatusOr<PreparedDataset> meta = ReadPreparedMeta(files, folder);
   if (meta.ok()) {
     for (const PreparedFile& file : meta->file()) listed.insert(file.name());

@@ -8,6 +8,7 @@
 #include "data/prepare/prepare.h"
 #include "data/read/text_stream.h"
 #include "data/read/uri_file_system.h"
+#include "data/rows/condition.h"
 
 namespace torii::data {
 namespace {
@@ -30,6 +31,26 @@ void CheckTextFormat(const Config& config, const ConfigRules& rules) {
                              "\"Shift_JIS\" or \"UTF-16\""));
 }
 
+void CheckWeightMap(const WeightMap& config, const ConfigRules& rules) {
+  const auto is_weight = [](double weight) {
+    return weight >= 0 && weight <= std::numeric_limits<float>::max();
+  };
+  rules.Require(!config.column().empty(), "column", "is needed");
+  rules.Require(config.value_size() > 0, "value", "is needed: the weight of at least one value");
+  rules.Require(is_weight(config.default_()), "default", config.default_(), "a number >= 0");
+  std::set<std::string> keys;
+  for (int k = 0; k < config.value_size(); ++k) {
+    const ConfigRules value = rules.In("value", k);
+    const std::string& key = config.value(k).key();
+    const double weight = config.value(k).weight();
+    value.Require(config.value(k).has_key(), "key", "is needed");
+    value.Require(keys.insert(key).second, "key",
+                  absl::StrCat("\"", key, "\" has a weight already"));
+    value.Require(config.value(k).has_weight(), "weight", "is needed");
+    value.Require(is_weight(weight), "weight", weight, "a number >= 0");
+  }
+}
+
 void CheckInteractions(const InteractionFiles& config, const ConfigRules& rules) {
   rules.Require(config.path_size() > 0, "path", "is needed: the files of the interactions");
   rules.Require(!config.user().empty(), "user", "must not be empty");
@@ -44,6 +65,13 @@ void CheckInteractions(const InteractionFiles& config, const ConfigRules& rules)
                 "needs rating, the column to use");
   rules.Require(!config.rating_as_weight() || config.weight().empty(), "rating_as_weight",
                 "excludes weight: a row has one weight");
+  rules.Require(config.max_bad_rows() >= 0, "max_bad_rows", config.max_bad_rows(), "at least 0");
+  rules.Require(!config.has_weight_map() || (config.weight().empty() && !config.rating_as_weight()),
+                "weight_map", "excludes weight and rating_as_weight: a row has one weight");
+  if (config.has_weight_map()) CheckWeightMap(config.weight_map(), rules.In("weight_map"));
+  if (const auto where = ParseCondition(config.where()); !config.where().empty() && !where.ok()) {
+    rules.Break("where", std::string(where.status().message()));
+  }
   CheckTextFormat(config, rules);
 }
 

@@ -5,7 +5,9 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "arrow/array.h"
 #include "arrow/compute/cast.h"
@@ -21,6 +23,7 @@ namespace torii::data {
 namespace {
 
 constexpr size_t kShownChars = 60;
+constexpr char kRowPayload[] = "torii.row";  // of a CellError: the number of its row
 constexpr int64_t kSecondsPerDay = 86400;
 
 const arrow::DataType& ValueType(const arrow::Array& array) {
@@ -172,8 +175,19 @@ Column ColumnOf(const TableChunk& chunk, size_t index, const std::string& name) 
 }
 
 absl::Status CellError(const Column& column, int64_t index, const std::string& what) {
-  return DataError(absl::StrCat(*column.file, ":", column.RowNumber(index), ": column \"",
-                                column.name, "\": ", what));
+  const int64_t row = column.RowNumber(index);
+  absl::Status status =
+      DataError(absl::StrCat(*column.file, ":", row, ": column \"", column.name, "\": ", what));
+  status.SetPayload(kRowPayload, absl::Cord(absl::StrCat(row)));
+  return status;
+}
+
+bool IsCellError(const absl::Status& status) { return status.GetPayload(kRowPayload).has_value(); }
+
+int64_t RowOfCellError(const absl::Status& status) {
+  int64_t row = 0;
+  const auto payload = status.GetPayload(kRowPayload);
+  return payload.has_value() && absl::SimpleAtoi(std::string(*payload), &row) ? row : 0;
 }
 
 absl::Status ColumnError(const Column& column, const std::string& what) {

@@ -31,6 +31,10 @@ Column ColumnOf(const TableChunk& chunk, size_t index, const std::string& name);
 
 // kData "items.csv:17: column "price": <what>", for value `index` of the column.
 absl::Status CellError(const Column& column, int64_t index, const std::string& what);
+// Is it an error of CellError, which is about one row only?
+bool IsCellError(const absl::Status& status);
+// The number of the row that a CellError is about.
+int64_t RowOfCellError(const absl::Status& status);
 // kData "items.parquet: column "price": <what>".
 absl::Status ColumnError(const Column& column, const std::string& what);
 // A value as messages show it: in quotes, cut when long, bytes that are no text written as \xNN.

@@ -1,7 +1,10 @@
+#include <deque>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "arrow/array.h"
+#include "arrow/csv/invalid_row.h"
 #include "arrow/csv/options.h"
 #include "arrow/csv/reader.h"
 #include "arrow/io/interfaces.h"
@@ -72,11 +75,57 @@ arrow::csv::ReadOptions ReadOptionsFor(const InputFile& input) {
   return read;
 }
 
-arrow::csv::ParseOptions ParseOptionsFor(const InputFile& input) {
+// Records that Arrow's parser could not cut into values. It may be a block ahead, in another
+// thread.
+class SkippedRecords {
+ public:
+  void Add(const arrow::csv::InvalidRow& row) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    waiting_.push_back({.number = row.number,
+                        .what = absl::StrCat("Expected ", row.expected_columns, " columns, got ",
+                                             row.actual_columns),
+                        .text = std::string(row.text)});
+  }
+  // Gives the rows of `chunk`, whose first record has the number *next_row, their numbers around the
+  // records that were left out among them and just behind them.
+  void AddTo(TableChunk* chunk, int64_t* next_row) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (waiting_.empty()) {
+      *next_row += chunk->rows;
+      return;
+    }
+    auto numbers = std::make_shared<std::vector<int64_t>>();
+    const auto take = [&] {
+      for (; !waiting_.empty() && waiting_.front().number <= *next_row; ++*next_row) {
+        chunk->skipped.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+      }
+    };
+    for (int64_t i = 0; i < chunk->rows; ++i) {
+      take();
+      numbers->push_back((*next_row)++);
+    }
+    take();
+    chunk->row_numbers = std::move(numbers);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<SkippedRow> waiting_;  // by number
+};
+
+arrow::csv::ParseOptions ParseOptionsFor(const InputFile& input,
+                                         const std::shared_ptr<SkippedRecords>& skipped) {
   arrow::csv::ParseOptions parse = arrow::csv::ParseOptions::Defaults();
   parse.delimiter = StreamDelimiter(input);
   parse.quoting = Quotes(input);
   parse.newlines_in_values = Quotes(input);
+  if (skipped != nullptr) {
+    parse.invalid_row_handler = [skipped](const arrow::csv::InvalidRow& row) {
+      skipped->Add(row);
+      return arrow::csv::InvalidRowResult::Skip;
+    };
+  }
   return parse;
 }
 
@@ -93,6 +142,10 @@ arrow::csv::ConvertOptions ConvertOptionsFor(const InputFile& input,
   return convert;
 }
 
+std::shared_ptr<SkippedRecords> SkippedRecordsFor(const InputFile& input) {
+  return input.text.skip_bad_records ? std::make_shared<SkippedRecords>() : nullptr;
+}
+
 using Reader = std::shared_ptr<arrow::csv::StreamingReader>;
 
 absl::Status Explain(const arrow::Status& status, const std::string& context) {
@@ -103,11 +156,13 @@ absl::Status Explain(const arrow::Status& status, const std::string& context) {
   return FromArrow(status, context);
 }
 
+// skipped: gets the records that cannot be cut into values; null: they are errors.
 absl::StatusOr<Reader> OpenReader(std::shared_ptr<arrow::io::InputStream> stream,
-                                  const InputFile& input, std::span<const std::string> columns) {
+                                  const InputFile& input, std::span<const std::string> columns,
+                                  const std::shared_ptr<SkippedRecords>& skipped) {
   auto reader = arrow::csv::StreamingReader::Make(
       arrow::io::default_io_context(), std::move(stream), ReadOptionsFor(input),
-      ParseOptionsFor(input), ConvertOptionsFor(input, columns));
+      ParseOptionsFor(input, skipped), ConvertOptionsFor(input, columns));
   if (!reader.ok()) {
     return Explain(reader.status(), input.path);
   }
@@ -116,8 +171,10 @@ absl::StatusOr<Reader> OpenReader(std::shared_ptr<arrow::io::InputStream> stream
 
 class DelimitedTextReader final : public TableReader {
  public:
-  DelimitedTextReader(const InputFile& input, Reader reader, std::vector<std::string> columns)
+  DelimitedTextReader(const InputFile& input, Reader reader, std::vector<std::string> columns,
+                      std::shared_ptr<SkippedRecords> skipped)
       : path_(std::make_shared<const std::string>(input.path)),
+        skipped_(std::move(skipped)),
         reader_(std::move(reader)),
         columns_(std::move(columns)),
         next_row_(input.text.column_names.empty() ? 2 : 1) {}
@@ -129,18 +186,38 @@ class DelimitedTextReader final : public TableReader {
         return Explain(status, absl::StrCat(*path_, ": after row ", next_row_ - 1));
       }
       if (batch == nullptr) {
-        return std::nullopt;
+        return AtEnd();
       }
       if (batch->num_rows() > 0) {
-        TableChunk chunk = TakeChunk(path_, *batch, columns_, &next_row_);
+        int64_t next_row = next_row_;
+        TableChunk chunk = TakeChunk(path_, *batch, columns_, &next_row);
         chunk.typed.assign(columns_.size(), false);
+        if (skipped_ != nullptr) {
+          skipped_->AddTo(&chunk, &next_row_);
+        } else {
+          next_row_ = next_row;
+        }
         return chunk;
       }
     }
   }
 
  private:
+  // A chunk without rows for the records that were left out at the end of the file.
+  std::optional<TableChunk> AtEnd() {
+    TableChunk rest;
+    if (skipped_ != nullptr) {
+      rest.file = path_;
+      rest.first_row = next_row_;
+      rest.columns.assign(columns_.size(), std::make_shared<arrow::NullArray>(0));
+      rest.typed.assign(columns_.size(), false);
+      skipped_->AddTo(&rest, &next_row_);
+    }
+    return rest.skipped.empty() ? std::nullopt : std::optional<TableChunk>(std::move(rest));
+  }
+
   std::shared_ptr<const std::string> path_;
+  std::shared_ptr<SkippedRecords> skipped_;
   Reader reader_;
   std::vector<std::string> columns_;
   int64_t next_row_;
@@ -179,7 +256,8 @@ absl::StatusOr<std::shared_ptr<arrow::io::InputStream>> OpenCheckedText(FileSyst
 absl::StatusOr<std::vector<std::string>> DelimitedTextColumns(FileSystem& files,
                                                               const InputFile& input) {
   TORII_ASSIGN_OR_RETURN(auto stream, OpenCheckedText(files, input, 0));
-  TORII_ASSIGN_OR_RETURN(const Reader header, OpenReader(std::move(stream), input, {}));
+  TORII_ASSIGN_OR_RETURN(const Reader header,
+                         OpenReader(std::move(stream), input, {}, SkippedRecordsFor(input)));
   std::vector<std::string> names = header->schema()->field_names();
   TORII_RETURN_IF_ERROR(CheckHeader(input, names));
   return names;
@@ -191,9 +269,11 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
                          DelimitedTextColumns(files, input));
   TORII_RETURN_IF_ERROR(FindColumns(input, columns, available).status());
   TORII_ASSIGN_OR_RETURN(auto stream, OpenCheckedText(files, input, available.size()));
-  TORII_ASSIGN_OR_RETURN(Reader reader, OpenReader(std::move(stream), input, columns));
+  auto skipped = SkippedRecordsFor(input);
+  TORII_ASSIGN_OR_RETURN(Reader reader, OpenReader(std::move(stream), input, columns, skipped));
   return std::make_unique<DelimitedTextReader>(
-      input, std::move(reader), std::vector<std::string>(columns.begin(), columns.end()));
+      input, std::move(reader), std::vector<std::string>(columns.begin(), columns.end()),
+      std::move(skipped));
 }
 
 }  // namespace torii::data

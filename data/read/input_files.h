@@ -27,6 +27,8 @@ struct TextFormat {
   std::vector<std::string> column_names;  // of a file without a header line
   std::vector<std::string> null_values;   // beside ""
   std::string encoding;                   // empty: UTF-8
+  // Records that cannot be cut into values are left out (TableChunk::skipped), not an error.
+  bool skip_bad_records = false;
 };
 
 struct FileFormat {
@@ -49,6 +51,9 @@ FileFormat FormatOf(const Config& config) {
   format.text.column_names = {config.column_names().begin(), config.column_names().end()};
   format.text.null_values = {config.null_values().begin(), config.null_values().end()};
   format.text.encoding = config.encoding();
+  if constexpr (requires { config.max_bad_rows(); }) {
+    format.text.skip_bad_records = config.max_bad_rows() > 0;
+  }
   return format;
 }
 

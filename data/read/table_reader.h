@@ -15,6 +15,13 @@
 
 namespace torii::data {
 
+// A record of a text file that cannot be cut into values, left out because it may be.
+struct SkippedRow {
+  int64_t number = 0;  // as messages count
+  std::string what;    // "Expected 2 columns, got 3"
+  std::string text;
+};
+
 struct TableChunk {
   std::shared_ptr<const std::string> file;             // the file these rows come from
   std::vector<std::shared_ptr<arrow::Array>> columns;  // as asked for; CSV and TSV: always text
@@ -27,6 +34,8 @@ struct TableChunk {
   int64_t first_row = 1;
   // Where rows were left out: the number of each row that is left. Null: they follow one another.
   std::shared_ptr<const std::vector<int64_t>> row_numbers;
+  // Records that were left out among these rows.
+  std::vector<SkippedRow> skipped;
 
   int64_t RowNumber(int64_t i) const {
     return row_numbers == nullptr ? first_row + i : (*row_numbers)[static_cast<size_t>(i)];
@@ -37,7 +46,7 @@ struct TableChunk {
 class TableReader {
  public:
   virtual ~TableReader() = default;
-  // The next chunk, with at least one row; nullopt at the end. Errors name file and row or row
+  // The next chunk, with at least one row or skipped row; nullopt at the end. Errors name file and row or row
   // group.
   virtual absl::StatusOr<std::optional<TableChunk>> Next() = 0;
 };

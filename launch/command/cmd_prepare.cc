@@ -15,7 +15,8 @@ class PrepareCommand final : public Command {
   CommandText text() const final {
     return {"prepare", "Read raw files once into the form that training maps into memory.",
             "Reads the interactions, users and items that the configuration names (Parquet, CSV, "
-            "TSV), builds vocabularies, splits off the held-out parts and writes the prepared "
+            "TSV, JSON lines), builds vocabularies, splits off the held-out parts and writes the "
+            "prepared "
             "dataset into data.prepared_dir. An up-to-date folder is left as it is. `torii train` "
             "does this by itself; run it alone to check new data, or to prepare on one machine "
             "and train on others.",

@@ -75,7 +75,10 @@ Json DatasetJson(const std::string& folder, const data::PreparedDataset& dataset
   json["valid_rows"] = dataset.valid_rows();
   json["test_rows"] = dataset.test_rows();
   json["read_rows"] = dataset.read_rows();
+  json["dropped_by_where"] = dataset.dropped_by_where();
   json["dropped_by_rating"] = dataset.dropped_by_rating();
+  json["dropped_without_id"] = dataset.dropped_without_id();
+  json["dropped_as_bad"] = dataset.dropped_as_bad();
   json["dropped_by_repeats"] = dataset.dropped_by_repeats();
   json["dropped_by_filters"] = dataset.dropped_by_filters();
   json["users"] = SideJson(dataset.users());

@@ -192,7 +192,7 @@ TEST(PrepareErrorsTest, RefusesEmptyInput) {
 
   raw.Write("x.csv", "user_id,item_id,r\n1,2,3\n");
   ExpectError(raw, R"(interactions { path: "$D/x.csv" rating: "r" min_rating: 4 })",
-              ExitCode::kData, {"x.csv", "none of 1 rows has a rating >= min_rating 4"});
+              ExitCode::kData, {"x.csv", "none of 1 rows is kept, 1 dropped by rating"});
   ExpectError(raw, absl::StrCat(kCsv, "filters { min_user_interactions: 2 }"), ExitCode::kData,
               {"data.filters", "none of 1 interactions remain"});
 }

@@ -19,8 +19,10 @@ struct InteractionColumns {
   int time = -1;
   int rating = -1;
   int weight = -1;
+  int weight_key = -1;  // the column of weight_map
 
-  explicit InteractionColumns(const InteractionFiles& config) {
+  // `where`: the columns that the condition names.
+  InteractionColumns(const InteractionFiles& config, const std::vector<std::string>& where) {
     user = Add(config.user());
     item = Add(config.item());
     if (!config.time().empty()) {
@@ -32,9 +34,19 @@ struct InteractionColumns {
     if (!config.weight().empty()) {
       weight = Add(config.weight());
     }
+    if (config.has_weight_map()) {
+      weight_key = Add(config.weight_map().column());
+    }
+    for (const std::string& column : where) {
+      Add(column);
+    }
   }
   Column Of(const TableChunk& chunk, int index) const {
     return ColumnOf(chunk, static_cast<size_t>(index), names[static_cast<size_t>(index)]);
+  }
+  // `name` is one of `names`.
+  Column Of(const TableChunk& chunk, const std::string& name) const {
+    return Of(chunk, static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin()));
   }
 
  private:
