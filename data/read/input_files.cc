@@ -66,6 +66,8 @@ absl::StatusOr<InputFile> Describe(FileSystem& files, const std::string& path,
       input.format = CSV;
     } else if (name.ends_with(".tsv") || name.ends_with(".txt")) {
       input.format = TSV;
+    } else if (name.ends_with(".jsonl") || name.ends_with(".ndjson")) {
+      input.format = JSONL;
     } else if (name.ends_with(".parquet") || name.ends_with(".pq")) {
       input.format = PARQUET;
     } else {
@@ -73,7 +75,8 @@ absl::StatusOr<InputFile> Describe(FileSystem& files, const std::string& path,
       if (!parquet) {
         return DataError(absl::StrCat(path,
                                       ": the name does not tell the format (.parquet, .csv, .tsv, "
-                                      ".txt); set `format: CSV`, TSV or PARQUET"));
+                                      ".txt, .jsonl, .ndjson); set `format: CSV`, TSV, JSONL or "
+                                      "PARQUET"));
       }
       input.format = PARQUET;
     }
@@ -90,7 +93,7 @@ absl::StatusOr<InputFile> Describe(FileSystem& files, const std::string& path,
   }
   TextFormat& text = input.text;
   text.quotes = text.quotes.value_or(input.format == CSV && text.delimiter.size() <= 1);
-  if (text.delimiter.empty()) {
+  if (text.delimiter.empty() || input.format == JSONL) {
     text.delimiter = input.format == TSV ? "\t" : ",";
   }
   return input;

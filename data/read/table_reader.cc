@@ -107,8 +107,25 @@ absl::StatusOr<std::shared_ptr<arrow::Array>> OneText(const std::optional<std::s
 
 absl::StatusOr<std::unique_ptr<TableReader>> OpenFile(FileSystem& files, const InputFile& input,
                                                       std::span<const std::string> columns) {
-  return input.format == PARQUET ? OpenParquet(files, input, columns)
-                                 : OpenDelimitedText(files, input, columns);
+  switch (input.format) {
+    case PARQUET:
+      return OpenParquet(files, input, columns);
+    case JSONL:
+      return OpenJsonLines(files, input, columns);
+    default:
+      return OpenDelimitedText(files, input, columns);
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> ColumnsOfFile(FileSystem& files, const InputFile& input) {
+  switch (input.format) {
+    case PARQUET:
+      return ParquetColumns(files, input);
+    case JSONL:
+      return JsonLinesColumns(files, input);
+    default:
+      return DelimitedTextColumns(files, input);
+  }
 }
 
 // What else may be wrong when a column is missing.
@@ -117,12 +134,17 @@ std::string HintAt(const InputFile& input, const std::vector<std::string>& avail
   for (const auto& [name, value] : input.partitions) {
     absl::StrAppend(&hint, hint.empty() ? "; its folders give: " : ", ", name);
   }
-  if (input.format != PARQUET && available.size() == 1) {
+  const bool delimited = input.format == CSV || input.format == TSV;
+  if (delimited && available.size() == 1) {
     absl::StrAppend(&hint, "; set `delimiter` if it is not \"", absl::CEscape(input.text.delimiter),
                     "\"");
   }
-  if (input.format != PARQUET && input.text.column_names.empty()) {
+  if (delimited && input.text.column_names.empty()) {
     absl::StrAppend(&hint, "; set `column_names` if the first line is not a header");
+  }
+  if (input.format == JSONL) {
+    absl::StrAppend(&hint,
+                    "; one of the first objects of a file must have the key (it may be null)");
   }
   return hint;
 }
@@ -161,9 +183,7 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenTable(FileSystem& files, const 
       })) {
     return OpenFile(files, input, columns);
   }
-  TORII_ASSIGN_OR_RETURN(
-      const std::vector<std::string> in_file,
-      input.format == PARQUET ? ParquetColumns(files, input) : DelimitedTextColumns(files, input));
+  TORII_ASSIGN_OR_RETURN(const std::vector<std::string> in_file, ColumnsOfFile(files, input));
   std::vector<std::string> wanted;
   std::vector<std::shared_ptr<arrow::Array>> values;
   for (const std::string& column : columns) {

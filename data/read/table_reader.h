@@ -28,7 +28,7 @@ struct TableChunk {
   // [columns] false: text of a file or folder name that has no types, which may be a number.
   std::vector<bool> typed;
   int64_t rows = 0;
-  // Number of the first row in its file, as messages count: Parquet from 1; CSV and TSV from 2,
+  // Number of the first row in its file, as messages count: Parquet and JSON lines from 1; CSV and TSV from 2,
   // because the header is record 1, if there is one (empty lines do not count, a quoted value over
   // several lines is one record).
   int64_t first_row = 1;
@@ -61,11 +61,16 @@ absl::StatusOr<std::unique_ptr<TableReader>> OpenParquet(FileSystem& files, cons
                                                          std::span<const std::string> columns);
 absl::StatusOr<std::unique_ptr<TableReader>> OpenDelimitedText(
     FileSystem& files, const InputFile& input, std::span<const std::string> columns);
+absl::StatusOr<std::unique_ptr<TableReader>> OpenJsonLines(FileSystem& files,
+                                                           const InputFile& input,
+                                                           std::span<const std::string> columns);
 
-// The columns of a file, without those of its folders.
+// The columns of a file, without those of its folders. Of JSON lines: the keys of the first objects.
 absl::StatusOr<std::vector<std::string>> ParquetColumns(FileSystem& files, const InputFile& input);
 absl::StatusOr<std::vector<std::string>> DelimitedTextColumns(FileSystem& files,
                                                               const InputFile& input);
+absl::StatusOr<std::vector<std::string>> JsonLinesColumns(FileSystem& files,
+                                                          const InputFile& input);
 
 // The `columns` of a batch of `file` as a chunk. *next_row is the number of its first row and is
 // advanced to that of the next batch.
