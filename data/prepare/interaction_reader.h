@@ -11,7 +11,7 @@
 #include "data/prepare/id_map.h"
 #include "data/prepare/interaction_spill.h"
 #include "data/prepare/interaction_survey.h"
-#include "data/prepare/source_digest.h"
+#include "data/prepare/source_files.h"
 #include "data/rows/row_filter.h"
 
 namespace torii::data {

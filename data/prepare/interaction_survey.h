@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "base/file_system.h"
 #include "data/prepare/id_type.h"
-#include "data/prepare/source_digest.h"
+#include "data/prepare/source_files.h"
 #include "data/read/time_column.h"
 
 namespace torii::data {

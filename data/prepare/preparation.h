@@ -16,7 +16,7 @@
 #include "data/prepare/part_writer.h"
 #include "data/prepare/side_table.h"
 #include "data/prepare/side_writer.h"
-#include "data/prepare/source_digest.h"
+#include "data/prepare/source_files.h"
 #include "data/prepare/split_rule.h"
 #include "data/prepared.pb.h"
 
@@ -32,7 +32,7 @@ class Preparation {
   Preparation(FileSystem& files, const DataConfig& config, const DataInputs& inputs,
               std::string folder, std::string scratch, bool verbose);
 
-  // Writes every array. The result lacks source_digest and config.
+  // Writes every array. The result lacks version, sources, settings and config.
   absl::StatusOr<PreparedDataset> Run();
 
  private:

@@ -11,9 +11,10 @@
 #include "base/log.h"
 #include "base/secrets.h"
 #include "base/status_macros.h"
+#include "data/prepare/find_dataset.h"
 #include "data/prepare/preparation.h"
 #include "data/prepare/prepared_folder.h"
-#include "data/prepare/source_digest.h"
+#include "data/prepare/source_files.h"
 #include "data/prepared_layout.h"
 #include "data/read/uri_file_system.h"
 #include "data/sealed_text.h"
@@ -22,46 +23,11 @@
 namespace torii::data {
 namespace {
 
-// The dataset that is there, if it was made from the same sources and is whole.
-std::optional<PreparedDataset> UpToDate(FileSystem& files, const std::string& folder,
-                                        const std::string& source_digest) {
-  absl::StatusOr<PreparedDataset> meta = ReadPreparedMeta(files, folder);
-  if (!meta.ok() || meta->source_digest() != source_digest) {
-    return std::nullopt;
-  }
-  if (absl::Status status = VerifyPreparedFiles(files, folder, *meta, VerifyDepth::kDigests);
-      !status.ok()) {
-    TORII_WARNING("preparing again: ", std::string(status.message()));
-    return std::nullopt;
-  }
-  return *std::move(meta);
-}
-
 PrepareResult Reused(PreparedDataset dataset, const std::string& folder, bool verbose) {
   if (verbose) {
     TORII_INFO(folder, ": up to date, ", dataset.train_rows(), " training interactions");
   }
-  return {.dataset = std::move(dataset), .reused = true};
-}
-
-// What decides which dataset a configuration gives, as its metadata keep it.
-std::string TextOfMeaning(DataConfig config) {
-  config.clear_prepared_dir();
-  config.clear_sort_buffer_rows();
-  std::string text;
-  google::protobuf::TextFormat::PrintToString(config, &text);
-  return RedactUris(text);
-}
-
-// The dataset that is there, if it is whole and was made with this configuration. For machines that
-// have no raw files; whether these have changed since is not known.
-std::optional<PreparedDataset> MadeElsewhere(FileSystem& files, const DataConfig& config) {
-  absl::StatusOr<PreparedDataset> meta = ReadPreparedMeta(files, config.prepared_dir());
-  if (!meta.ok() || TextOfMeaning(meta->config()) != TextOfMeaning(config) ||
-      !VerifyPreparedFiles(files, config.prepared_dir(), *meta, VerifyDepth::kDigests).ok()) {
-    return std::nullopt;
-  }
-  return *std::move(meta);
+  return {.dataset = std::move(dataset), .folder = folder, .reused = true};
 }
 
 absl::Status WriteMeta(FileSystem& files, const std::string& folder,
@@ -72,48 +38,79 @@ absl::Status WriteMeta(FileSystem& files, const std::string& folder,
   return WriteFileAtomically(files, JoinPath(folder, kPreparedMetaName), std::string_view(text));
 }
 
-// From raw files that are there.
-absl::StatusOr<PrepareResult> PrepareFrom(FileSystem& files, FileSystem& all_files,
-                                          const DataConfig& config, const DataInputs& inputs,
-                                          const PrepareOptions& options) {
-  // The contents are digested beside the work; only an existing dataset has to wait for the result.
-  std::future<absl::StatusOr<std::string>> digesting =
-      std::async(std::launch::async, [&] { return SourceDigest(all_files, config, inputs); });
-  std::string source_digest;
-  const auto find = [&]() -> absl::StatusOr<std::optional<PreparedDataset>> {
-    if (options.force || !ReadPreparedMeta(files, config.prepared_dir()).ok()) return std::nullopt;
-    if (digesting.valid()) {
-      TORII_ASSIGN_OR_RETURN(source_digest, digesting.get());
-    }
-    return UpToDate(files, config.prepared_dir(), source_digest);
-  };
-  const auto reused = [&](std::optional<PreparedDataset> dataset) {
-    return Reused(*std::move(dataset), config.prepared_dir(), options.verbose);
-  };
-  TORII_ASSIGN_OR_RETURN(std::optional<PreparedDataset> found, find());
-  if (found.has_value()) return reused(std::move(found));
-  // Another process may prepare the same data: its result serves.
-  absl::StatusOr<std::unique_ptr<StagedFolder>> opened =
-      OpenPreparedFolder(files, config.prepared_dir());
+// Raw files that are there, and what is to become of them.
+struct PrepareJob {
+  FileSystem& files;
+  FileSystem& all_files;  // also those of URIs
+  const DataConfig& config;
+  const DataInputs& inputs;
+  const PrepareOptions& options;
+
+  std::string Folder() const {
+    return options.force ? config.prepared_dir() : ChooseFolder(files, config);
+  }
+  absl::StatusOr<std::optional<PreparedDataset>> Find(const std::string& folder) const {
+    if (options.force) return std::nullopt;
+    return FindUpToDate(files, all_files, folder, config, inputs,
+                        options.verify ? SourceCheck::kContent : SourceCheck::kSizeAndTime);
+  }
+};
+
+// Writes the dataset; the contents of the raw files are digested beside the work.
+absl::StatusOr<PreparedDataset> WriteDataset(const PrepareJob& job, StagedFolder& folder) {
+  auto digesting =
+      std::async(std::launch::async, [&job] { return DigestSources(job.all_files, job.inputs); });
+  TORII_RETURN_IF_ERROR(job.files.MakeDirectories(folder.scratch()));
+  Preparation preparation(job.all_files, job.config, job.inputs, folder.path(), folder.scratch(),
+                          job.options.verbose);
+  TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, preparation.Run());
+  TORII_ASSIGN_OR_RETURN(const std::vector<SourceFile> sources, digesting.get());
+  dataset.mutable_source()->Add(sources.begin(), sources.end());
+  dataset.set_version(kPreparedVersion);
+  dataset.set_settings_digest(SettingsDigest(job.config));
+  *dataset.mutable_config() = job.config;
+  TORII_RETURN_IF_ERROR(WriteMeta(job.files, folder.path(), dataset));
+  TORII_FAILPOINT("prepare.before_commit");
+  TORII_RETURN_IF_ERROR(folder.Commit());
+  return dataset;
+}
+
+// Finds the dataset in `target` or prepares it there; nullopt if another process has put a dataset
+// with other settings there in the meantime.
+absl::StatusOr<std::optional<PrepareResult>> PrepareInto(const PrepareJob& job,
+                                                         const std::string& target) {
+  const PrepareOptions& options = job.options;
+  TORII_ASSIGN_OR_RETURN(std::optional<PreparedDataset> found, job.Find(target));
+  if (found.has_value()) return Reused(*std::move(found), target, options.verbose);
+  absl::StatusOr<std::unique_ptr<StagedFolder>> opened = OpenPreparedFolder(job.files, target);
   TORII_RETURN_IF_ERROR(Annotate(opened.status(), "data.prepared_dir"));
   const std::unique_ptr<StagedFolder> folder = *std::move(opened);
-  TORII_ASSIGN_OR_RETURN(found, find());
-  if (found.has_value()) return reused(std::move(found));
+  // Another process may have prepared the same data: its result serves.
+  if (job.Folder() != target) return std::nullopt;
+  TORII_ASSIGN_OR_RETURN(found, job.Find(target));
+  if (found.has_value()) return Reused(*std::move(found), target, options.verbose);
   TORII_RETURN_IF_ERROR(Annotate(folder->Begin(), "data.prepared_dir"));
-  TORII_RETURN_IF_ERROR(files.MakeDirectories(folder->scratch()));
-  Preparation preparation(all_files, config, inputs, folder->path(), folder->scratch(),
-                          options.verbose);
-  TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, preparation.Run());
-  if (digesting.valid()) {
-    TORII_ASSIGN_OR_RETURN(source_digest, digesting.get());
+  if (options.verbose && target != job.config.prepared_dir()) {
+    TORII_INFO(job.config.prepared_dir(), " holds a dataset with other settings: preparing into ",
+               target, " (`torii prepare --force` would replace it)");
   }
-  dataset.set_version(kPreparedVersion);
-  dataset.set_source_digest(source_digest);
-  *dataset.mutable_config() = config;
-  TORII_RETURN_IF_ERROR(WriteMeta(files, folder->path(), dataset));
-  TORII_FAILPOINT("prepare.before_commit");
-  TORII_RETURN_IF_ERROR(folder->Commit());
-  return PrepareResult{.dataset = std::move(dataset), .reused = false};
+  TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, WriteDataset(job, *folder));
+  return PrepareResult{.dataset = std::move(dataset), .folder = target, .reused = false};
+}
+
+// For machines that have no raw files.
+std::optional<PrepareResult> FindWithoutRawFiles(FileSystem& files, const DataConfig& config,
+                                                 const absl::Status& why_none, bool verbose) {
+  const std::string folder = ChooseFolder(files, config);
+  std::optional<PreparedDataset> dataset = FindWithoutSources(files, folder, config);
+  if (!dataset.has_value()) {
+    return std::nullopt;
+  }
+  if (verbose) {
+    TORII_INFO(folder, ": whole, and made with this configuration; its raw files ",
+               "were not compared: ", std::string(why_none.message()));
+  }
+  return PrepareResult{.dataset = *std::move(dataset), .folder = folder, .reused = true};
 }
 
 }  // namespace
@@ -123,20 +120,27 @@ absl::StatusOr<PrepareResult> Prepare(FileSystem& files, const DataConfig& confi
   const ConfigRules rules("data");
   Validate(config, rules);
   TORII_RETURN_IF_ERROR(rules.status());
+  if (options.as_it_is) {
+    TORII_ASSIGN_OR_RETURN(PreparedDataset dataset,
+                           TakeAsItIs(files, config.prepared_dir(), config));
+    return Reused(std::move(dataset), config.prepared_dir(), options.verbose);
+  }
   const std::unique_ptr<FileSystem> all_files = OpenUriFileSystem(files);
   const absl::StatusOr<DataInputs> inputs = FindDataInputs(*all_files, config);
   if (!options.force && ExitCodeOf(inputs.status()) == ExitCode::kNoInput) {
-    if (auto dataset = MadeElsewhere(files, config)) {
-      if (options.verbose) {
-        TORII_INFO(config.prepared_dir(),
-                   ": whole, and made with this configuration; its raw files ",
-                   "were not compared: ", std::string(inputs.status().message()));
-      }
-      return PrepareResult{.dataset = *std::move(dataset), .reused = true};
-    }
+    auto found = FindWithoutRawFiles(files, config, inputs.status(), options.verbose);
+    if (found.has_value()) return *std::move(found);
   }
   TORII_RETURN_IF_ERROR(inputs.status());
-  return PrepareFrom(files, *all_files, config, *inputs, options);
+  const PrepareJob job{.files = files,
+                       .all_files = *all_files,
+                       .config = config,
+                       .inputs = *inputs,
+                       .options = options};
+  while (true) {
+    TORII_ASSIGN_OR_RETURN(std::optional<PrepareResult> result, PrepareInto(job, job.Folder()));
+    if (result.has_value()) return *std::move(result);
+  }
 }
 
 }  // namespace torii::data

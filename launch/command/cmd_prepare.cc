@@ -17,15 +17,21 @@ class PrepareCommand final : public Command {
             "Reads the interactions, users and items that the configuration names (Parquet, CSV, "
             "TSV, JSON lines), builds vocabularies, splits off the held-out parts and writes the "
             "prepared "
-            "dataset into data.prepared_dir. An up-to-date folder is left as it is. `torii train` "
-            "does this by itself; run it alone to check new data, or to prepare on one machine "
+            "dataset into data.prepared_dir, or beside it where that holds a dataset with other "
+            "settings. An up-to-date folder is left as it is. `torii train` does this by itself; "
+            "run it alone to check new data, or to prepare on one machine "
             "and train on others.",
             "torii prepare --config my.txtpb\n"
-            "torii prepare --config my.txtpb --set data.prepared_dir=/scratch/prepared --force"};
+            "torii prepare --config my.txtpb --prepared /scratch/prepared --force"};
   }
   void Declare(FlagSet& flags) final {
     config_.Declare(flags);
-    flags.AddSwitch("force", &force_, "Prepare again although the folder is up to date.");
+    flags.AddSwitch("force", &force_,
+                    "Prepare again although the folder is up to date. Replaces the dataset in "
+                    "data.prepared_dir, also one with other settings.");
+    flags.AddSwitch("verify", &verify_,
+                    "Compare the raw files with those that the dataset was made from by their "
+                    "contents. Without this a file of the same size and time is the same.");
     flags.AddSwitch("json", &json_, "Print the counts as JSON.");
   }
   absl::StatusOr<int> Run(const CommandContext& context) final {
@@ -33,8 +39,8 @@ class PrepareCommand final : public Command {
     TORII_ASSIGN_OR_RETURN(const RunConfig config, config_.Load(context.files));
     TORII_ASSIGN_OR_RETURN(
         const data::PrepareResult result,
-        data::Prepare(context.files, config.data(), {.force = force_, .verbose = true}));
-    const std::string& folder = config.data().prepared_dir();
+        data::Prepare(context.files, config.data(), {.force = force_, .verify = verify_}));
+    const std::string& folder = result.folder;
     if (json_) {
       TORII_RETURN_IF_ERROR(Print(exports::IndentedJson(DatasetJson(folder, result.dataset))));
       return 0;
@@ -46,7 +52,7 @@ class PrepareCommand final : public Command {
 
  private:
   ConfigFlags config_;
-  bool force_ = false, json_ = false;
+  bool force_ = false, verify_ = false, json_ = false;
 };
 
 }  // namespace

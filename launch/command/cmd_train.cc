@@ -28,7 +28,7 @@ struct TrainJob {
   RunConfig config;
   trainer::Resume resume = trainer::Resume::kAuto;
   trainer::ProfileOptions profile;
-  bool json = false, take_lock = false;
+  bool json = false, take_lock = false, take_prepared = false;
   std::string command_line, launcher;
   const std::atomic<bool>* stop = nullptr;
   Runtime* runtime = nullptr;
@@ -75,12 +75,15 @@ absl::Status EnterPhase(comm::Communicator& comm, RunFolder* folder, const std::
 }
 
 absl::Status Train(FileSystem& files, comm::Communicator& comm, const kernels::Device& device,
-                   const TrainJob& job, RunFolder* folder) {
-  const RunConfig& config = job.config;
+                   TrainJob job, RunFolder* folder) {
   TORII_RETURN_IF_ERROR(EnterPhase(comm, folder, "prepare"));
-  TORII_RETURN_IF_ERROR(PrepareOnce(files, comm, config.data()));
+  TORII_ASSIGN_OR_RETURN(const std::string prepared, PrepareOnce(files, comm, job.config.data(),
+                                                                 {.as_it_is = job.take_prepared}));
+  // From here on, and in the checkpoints, the folder that the dataset is in.
+  job.config.mutable_data()->set_prepared_dir(prepared);
+  const RunConfig& config = job.config;
   TORII_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
-                         OpenDataset(files, comm, config.data().prepared_dir()));
+                         OpenDataset(files, comm, prepared));
   TORII_RETURN_IF_ERROR(
       trainer::AgreeOnText(comm, "the prepared dataset (its digest)", dataset->digest()));
 
@@ -232,6 +235,7 @@ class TrainCommand final : public Command {
     job.profile = profile_;
     job.json = json_;
     job.take_lock = take_lock_;
+    job.take_prepared = !config_.prepared.empty();
     ranks_.sums = job.config.exchange().sums();
     job.command_line = context.command_line;
     job.launcher = context.runtime.Launcher();

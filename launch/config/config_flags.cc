@@ -13,12 +13,16 @@ void ConfigFlags::Declare(FlagSet& flags) {
                  "Override one field: train.epochs=3, eval.k=[10,100].");
   flags.AddText("run-dir", &run_dir, "DIR",
                 "Folder of the run: logs, metrics, checkpoints. Overrides run_dir.");
+  flags.AddText("prepared", &prepared, "DIR",
+                "Folder of the prepared dataset; overrides data.prepared_dir. `torii train` takes "
+                "the dataset there as it is, without looking for raw files.");
   flags.AddSeed("seed", &sources.seed, "Overrides seed.");
 }
 
 ConfigSources ConfigFlags::Sources() const {
   ConfigSources all = sources;
   if (!run_dir.empty()) all.run_dir = run_dir;
+  if (!prepared.empty()) all.prepared_dir = prepared;
   return all;
 }
 

@@ -10,10 +10,10 @@
 
 namespace torii::launch {
 
-// --config, --set, --run-dir, --seed.
+// --config, --set, --run-dir, --prepared, --seed.
 struct ConfigFlags {
   ConfigSources sources;
-  std::string run_dir;
+  std::string run_dir, prepared;
   void Declare(FlagSet& flags);
   // The configuration, with every rule checked.
   absl::StatusOr<RunConfig> Load(FileSystem& files) const;

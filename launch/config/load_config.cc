@@ -174,6 +174,9 @@ absl::StatusOr<RunConfig> LoadConfig(FileSystem& files, const ConfigSources& sou
   if (!applied.ok()) problems.push_back(std::string(applied.message()));
   if (!problems.empty()) return ConfigError(absl::StrJoin(problems, "\n"));
   if (sources.run_dir.has_value()) config.set_run_dir(*sources.run_dir);
+  if (sources.prepared_dir.has_value()) {
+    config.mutable_data()->set_prepared_dir(*sources.prepared_dir);
+  }
   if (sources.seed.has_value()) config.set_seed(*sources.seed);
   FillDefaults(&config);
   return config;

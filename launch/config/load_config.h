@@ -21,6 +21,7 @@ struct ConfigSources {
   std::vector<std::string> files;  // a later one overrides an earlier one
   std::vector<std::string> sets;   // "train.epochs=3"
   std::optional<std::string> run_dir;
+  std::optional<std::string> prepared_dir;
   std::optional<uint64_t> seed;
 };
 

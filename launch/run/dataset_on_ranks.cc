@@ -10,7 +10,6 @@
 #include "base/digest.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
-#include "data/prepare/prepare.h"
 #include "launch/process/runtime.h"
 
 namespace torii::launch {
@@ -43,9 +42,16 @@ absl::Status OnRankZero(comm::Communicator& comm, const std::function<absl::Stat
   return comm::AgreeOnStatus(comm.control(), comm.rank() == 0 ? result.get() : absl::OkStatus());
 }
 
-absl::Status PrepareOnce(FileSystem& files, comm::Communicator& comm,
-                         const data::DataConfig& config) {
-  return OnRankZero(comm, [&] { return data::Prepare(files, config).status(); });
+absl::StatusOr<std::string> PrepareOnce(FileSystem& files, comm::Communicator& comm,
+                                        const data::DataConfig& config,
+                                        const data::PrepareOptions& options) {
+  std::string folder;  // of rank 0
+  TORII_RETURN_IF_ERROR(OnRankZero(comm, [&]() -> absl::Status {
+    TORII_ASSIGN_OR_RETURN(data::PrepareResult result, data::Prepare(files, config, options));
+    folder = std::move(result.folder);
+    return absl::OkStatus();
+  }));
+  return comm::BroadcastText(comm.control(), folder, 0);
 }
 
 absl::Status CheckWorldSize(int world_size, int64_t items) {

@@ -11,6 +11,7 @@
 #include "comm/communicator.h"
 #include "data/data.pb.h"
 #include "data/dataset.h"
+#include "data/prepare/prepare.h"
 
 namespace torii::launch {
 
@@ -19,9 +20,10 @@ namespace torii::launch {
 // All ranks get the status of `work`. Collective.
 absl::Status OnRankZero(comm::Communicator& comm, const std::function<absl::Status()>& work);
 
-// Prepares (or finds up to date) on rank 0. Collective.
-absl::Status PrepareOnce(FileSystem& files, comm::Communicator& comm,
-                         const data::DataConfig& config);
+// Prepares (or finds up to date) on rank 0; all get the folder of the dataset. Collective.
+absl::StatusOr<std::string> PrepareOnce(FileSystem& files, comm::Communicator& comm,
+                                        const data::DataConfig& config,
+                                        const data::PrepareOptions& options = {});
 
 // Opens and verifies the prepared folder on every rank, and checks that all see the same content
 // and that every rank has an item. Collective.

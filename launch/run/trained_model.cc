@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/exit_code.h"
 #include "base/status_macros.h"
+#include "data/prepare/find_dataset.h"
 #include "launch/config/validate_config.h"
 #include "launch/run/dataset_on_ranks.h"
 #include "trainer/checkpoint/checkpoint_manifest.h"
@@ -24,6 +25,7 @@ absl::StatusOr<RunConfig> ModelConfigOf(FileSystem& files, const ModelFlags& fla
   RunConfig config;
   TORII_RETURN_IF_ERROR(
       Annotate(ParseConfigText(info.config, "config", &config), absl::StrCat("in ", info.path)));
+  const std::string trained_on = config.data().prepared_dir();
   const ConfigSources sources = flags.config.Sources();
   if (!sources.files.empty()) {
     ConfigSources only_files;
@@ -34,6 +36,13 @@ absl::StatusOr<RunConfig> ModelConfigOf(FileSystem& files, const ModelFlags& fla
   }
   ConfigLocations locations;
   TORII_RETURN_IF_ERROR(ApplyOverrides(sources.sets, &config, &locations));
+  // The checkpoint may name a folder beside data.prepared_dir, in which the dataset is.
+  if (data::IsBeside(trained_on, config.data().prepared_dir())) {
+    config.mutable_data()->set_prepared_dir(trained_on);
+  }
+  if (sources.prepared_dir.has_value()) {
+    config.mutable_data()->set_prepared_dir(*sources.prepared_dir);
+  }
   FillDefaults(&config);
   TORII_RETURN_IF_ERROR(ValidateConfig(config, locations));
   return config;
@@ -113,10 +122,10 @@ absl::StatusOr<std::unique_ptr<TrainedModel>> OpenTrainedModel(FileSystem& files
   const std::string& folder = model->config.data().prepared_dir();
   TORII_ASSIGN_OR_RETURN(model->dataset, OpenDataset(files, comm, folder));
   if (model->dataset->digest() != model->info.data_digest) {
-    return ConfigError(absl::StrCat(
-        model->path, " was trained on other data than ", folder, " now holds (digest ",
-        model->info.data_digest, ", now ", model->dataset->digest(),
-        "): name the prepared folder with --set data.prepared_dir=DIR, or train again"));
+    return ConfigError(
+        absl::StrCat(model->path, " was trained on other data than ", folder, " now holds (digest ",
+                     model->info.data_digest, ", now ", model->dataset->digest(),
+                     "): name the prepared folder with --prepared DIR, or train again"));
   }
   TORII_ASSIGN_OR_RETURN(
       model->towers,

@@ -89,7 +89,7 @@ what_others_put_there_stays() {
   train --run-dir ./prep
   expect_error 78 'is in data.prepared_dir'
   echo precious >prep/notes.txt
-  run "$torii" prepare "${options[@]}" --set data.split.last_k=2
+  run "$torii" prepare "${options[@]}" --set data.split.last_k=2 --force
   expect_error 73 'holds what Torii did not write: notes.txt'
   run "$torii" prepare "${options[@]}"
   check "the dataset is as it was: exit code $rc" grep -q 'prep: up to date' "$err"
@@ -114,6 +114,37 @@ what_others_put_there_stays() {
   rm -r run
 }
 
+other_settings_go_beside_and_a_dataset_may_be_taken_as_it_is() {
+  local folder
+  train --run-dir one --set data.split.last_k=2
+  check "other settings: exit code $rc" test $rc -eq 0
+  folder=$(ls -d prep-????????)
+  check "in a folder beside: $folder" test -e "$folder/dataset.txtpb"
+  check "the run knows it" grep -q "prepared_dir: \"$folder\"" one/config.resolved.txtpb
+  run "$torii" eval --run-dir one
+  check "eval finds it: exit code $rc" test $rc -eq 0
+  run "$torii" eval "${options[@]}" --run-dir one
+  check "also with the configuration: exit code $rc" test $rc -eq 0
+  train --run-dir one --set data.split.last_k=2
+  check "the same command again: exit code $rc" test $rc -eq 0
+  check "it was up to date" grep -q "$folder: up to date" "$err"
+
+  mv raw/interactions.parquet away.parquet
+  mv "$folder" taken
+  train --run-dir two --set data.split.last_k=2
+  expect_error 66 'raw/interactions.parquet: no such file'
+  train --run-dir two --set data.split.last_k=2 --prepared taken
+  check "without raw files: exit code $rc" test $rc -eq 0
+  run "$torii" eval --run-dir one --prepared taken
+  check "eval of a moved dataset: exit code $rc" test $rc -eq 0
+  train --run-dir three --set data.split.last_k=1 --prepared taken
+  expect_error 78 'taken was prepared with other settings .*split.last_k: 2 -> 1'
+  mv away.parquet raw/interactions.parquet
+  run "$torii" prepare "${options[@]}" --verify
+  check "compared by content: exit code $rc" grep -q 'prep: up to date' "$err"
+  rm -r one two three taken
+}
+
 no_secret_is_written_down() {
   run env SLURM_JWT=canary1 TORII_x_key=canary2 timeout 120 "$torii" train "${options[@]}" --threads 1 --run-dir run \
     --set 'data.items.path=["s3://canary3:canary4@bucket/x.parquet?secret_key=canary5"]'
@@ -125,5 +156,6 @@ six_runs_share_one_preparation
 a_dead_run_is_taken_over_and_a_live_one_is_not
 another_machine_may_still_live
 what_others_put_there_stays
+other_settings_go_beside_and_a_dataset_may_be_taken_as_it_is
 no_secret_is_written_down
 finish

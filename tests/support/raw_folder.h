@@ -119,7 +119,7 @@ class RawFolder {
     if (!result.ok()) {
       return nullptr;
     }
-    auto dataset = data::Dataset::Open(LocalFiles(), config.prepared_dir());
+    auto dataset = data::Dataset::Open(LocalFiles(), result->folder);
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     return dataset.ok() ? *std::move(dataset) : nullptr;
   }

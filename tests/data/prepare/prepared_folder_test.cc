@@ -22,6 +22,11 @@ using testing::RawFolder;
 
 constexpr char kPlain[] = R"(interactions { path: "$D/x.csv" })";
 constexpr char kOtherSplit[] = R"(interactions { path: "$D/x.csv" } split { last_k: 1 })";
+// Over the dataset that is there.
+absl::StatusOr<PrepareResult> Replace(const RawFolder& raw, const std::string& config) {
+  return Prepare(LocalFiles(), raw.Config(config), {.force = true, .verbose = false});
+}
+
 constexpr char kRows[] = "user_id,item_id\n1,5\n1,6\n2,5\n2,7\n";
 
 TEST(PreparedFolderTest, IsNotReplacedIfAnythingElseIsInIt) {
@@ -31,7 +36,7 @@ TEST(PreparedFolderTest, IsNotReplacedIfAnythingElseIsInIt) {
   // Looks like one of its arrays, but is not listed.
   for (const char* foreign : {"run1/checkpoints", "train.other.i32"}) {
     ASSERT_TRUE(LocalFiles().MakeDirectories(JoinPath(raw.prepared(), foreign)).ok());
-    const auto other = raw.Prepare(kOtherSplit);
+    const auto other = Replace(raw, kOtherSplit);
     EXPECT_EQ(ExitCodeOf(other.status()), ExitCode::kCannotCreate) << other.status();
     EXPECT_THAT(std::string(other.status().message()),
                 HasSubstr(std::string(foreign).substr(0, std::string(foreign).find('/'))));
@@ -40,7 +45,7 @@ TEST(PreparedFolderTest, IsNotReplacedIfAnythingElseIsInIt) {
     ASSERT_TRUE(LocalFiles().RemoveAll(JoinPath(raw.prepared(), foreign)).ok());
     ASSERT_TRUE(LocalFiles().RemoveAll(JoinPath(raw.prepared(), "run1")).ok());
   }
-  EXPECT_TRUE(raw.Prepare(kOtherSplit).ok());
+  EXPECT_TRUE(Replace(raw, kOtherSplit).ok());
 }
 
 TEST(PreparedFolderTest, IsReplacedIfItsListCannotBeRead) {
@@ -100,7 +105,7 @@ TEST(PreparedFolderTest, MayBeASymbolicLinkToAFolderThatIsNotThereYet) {
   ASSERT_TRUE(LocalFiles().MakeDirectories(raw.File("big")).ok());
   std::filesystem::create_directory_symlink(raw.File("big/data"), raw.prepared());
   for (const char* config : {kPlain, kOtherSplit}) {
-    const auto result = raw.Prepare(config);
+    const auto result = Replace(raw, config);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_FALSE(result->reused);
     EXPECT_TRUE(std::filesystem::is_symlink(raw.prepared()));
@@ -110,13 +115,13 @@ TEST(PreparedFolderTest, MayBeASymbolicLinkToAFolderThatIsNotThereYet) {
 
 TEST(PreparedFolderTest, OneOfSeveralAtOncePreparesAndAllGetTheResult) {
   const RawFolder raw;
-  raw.Write("x.csv", kRows);
-  for (const char* config : {kPlain, kOtherSplit}) {  // into an empty place, and over an older one
+  for (const char* more : {"", "3,7\n"}) {  // into an empty place, and over an older dataset
+    raw.Write("x.csv", absl::StrCat(kRows, more));
     std::atomic<int> made = 0, reused = 0;
     std::vector<std::thread> processes;
     for (int i = 0; i < 5; ++i) {
       processes.emplace_back([&] {
-        const auto result = raw.Prepare(config);
+        const auto result = raw.Prepare(kPlain);
         ASSERT_TRUE(result.ok()) << result.status();
         ++(result->reused ? reused : made);
       });

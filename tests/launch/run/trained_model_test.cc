@@ -54,7 +54,7 @@ class TrainedModelTest : public ::testing::Test {
 
   static absl::Status Train(comm::Communicator& comm) {
     const RunConfig config = Config();
-    TORII_RETURN_IF_ERROR(PrepareOnce(LocalFiles(), comm, config.data()));
+    TORII_RETURN_IF_ERROR(PrepareOnce(LocalFiles(), comm, config.data()).status());
     TORII_ASSIGN_OR_RETURN(const auto dataset,
                            OpenDataset(LocalFiles(), comm, config.data().prepared_dir()));
     trainer::TrainRun run;

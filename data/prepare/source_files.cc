@@ -1,9 +1,10 @@
-#include "data/prepare/source_digest.h"
+#include "data/prepare/source_files.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
+#include "base/secrets.h"
 #include "base/status_macros.h"
 #include "data/encode/text_tokens.h"
 #include "google/protobuf/text_format.h"
@@ -52,8 +53,7 @@ absl::StatusOr<DataInputs> FindDataInputs(FileSystem& files, const DataConfig& c
   return inputs;
 }
 
-absl::StatusOr<std::string> SourceDigest(FileSystem& files, const DataConfig& config,
-                                         const DataInputs& inputs) {
+std::string SettingsDigest(const DataConfig& config) {
   DataConfig relevant = config;
   relevant.clear_prepared_dir();
   relevant.clear_sort_buffer_rows();
@@ -61,16 +61,53 @@ absl::StatusOr<std::string> SourceDigest(FileSystem& files, const DataConfig& co
   google::protobuf::TextFormat::PrintToString(relevant, &text);
   Digest digest;
   digest.Update(absl::StrCat("layout ", kPreparedVersion, "\n"));
-  digest.Update(text);
+  digest.Update(RedactUris(text));
   if (HasText(config.users()) || HasText(config.items())) {
     digest.Update(absl::StrCat("tokenizer ", TokenizerVersion(), "\n"));
   }
-  for (const InputFile& input : inputs.All()) {
-    TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(input.path));
-    TORII_ASSIGN_OR_RETURN(const std::string content, DigestOfFile(files, input.path));
-    digest.Update(absl::StrCat(input.path, " ", info.size, " ", content, "\n"));
-  }
   return digest.Hex();
+}
+
+absl::StatusOr<std::vector<SourceFile>> DigestSources(FileSystem& files, const DataInputs& inputs) {
+  std::vector<SourceFile> sources;
+  for (const InputFile& input : inputs.All()) {
+    // First the time: a file that changes while it is read has another one the next time.
+    TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(input.path));
+    SourceFile& source = sources.emplace_back();
+    source.set_path(input.path);
+    source.set_size(info.size);
+    source.set_modified_ns(info.modified_ns);
+    TORII_ASSIGN_OR_RETURN(*source.mutable_digest(), DigestOfFile(files, input.path));
+  }
+  return sources;
+}
+
+absl::StatusOr<bool> SameSources(FileSystem& files, const DataInputs& inputs,
+                                 const PreparedDataset& dataset, SourceCheck check) {
+  const std::vector<InputFile> all = inputs.All();
+  if (static_cast<int>(all.size()) != dataset.source_size()) {
+    return false;
+  }
+  std::vector<const InputFile*> to_read;
+  for (size_t k = 0; k < all.size(); ++k) {
+    const SourceFile& source = dataset.source(static_cast<int>(k));
+    TORII_ASSIGN_OR_RETURN(const FileInfo info, files.Info(all[k].path));
+    if (RedactUris(all[k].path) != source.path() || info.size != source.size()) {
+      return false;
+    }
+    const bool same_time = info.modified_ns != 0 && info.modified_ns == source.modified_ns();
+    to_read.push_back(same_time && check == SourceCheck::kSizeAndTime ? nullptr : &all[k]);
+  }
+  for (size_t k = 0; k < all.size(); ++k) {
+    if (to_read[k] == nullptr) {
+      continue;
+    }
+    TORII_ASSIGN_OR_RETURN(const std::string digest, DigestOfFile(files, all[k].path));
+    if (digest != dataset.source(static_cast<int>(k)).digest()) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace torii::data
