@@ -64,8 +64,7 @@ absl::Status Run(const std::map<std::string, std::string>& flags) {
   const kernels::HiddenLists hidden = {p.hidden_begin, p.hidden};
   at::Tensor counts;
   const auto count = [&](int) {
-    counts =
-        kernels::CountAbove(device, p.q, ranked, {p.threshold_begin, score, p.target}, hidden);
+    counts = kernels::CountAbove(device, p.q, ranked, {p.threshold_begin, score, p.target}, hidden);
   };
   const std::vector<double> ms = bench.Times(5, bench.is_gpu() ? 4 : 1, count);
   nlohmann::ordered_json line = with_case("counting");
@@ -74,7 +73,8 @@ absl::Status Run(const std::map<std::string, std::string>& flags) {
   Print(with_case("best 100"),
         bench.Times(3, bench.is_gpu() ? 2 : 1,
                     [&](int) {
-                      (void)kernels::TopK(device, p.q, ranked, hidden, std::min<int64_t>(100, items));
+                      (void)kernels::TopK(device, p.q, ranked, hidden,
+                                          std::min<int64_t>(100, items));
                     }),
         limit);
   return absl::OkStatus();
@@ -84,8 +84,11 @@ absl::Status Run(const std::map<std::string, std::string>& flags) {
 }  // namespace torii::bench
 
 int main(int argc, char** argv) {
-  std::map<std::string, std::string> flags = {
-      {"device", "cuda"}, {"queries", "16384"}, {"items", "62423"}, {"dim", "64"}, {"hidden", "50"}};
+  std::map<std::string, std::string> flags = {{"device", "cuda"},
+                                              {"queries", "16384"},
+                                              {"items", "62423"},
+                                              {"dim", "64"},
+                                              {"hidden", "50"}};
   if (!torii::bench::ParseFlags(argc, argv, &flags)) return 64;
   return torii::bench::Main(torii::bench::Run(flags));
 }

@@ -188,7 +188,7 @@ def step_case(bench, quick):
             for name, array in x.items():
                 np.save(f"{folder}/{name}.npy", array)
             ours = {p: torii(f"{bench}/step_bench", folder, "--device", "cuda", "--precision", p, "--steps", 60, "--repeats", 5,
-                             "--threads", 8)[-1] for p in ("bf16", "fp32")}
+                             "--threads", 1)[-1] for p in ("bf16", "fp32")}
         for precision, names in (("bf16", ("compiled", "eager")), ("fp32", ("compiled",))):
             for name in names:
                 if batch == 65536 and (name == "eager" or precision == "fp32"):

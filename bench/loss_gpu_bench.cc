@@ -88,16 +88,16 @@ absl::Status Run(const std::map<std::string, std::string>& flags) {
   using kernels::SoftmaxPrecision;
   if (!flags.at("data").empty()) {
     TORII_ASSIGN_OR_RETURN(const Problem problem, ReadProblem(flags.at("data"), bench));
-    Measure(bench, rates, problem,
-            flags.at("precision") == "fp32" ? SoftmaxPrecision::kFloat32
-                                            : SoftmaxPrecision::kBfloat16);
+    Measure(
+        bench, rates, problem,
+        flags.at("precision") == "fp32" ? SoftmaxPrecision::kFloat32 : SoftmaxPrecision::kBfloat16);
     return absl::OkStatus();
   }
   for (const absl::string_view size : absl::StrSplit(flags.at("sizes"), ';')) {
     const std::vector<std::string> numbers = absl::StrSplit(size, ',');
     TORII_CHECK(numbers.size() == 3, "--sizes: B,U,D;B,U,D ...");
-    const Problem problem = MakeProblem(std::stoll(numbers[0]), std::stoll(numbers[1]),
-                                        std::stoll(numbers[2]), bench);
+    const Problem problem =
+        MakeProblem(std::stoll(numbers[0]), std::stoll(numbers[1]), std::stoll(numbers[2]), bench);
     for (const auto precision : {SoftmaxPrecision::kBfloat16, SoftmaxPrecision::kFloat32}) {
       const bool bf16 = precision == SoftmaxPrecision::kBfloat16;
       const std::string& asked = flags.at("precision");

@@ -168,7 +168,8 @@ class StepRun {
         dataset_(dump.weights.at("user").size(0), dump.weights.at("item").size(0)) {}
 
   absl::Status Prepare(bool bf16) {
-    TORII_ASSIGN_OR_RETURN(towers_, trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_, device_)));
+    TORII_ASSIGN_OR_RETURN(towers_,
+                           trainer::TwoTower::Create(comm_, dataset_, PeerModel(dump_, device_)));
     SetWeights(*towers_, dump_, comm_.rank());
     TORII_ASSIGN_OR_RETURN(sampler_,
                            sampler::NegativeSampler::Create({}, dataset_.item_counts(), 1));

@@ -85,9 +85,9 @@ absl::Status BenchRule(const GpuBench& bench, const GpuRates& rates, const Sizes
   for (int64_t t = 0; t < sizes.tables; ++t) {
     specs.push_back({absl::StrCat("t", t), sizes.rows, config});
   }
-  TORII_ASSIGN_OR_RETURN(const auto group, sharding::TableGroup::Create(
-                                               0, 1, specs, kDim, Partition::Kind::kRowModWorld, 1,
-                                               bench.device()));
+  TORII_ASSIGN_OR_RETURN(const auto group,
+                         sharding::TableGroup::Create(
+                             0, 1, specs, kDim, Partition::Kind::kRowModWorld, 1, bench.device()));
   const std::vector<KeySet> sets = MakeKeys(sizes, group->keys());
   const at::Tensor gradient =
       at::randn({sizes.keys(), kDim}, at::TensorOptions(bench.device().torch())).mul_(0.01);
@@ -120,18 +120,17 @@ absl::Status BenchRule(const GpuBench& bench, const GpuRates& rates, const Sizes
       1e3 * (keys + 2 * sets[0].distinct * (1 + rule.state_rows)) * kRowBytes / rates.copy;
   Print(with_case("table lookup"), bench.Times(5, 12, [&](int call) { (void)fetch(call); }),
         lookup_ms);
-  Print(with_case("table lookup + update"), bench.Times(5, 12,
-                                                        [&](int call) {
-                                                          at::Tensor rows = fetch(call);
-                                                          rows.mutable_grad() = gradient;
-                                                          TORII_CHECK(
-                                                              group
-                                                                  ->Update(*comm,
-                                                                           plans[static_cast<size_t>(call) % kSets],
-                                                                           {&rows, 1}, {1.0, step++})
-                                                                  .ok(),
-                                                              "update");
-                                                        }),
+  Print(with_case("table lookup + update"),
+        bench.Times(5, 12,
+                    [&](int call) {
+                      at::Tensor rows = fetch(call);
+                      rows.mutable_grad() = gradient;
+                      TORII_CHECK(group
+                                      ->Update(*comm, plans[static_cast<size_t>(call) % kSets],
+                                               {&rows, 1}, {1.0, step++})
+                                      .ok(),
+                                  "update");
+                    }),
         lookup_ms + update_ms);
   return absl::OkStatus();
 }
@@ -141,10 +140,10 @@ void BenchGroups(const GpuBench& bench, const Sizes& sizes) {
   const RandomStream random(1, "bench.keys");
   const at::Tensor keys =
       kernels::TensorOf(PowerLawRows(sizes.rows, sizes.keys(), random), bench.device());
-  Print({{"case", "keys grouped on the device"}, {"keys", sizes.keys()}},
-        bench.Times(5, 10,
-                    [&](int) { (void)kernels::GroupByKey(bench.device(), keys, sizes.rows); }),
-        0);
+  Print(
+      {{"case", "keys grouped on the device"}, {"keys", sizes.keys()}},
+      bench.Times(5, 10, [&](int) { (void)kernels::GroupByKey(bench.device(), keys, sizes.rows); }),
+      0);
 }
 
 absl::Status Run(const std::map<std::string, std::string>& flags) {

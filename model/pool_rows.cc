@@ -49,6 +49,7 @@ at::Tensor Pool(const kernels::Device& device, const at::Tensor& rows,
 
 at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index,
                     const kernels::Device& device) {
+  if (!index.defined()) return rows;
   const at::Tensor picked = index.contiguous();
   if (kernels::IsKnownIdentity(device, picked, rows.size(0))) return rows;
   return Pool(device, rows, {.index = picked, .offsets = {}, .weights = {}, .scales = {}});

@@ -13,8 +13,8 @@ enum class BagPooling { kMean, kSum };
 // In all three functions: rows [distinct, E] float32, index int64 into rows; differentiable with
 // respect to rows (once).
 
-// index [n] -> [n, E]; `rows` itself where the device sees that the index is 0, 1, ...,
-// distinct - 1.
+// index [n] -> [n, E]; `rows` itself where the index is undefined, or the device sees that it is
+// 0, 1, ..., distinct - 1.
 at::Tensor PickRows(const at::Tensor& rows, const at::Tensor& index, const kernels::Device& device);
 
 // index [nnz], offsets [n + 1] int64 with offsets[0] = 0 and offsets[n] = nnz -> [n, E].

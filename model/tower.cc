@@ -84,8 +84,9 @@ at::Tensor Tower::Forward(const TowerInput& input, const DropoutStep& step) cons
   if (FollowsDistinctRows(input, dropout)) {
     // Each distinct row goes through the layers once.
     const EncoderInput& only = input.inputs[0];
-    TORII_CHECK(only.index.numel() == input.n, plan_.sources[0].name, " has ", only.index.numel(),
-                " rows, the input ", input.n);
+    const int64_t rows = only.index.defined() ? only.index.numel() : only.rows.size(0);
+    TORII_CHECK(rows == input.n, plan_.sources[0].name, " has ", rows, " rows, the input ",
+                input.n);
     return PickRows(AfterJoin(join_->Forward({only.rows}), dropout), only.index, device_);
   }
   std::vector<at::Tensor> fields;

@@ -20,6 +20,7 @@ struct ShardRows {
 // Tensors are on the device.
 struct Route {
   at::Tensor index;                      // [keys] int64: the fetched row of each key
+  bool one_row_each = false;             // index is 0, 1, 2, ...
   std::vector<int64_t> send_rows;        // [W] distinct keys asked of each owner
   std::vector<int64_t> recv_rows;        // [W] keys each rank asked of me
   kernels::PlannedList<int64_t> served;  // slots of the keys asked of me, in rank order

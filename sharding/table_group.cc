@@ -216,6 +216,7 @@ Route TableGroup::PlanOwned(std::span<const int64_t> keys) {
   m.keys.CheckKeys(keys);
   Route route;
   route.is_local = true;
+  route.one_row_each = true;
   kernels::FilledTensor<int64_t> index(std::ssize(keys), m.device);
   std::iota(index.values().begin(), index.values().end(), 0);
   route.index = index.take();

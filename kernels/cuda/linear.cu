@@ -10,9 +10,8 @@ namespace {
 constexpr int kThreads = 256;
 
 LaunchShape WarpForEachOf(int64_t rows) {
-  return {.blocks = BlocksFor(rows * kWarpLanes, kThreads),
-          .threads = kThreads,
-          .lanes = Lanes::kMeet};
+  return {
+      .blocks = BlocksFor(rows * kWarpLanes, kThreads), .threads = kThreads, .lanes = Lanes::kMeet};
 }
 
 // to_i = from_i / its length, which goes to length[i] (null: not wanted). A warp for each row; from

@@ -220,27 +220,25 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void Multiply(const Product& p, const Finish& finish) {
-  const int64_t tiles = (p.rows + kTileRows - 1) / kTileRows *
-                        ((p.columns + kTileColumns - 1) / kTileColumns);
+  const int64_t tiles =
+      (p.rows + kTileRows - 1) / kTileRows * ((p.columns + kTileColumns - 1) / kTileColumns);
   const bool vectors = AreVectors(p.a, p.inner, p.inner) &&
                        (p.b_is_transposed ? AreVectors(p.b, p.inner, p.inner)
                                           : AreVectors(p.b, p.columns, p.columns));
-  Launch(vectors ? MultiplyKernel<true> : MultiplyKernel<false>,
-         {.blocks = tiles,
-          .threads = kThreads,
-          .shared_bytes = sizeof(Slice),
-          .lanes = Lanes::kMeet},
-         p, finish);
+  Launch(
+      vectors ? MultiplyKernel<true> : MultiplyKernel<false>,
+      {.blocks = tiles, .threads = kThreads, .shared_bytes = sizeof(Slice), .lanes = Lanes::kMeet},
+      p, finish);
 }
 
 void MultiplyOverRows(const ProductOverRows& p) {
   const int64_t size = p.a_columns * p.b_columns;
   if (p.rows == 0) return ClearMemory(p.c, sizeof(float) * static_cast<size_t>(size));
   const Parts parts(p.rows);
-  const int64_t tiles = (p.a_columns + kTileOver - 1) / kTileOver *
-                        ((p.b_columns + kTileOver - 1) / kTileOver);
-  const bool vectors = AreVectors(p.a, p.a_columns, p.a_columns) &&
-                       AreVectors(p.b, p.b_columns, p.b_columns);
+  const int64_t tiles =
+      (p.a_columns + kTileOver - 1) / kTileOver * ((p.b_columns + kTileOver - 1) / kTileOver);
+  const bool vectors =
+      AreVectors(p.a, p.a_columns, p.a_columns) && AreVectors(p.b, p.b_columns, p.b_columns);
   const Scratch<float> partial(parts.count > 1 ? parts.count * size : 0);
   Launch(vectors ? MultiplyOverRowsKernel<true> : MultiplyOverRowsKernel<false>,
          {.blocks = tiles,

@@ -19,7 +19,8 @@ namespace torii::model {
 struct EncoderInput {
   at::Tensor rows;     // [distinct, E] float32; a leaf if gradients are wanted; may be shared by
                        // several inputs
-  at::Tensor index;    // int64 into rows: [n] (kId, kSingle) or [nnz] (kBag, kHistory)
+  at::Tensor index;    // int64 into rows: [n] (kId, kSingle; undefined: 0, 1, ..., n - 1) or [nnz]
+                       // (kBag, kHistory)
   at::Tensor offsets;  // [n + 1] int64 (kBag, kHistory); undefined otherwise
   std::span<const int64_t> begins;  // the offsets on the host
   at::Tensor floats;                // [n, width] float32 (kDense, kVector), which have nothing else

@@ -1,4 +1,5 @@
 // Whole trainings on a GPU, where TORII_CUDA_PLUGIN names the plug-in and there is one.
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -82,22 +83,32 @@ TEST_F(GpuTest, ACheckpointGoesOnHereAndThere) {
   EXPECT_EQ(DigestAfter("gpu_killed", {Device(), Device()}), DigestAfter("gpu_whole", {Device()}));
 }
 
+// The ranks of all held-out items by a model that was not trained.
+std::vector<int64_t> RanksOn(const kernels::Device& device, int world, const FakeDataset& dataset,
+                             TwoTowerConfig config) {
+  config.device = device;
+  std::vector<int64_t> ranks;
+  testing::RunOnRanks(world, [&](comm::Communicator& comm) -> absl::Status {
+    TORII_ASSIGN_OR_RETURN(const auto towers, TwoTower::Create(comm, dataset, config));
+    TORII_ASSIGN_OR_RETURN(const Evaluation found,
+                           EvaluateModel(*towers, eval::EvalConfig(), /*embed_batch=*/7));
+    if (comm.rank() == 0) ranks = found.ranks;
+    return absl::OkStatus();
+  });
+  return ranks;
+}
+
+// Initial weights are equal to 1e-6: two items of almost the same score may change places.
 TEST_F(GpuTest, AnEvaluationRanksWhatTheCpuRanks) {
   const FakeDataset dataset = Data();
   for (const auto& [name, run] : testing::SmallRuns()) {
-    std::vector<std::vector<int64_t>> ranks;
-    for (const kernels::Device& device : {kernels::Device::Cpu(), Device()}) {
-      testing::RunOnRanks(1, [&](comm::Communicator& comm) -> absl::Status {
-        TwoTowerConfig config = run.model;
-        config.device = device;
-        TORII_ASSIGN_OR_RETURN(const auto towers, TwoTower::Create(comm, dataset, config));
-        TORII_ASSIGN_OR_RETURN(const Evaluation found,
-                               EvaluateModel(*towers, eval::EvalConfig(), /*embed_batch=*/7));
-        ranks.push_back(found.ranks);
-        return absl::OkStatus();
-      });
-    }
-    EXPECT_EQ(ranks[0], ranks[1]) << name;
+    const std::vector<int64_t> want = RanksOn(kernels::Device::Cpu(), 1, dataset, run.model);
+    const std::vector<int64_t> got = RanksOn(Device(), 1, dataset, run.model);
+    ASSERT_EQ(got.size(), want.size()) << name;
+    int64_t moved = 0;
+    for (size_t t = 0; t < want.size(); ++t) moved += std::abs(got[t] - want[t]);
+    EXPECT_LE(moved, 2) << name;
+    EXPECT_EQ(RanksOn(Device(), 2, dataset, run.model), got) << name;
   }
 }
 

@@ -104,12 +104,17 @@ model::TowerInput InputOf(const PassPlan& plan, std::span<const at::Tensor> fetc
   std::vector<int64_t> begin(fetched.size(), 0);  // of the next source's keys in each lookup
   for (size_t e = 0; e < layout.embedded.size(); ++e) {
     const PlannedSource& source = layout.embedded[e];
-    const at::Tensor& index = plan.routes[source.lookup].index;
+    const sharding::Route& route = plan.routes[source.lookup];
+    const at::Tensor& index = route.index;
     const AskedRows asked = RowsOf(source, plan);
     const int64_t count = std::ssize(asked.values);
     model::EncoderInput& to = input.inputs[source.source];
     to.rows = fetched[source.lookup];
-    to.index = index.numel() == count ? index : index.narrow(0, begin[source.lookup], count);
+    if (index.numel() != count) {
+      to.index = index.narrow(0, begin[source.lookup], count);
+    } else if (!route.one_row_each || asked.offsets) {
+      to.index = index;
+    }
     to.offsets = plan.tensors.offsets[e];
     if (asked.offsets) to.begins = *asked.offsets;
     begin[source.lookup] += count;

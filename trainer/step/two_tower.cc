@@ -89,8 +89,13 @@ absl::StatusOr<std::unique_ptr<TwoTower>> TwoTower::Create(comm::Communicator& c
     const Partition& of_ids = places[static_cast<size_t>(plan.item_id_table)].partition();
     if (!of_ids.is_replicated()) towers->corpus_ = of_ids;
   }
-  towers->user_ = {&towers->net_->user(), LayOutPass(plan.user, places, /*owned=*/nullptr),
-                   "user lookup", "user tower"};
+  // One rank owns the ids of its users too. On a device it is cheaper to gather a row twice than to
+  // find out that it is asked for twice.
+  const Partition of_users = Partition::RowModWorld(dataset.users().rows(), comm.world_size());
+  const bool owns_users = comm.world_size() == 1 && !config.device.is_host();
+  towers->user_ = {&towers->net_->user(),
+                   LayOutPass(plan.user, places, owns_users ? &of_users : nullptr), "user lookup",
+                   "user tower"};
   towers->item_ = {&towers->net_->item(), LayOutPass(plan.item, places, &towers->corpus_),
                    "item lookup", "item tower"};
   return towers;

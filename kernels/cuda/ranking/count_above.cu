@@ -68,9 +68,8 @@ __device__ inline void CountTile(const CountArgs& args, int64_t row, int64_t fir
   for (int round = 0; __any_sync(kAllLanes, own.begin + round < own.end); ++round) {
     const int64_t t = own.begin + round;
     const bool exists = t < own.end;
-    const int count =
-        CountOne(scores, first_item, exists ? args.thresholds.score[t] : NotANumber(),
-                 exists ? args.thresholds.tie_before[t] : 0);
+    const int count = CountOne(scores, first_item, exists ? args.thresholds.score[t] : NotANumber(),
+                               exists ? args.thresholds.tie_before[t] : 0);
     if (round < kKept) {
       kept[round * kTileThreads + Thread()] += count;
     } else if (count > 0) {
@@ -117,8 +116,8 @@ __global__ void TakeHiddenKernel(const CountArgs args) {
     for (int64_t k = args.hidden.begin[row] + LaneOf(); k < args.hidden.begin[row + 1];
          k += kWarpLanes) {
       const int64_t item = args.hidden.items[k];
-      const float score = PairScore(args.q + row * dim, args.items.vectors + item * dim, dim,
-                                    args.are_vectors);
+      const float score =
+          PairScore(args.q + row * dim, args.items.vectors + item * dim, dim, args.are_vectors);
       for (int64_t t = begin; t < end; ++t) {
         if (IsAbove(score, item, args.thresholds, t)) atomicAdd(args.counts + t, ~0ULL);  // - 1
       }
@@ -144,9 +143,9 @@ void CountAbove(const float* q, int64_t rows, const ItemVectors& items,
   PackQueries(q, rows, items.dim, packed_q.get());
   const bool are_vectors =
       AreVectors(q, items.dim, items.dim) && AreVectors(items.vectors, items.dim, items.dim);
-  const CountArgs args{packed_q.get(), q,      rows,
-                       items,          are_vectors, thresholds, hidden,
-                       reinterpret_cast<unsigned long long*>(counts)};
+  const CountArgs args{
+      packed_q.get(), q,          rows,   items,
+      are_vectors,    thresholds, hidden, reinterpret_cast<unsigned long long*>(counts)};
   const int64_t row_tiles = TilesOf(rows), tiles = TilesOf(items.n);
   const int64_t shares = SharesOf(row_tiles, tiles);
   Launch(CountKernel,

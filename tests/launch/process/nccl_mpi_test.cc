@@ -27,7 +27,8 @@ const bool kOpened = testing::Gpu().ok();
 // Takes and gives tensors of the host; they travel on the GPU.
 class FromHost final : public comm::Communicator {
  public:
-  FromHost(comm::Communicator& comm, const kernels::Device& device) : comm_(comm), device_(device) {}
+  FromHost(comm::Communicator& comm, const kernels::Device& device)
+      : comm_(comm), device_(device) {}
   int rank() const override { return comm_.rank(); }
   int world_size() const override { return comm_.world_size(); }
   comm::ControlPlane& control() override { return comm_.control(); }
