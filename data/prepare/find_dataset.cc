@@ -39,8 +39,7 @@ DataConfig WithoutPaths(DataConfig config) {
 std::string Differences(const DataConfig& a, const DataConfig& b) {
   std::string report;
   google::protobuf::util::MessageDifferencer differencer;
-  differencer.set_message_field_comparison(
-      google::protobuf::util::MessageDifferencer::EQUIVALENT);
+  differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
   differencer.ReportDifferencesToString(&report);
   differencer.Compare(a, b);
   return absl::StrJoin(absl::StrSplit(report, '\n', absl::SkipEmpty()), "; ");
@@ -104,8 +103,7 @@ std::optional<PreparedDataset> FindWithoutSources(FileSystem& files, const std::
 absl::StatusOr<PreparedDataset> TakeAsItIs(FileSystem& files, const std::string& folder,
                                            const DataConfig& config) {
   TORII_ASSIGN_OR_RETURN(PreparedDataset dataset, ReadPreparedMeta(files, folder));
-  const std::string differences =
-      Differences(WithoutPaths(dataset.config()), WithoutPaths(config));
+  const std::string differences = Differences(WithoutPaths(dataset.config()), WithoutPaths(config));
   if (!differences.empty()) {
     return ConfigError(absl::StrCat(
         folder, " was prepared with other settings than those of `data` now: ", differences,

@@ -1,7 +1,5 @@
 #include "launch/process/examine_gpus.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -64,9 +62,8 @@ void AskPlugin(const kernels::CudaPlugin& plugin, CudaFacts* facts) {
 
 CudaFacts ExamineGpus() {
   CudaFacts facts;
-  facts.driver_version = DriverVersionIn(ReadProc("/proc/driver/nvidia/version"));
-  // The second is there also where /proc is not the host's, in some containers.
-  facts.has_driver = !facts.driver_version.empty() || ::access("/dev/nvidiactl", F_OK) == 0;
+  facts.driver_version = DriverVersionIn(ReadProc(kGpuDriverVersion));
+  facts.has_driver = HasGpuDriver();
   const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
   if (visible != nullptr) facts.visible_devices = visible;
   const char* const named = std::getenv("TORII_CUDA_PLUGIN");

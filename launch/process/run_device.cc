@@ -26,17 +26,31 @@ absl::StatusOr<Gpus> FindGpus() {
   return gpus;
 }
 
+std::string NamedPlugin() {
+  const char* const named = std::getenv("TORII_CUDA_PLUGIN");
+  return named == nullptr ? "" : named;
+}
+
 }  // namespace
 
 std::string CudaPluginPath() {
-  const char* const named = std::getenv("TORII_CUDA_PLUGIN");
-  if (named != nullptr && *named != '\0') return named;
+  if (!NamedPlugin().empty()) return NamedPlugin();
   std::error_code none;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", none);
   const std::filesystem::path folder = program.parent_path();
   const std::filesystem::path installed = folder.parent_path() / "lib/libtorii_cuda.so";
   return (std::filesystem::exists(installed, none) ? installed : folder / "libtorii_cuda.so")
       .string();
+}
+
+bool HasGpuDriver() {
+  std::error_code none;
+  // The second is there also where /proc is not the host's, in some containers; the third is that of
+  // Windows' subsystem for Linux.
+  for (const char* sign : {kGpuDriverVersion, "/dev/nvidiactl", "/dev/dxg"}) {
+    if (std::filesystem::exists(sign, none)) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<RunDevice> RunDevice::Open(const std::string& asked) {
@@ -51,6 +65,8 @@ absl::StatusOr<RunDevice> RunDevice::Open(const std::string& asked) {
     return UsageError(
         absl::StrCat("--device: '", asked, "' is none of auto, cpu, cuda and emulated"));
   }
+  // Without a driver the plug-in, which brings half a gigabyte of libraries, is not even opened.
+  if (asked == "auto" && !HasGpuDriver() && NamedPlugin().empty()) return device;
   const absl::StatusOr<Gpus> gpus = FindGpus();
   if (!gpus.ok() && asked == "cuda") return Annotate(gpus.status(), "--device cuda");
   if (!gpus.ok()) {

@@ -13,10 +13,15 @@ namespace torii::launch {
 // else beside it.
 std::string CudaPluginPath();
 
+// What the driver of NVIDIA GPUs says of itself.
+inline constexpr char kGpuDriverVersion[] = "/proc/driver/nvidia/version";
+// Whether this machine has a driver for GPUs.
+bool HasGpuDriver();
+
 class RunDevice {
  public:
-  // asked: "cpu"; "cuda": a GPU for each rank; "auto": a GPU where the plug-in and a GPU are there,
-  // else the CPU; "emulated": a GPU's kernels run by the CPU, for tests. kUsage for another word;
+  // asked: "cpu"; "cuda": a GPU for each rank; "auto": a GPU where a driver, the plug-in and a
+  // GPU are there, else the CPU, silently without a driver; "emulated": a GPU's kernels run by the CPU, for tests. kUsage for another word;
   // kConfig if cuda is asked for and cannot be had: what to install. Before LibTorch is asked for
   // anything.
   static absl::StatusOr<RunDevice> Open(const std::string& asked);

@@ -67,9 +67,9 @@ void RankOptions::Declare(FlagSet& flags) {
                    "Threads of each rank. Default: OMP_NUM_THREADS, else the cores shared fairly.");
   flags.AddText(
       "device", &device, "cpu|cuda|auto|emulated",
-      "Where the model lives. cpu (default). cuda: a GPU for each rank. auto: a GPU where "
-      "there is one, else the CPU. emulated: a GPU's kernels run by the CPU, very slow, "
-      "for tests.");
+      "Where the model lives. auto (default): a GPU for each rank where there is one, else the "
+      "CPU. cuda: a GPU, or an error that says what is missing. cpu: no GPU. emulated: a GPU's "
+      "kernels run by the CPU, very slow, for tests.");
   flags.AddSwitch("check-collectives", &check_collectives,
                   "Verify before each exchange that all ranks make the same call (slower).");
 }

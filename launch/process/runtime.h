@@ -29,7 +29,7 @@ struct RankOptions {
   int64_t ranks = 0;    // threads as ranks; 0: not asked for
   int64_t threads = 0;  // intra-op threads of each rank; 0: share the cores
   bool check_collectives = false;
-  std::string device = "cpu";                                    // run_device.h
+  std::string device = "auto";                                   // run_device.h
   comm::ExchangeConfig::Sums sums = comm::ExchangeConfig::NCCL;  // between GPUs
   void Declare(FlagSet& flags);
 };

@@ -57,8 +57,8 @@ TEST(FindDatasetTest, RawFilesAreComparedBySizeAndTimeAndOnDemandByContent) {
   Change(raw, "x.csv", /*hidden=*/false);
   EXPECT_TRUE(raw.Prepare(kPlain)->reused) << "the content is the one that was prepared";
   raw.Write("x.csv", kRows);
-  std::filesystem::last_write_time(raw.File("x.csv"), std::filesystem::file_time_type::clock::now() +
-                                                          std::chrono::seconds(9));
+  std::filesystem::last_write_time(
+      raw.File("x.csv"), std::filesystem::file_time_type::clock::now() + std::chrono::seconds(9));
   EXPECT_FALSE(raw.Prepare(kPlain)->reused);
 }
 
@@ -154,13 +154,13 @@ TEST(FindDatasetTest, ADatasetIsTakenAsItIsWhereverItsRawFilesWere) {
   ASSERT_TRUE(LocalFiles().RemoveAll(raw.File("x.csv")).ok());
   const std::string elsewhere = R"(interactions { path: "/elsewhere/y.csv" quotes: true } )";
 
-  EXPECT_EQ(ExitCodeOf(PrepareWith(raw, R"(interactions { path: "$D/y.csv" } split { last_k: 1 })",
-                                   {})
-                           .status()),
-            ExitCode::kNoInput);
-  const auto taken = PrepareWith(
-      raw, R"(interactions { path: "$D/y.csv" user: "user_id" } split { last_k: 1 })",
-      {.as_it_is = true});
+  EXPECT_EQ(
+      ExitCodeOf(PrepareWith(raw, R"(interactions { path: "$D/y.csv" } split { last_k: 1 })", {})
+                     .status()),
+      ExitCode::kNoInput);
+  const auto taken =
+      PrepareWith(raw, R"(interactions { path: "$D/y.csv" user: "user_id" } split { last_k: 1 })",
+                  {.as_it_is = true});
   ASSERT_TRUE(taken.ok()) << taken.status();
   EXPECT_TRUE(taken->reused);
   EXPECT_EQ(taken->dataset.test_rows(), 2);
