@@ -239,11 +239,6 @@ struct ItemVectors {
   int64_t n = 0, dim = 0;
 };
 
-// Items first .. first + size - 1.
-struct ItemTile {
-  int64_t first = 0, size = 0;
-};
-
 // Items that each row leaves out: items[begin[i]] .. items[begin[i + 1] - 1], ascending.
 struct HiddenItems {
   const int64_t* begin;  // [rows + 1]
@@ -257,13 +252,13 @@ struct Thresholds {
   const int64_t* tie_before;
 };
 
-// The lists of `rows` rows, each of `k` places; row i has length[i] of them, best first, ties by
-// smaller item.
+// The lists of `rows` rows, each of `k` places, at least one; row i has length[i] of them, best
+// first, ties by smaller item. Scores that are not above -infinity are in no list.
 struct TopKLists {
   int64_t k;
   int64_t* items;   // [rows, k]
   float* scores;    // [rows, k]
-  int64_t* length;  // [rows]
+  int64_t* length;  // [rows]; places behind it are left as they are
 };
 
 // ---- The table ----
@@ -323,11 +318,6 @@ struct DeviceKernels {
                       const Thresholds& thresholds, const HiddenItems& hidden, int64_t* counts);
   void (*top_k)(const float* q, int64_t rows, const ItemVectors& items, const HiddenItems& hidden,
                 const TopKLists& lists);
-  // For devices without top_k: scores and items as numbers, the best of which are the greatest.
-  // keys [rows, items of the tile]: the score's bits in signed order in the upper half, and the
-  // complement of the item in the lower; INT64_MIN for hidden items.
-  void (*score_keys)(const float* q, int64_t rows, const ItemVectors& items, const ItemTile& tile,
-                     const HiddenItems& hidden, int64_t* keys);
   // largest[i] = the greatest magnitude in row i of x [rows, dim]; infinity if one of its numbers
   // is not finite.
   void (*largest_magnitudes)(const float* x, int64_t rows, int64_t dim, double* largest);

@@ -2,9 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <limits>
-#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -49,56 +47,6 @@ class HiddenTensors {
  private:
   const at::Tensor begin_, items_;
 };
-
-// The best of some queries by the keys that the device makes of scores and items, tile by tile.
-struct KeyedQueries {
-  at::Tensor q;  // [r, D]
-  HiddenItems hidden;
-};
-
-at::Tensor BestKeys(const Device& device, const KeyedQueries& queries, const ItemVectors& items,
-                    int64_t k) {
-  constexpr int64_t kTileItems = int64_t{1} << 14;
-  const int64_t rows = queries.q.size(0);
-  const at::TensorOptions numbers = queries.q.options().dtype(at::kLong);
-  at::Tensor best = at::empty({rows, 0}, numbers);
-  for (int64_t first = 0; first < items.n; first += kTileItems) {
-    const ItemTile tile{first, std::min(kTileItems, items.n - first)};
-    const at::Tensor keys = at::empty({rows, tile.size}, numbers);
-    device.kernels().score_keys(queries.q.const_data_ptr<float>(), rows, items, tile,
-                                queries.hidden, keys.mutable_data_ptr<int64_t>());
-    const at::Tensor all = at::cat({best, keys}, 1);
-    best = std::get<0>(at::topk(all, std::min(k, all.size(1)), 1, /*largest=*/true,
-                                /*sorted=*/true));
-  }
-  return best;
-}
-
-// What score_keys put together, taken apart.
-BestItems ItemsOfKeys(const at::Tensor& keys) {
-  constexpr int64_t kLowHalf = 0xFFFFFFFF, kMagnitude = 0x7FFFFFFF;
-  const at::Tensor is_there = keys != std::numeric_limits<int64_t>::min();
-  const at::Tensor ordered = keys.bitwise_right_shift(32);
-  const at::Tensor bits = at::where(ordered < 0, ordered.bitwise_xor(kMagnitude), ordered);
-  const at::Tensor items = keys.bitwise_and(kLowHalf).neg().add_(kLowHalf);
-  return {at::where(is_there, items, -1),
-          at::where(is_there, bits.to(at::kInt).view(at::kFloat), 0.0)};
-}
-
-BestItems TopKByKeys(const Device& device, const at::Tensor& q, const ItemVectors& items,
-                     const HiddenItems& hidden, int64_t k) {
-  constexpr int64_t kBlockQueries = 256;
-  BestItems best = {at::full({q.size(0), k}, -1, q.options().dtype(at::kLong)),
-                    at::zeros({q.size(0), k}, q.options())};
-  for (int64_t first = 0; first < q.size(0); first += kBlockQueries) {
-    const int64_t end = std::min(q.size(0), first + kBlockQueries);
-    const BestItems found = ItemsOfKeys(
-        BestKeys(device, {q.slice(0, first, end), {hidden.begin + first, hidden.items}}, items, k));
-    best.items.slice(0, first, end).slice(1, 0, found.items.size(1)).copy_(found.items);
-    best.scores.slice(0, first, end).slice(1, 0, found.items.size(1)).copy_(found.scores);
-  }
-  return best;
-}
 
 }  // namespace
 
@@ -158,9 +106,6 @@ BestItems TopK(const Device& device, const at::Tensor& q, const RankedItems& ite
   CheckLists(hidden.begin, q.size(0), hidden.items.size());
   if (items.scores) return ComposedTopK(q, items, hidden, k);
   const HiddenTensors hidden_there(device, hidden);
-  if (device.kernels().top_k == nullptr) {
-    return TopKByKeys(device, q, PointersTo(items), hidden_there.pointers(), k);
-  }
   BestItems best = {at::full({q.size(0), k}, -1, q.options().dtype(at::kLong)),
                     at::zeros({q.size(0), k}, q.options())};
   at::Tensor length = at::empty({q.size(0)}, q.options().dtype(at::kLong));

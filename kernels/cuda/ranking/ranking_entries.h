@@ -7,5 +7,7 @@ namespace torii::kernels::cuda {
 
 void CountAbove(const float* q, int64_t rows, const ItemVectors& items,
                 const Thresholds& thresholds, const HiddenItems& hidden, int64_t* counts);
+void TopK(const float* q, int64_t rows, const ItemVectors& items, const HiddenItems& hidden,
+          const TopKLists& lists);
 
 }  // namespace torii::kernels::cuda

@@ -54,6 +54,21 @@ struct RowCounts {
   __device__ int Of(int r) const {
     return static_cast<int>((r < 4 ? rows[0] : rows[1]) >> r % 4 * 8 & 0xFF);
   }
+  __device__ bool AreAny() const { return (rows[0] | rows[1]) != 0; }
+  // The sums over the columns of the lanes of the same rows before this one. All lanes call it.
+  __device__ RowCounts SumBefore() const {
+    RowCounts sum = *this;
+    TORII_UNROLL
+    for (int step = 1; step <= 4; step *= 2) {
+      TORII_UNROLL
+      for (uint32_t& four : sum.rows) {
+        const uint32_t other = __shfl_sync(kAllLanes, four, (LaneOf() - 2 * step) & 0x1F);
+        if (LaneColumn() >= step) four += other;
+      }
+    }
+    for (int i = 0; i < kSide / 4; ++i) sum.rows[i] -= rows[i];
+    return sum;
+  }
   // The sum over the columns of the warp, of the lane's own row. All lanes call it.
   __device__ int SumOfOwn() const {
     RowCounts sum = *this;

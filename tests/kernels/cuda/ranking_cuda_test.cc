@@ -52,7 +52,8 @@ void RankingCudaTest::ExpectSameRanks(const Case& c, int64_t k) {
   ASSERT_FALSE(items.scores);
   const HiddenLists hidden{c.hidden_begin, c.hidden};
   const at::Tensor limit = ScorePairs(kCpu, c.q, want_items, c.q_row, c.item);
-  EXPECT_TRUE(at::equal(Back(ScorePairs(Gpu(), q, items, c.q_row, c.item)), limit));
+  EXPECT_TRUE(at::allclose(Back(ScorePairs(Gpu(), q, items, c.q_row, c.item)), limit, 0, 0,
+                           /*equal_nan=*/true));
   const RowThresholds thresholds{c.begin, limit, c.item};
   EXPECT_TRUE(at::equal(Back(CountAbove(Gpu(), q, items, {c.begin, There(limit), c.item}, hidden)),
                         CountAbove(kCpu, c.q, want_items, thresholds, hidden)));
@@ -86,14 +87,35 @@ TEST_F(RankingCudaTest, ARowMayHaveManyThresholds) {
 // Tiles have 128 queries and 128 items, slices 8 dimensions.
 TEST_F(RankingCudaTest, EdgesOfTilesAreRight) {
   if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  const int64_t dims[] = {1, 7, 64, 130};
+  size_t next = 0;
   for (const int64_t queries : {1, 127, 128, 129}) {
     for (const int64_t items : {1, 127, 128, 129}) {
-      for (const int64_t dim : {1, 7, 64, 130}) {
-        SCOPED_TRACE(testing::Message() << queries << " x " << items << " x " << dim);
-        ExpectSameRanks(Case(queries, items, dim, 2, /*is_whole=*/dim % 2 == 1), 20);
-      }
+      const int64_t dim = dims[next % 4];  // each with all numbers of queries and of items
+      SCOPED_TRACE(testing::Message() << queries << " x " << items << " x " << dim);
+      ExpectSameRanks(Case(queries, items, dim, 2, /*is_whole=*/dim % 2 == 1), 20);
+      ++next;
     }
+    ++next;
   }
+}
+
+// Numbers whose scores are zeros of either sign, infinite, or not numbers.
+TEST_F(RankingCudaTest, StrangeScoresAreTheCpus) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kTiny = 1e-30F;  // products of such are 0 or -0
+  Case c(20, 300, 3, 2, /*is_whole=*/true);
+  c.q.slice(0, 4, 8).fill_(kTiny);
+  c.q[12][1] = kInfinity;
+  c.q[13].zero_();
+  c.v.slice(0, 20, 40).fill_(kTiny);
+  c.v.slice(0, 40, 60).fill_(-kTiny);
+  c.v[70][0] = kInfinity;
+  c.v[71][0] = -kInfinity;
+  c.v[72][2] = std::numeric_limits<float>::quiet_NaN();
+  c.v[73].zero_();
+  ExpectSameRanks(c, 250);
 }
 
 // All that ranking does, small enough for tools that look at every access.
@@ -102,9 +124,31 @@ TEST_F(RankingCudaTest, SmallForSanitizers) {
   ExpectSameRanks(Case(20, 260, 10, 2, /*is_whole=*/true), 9);
 }
 
-TEST_F(RankingCudaTest, BestItemsOfMoreThanATileAreMerged) {
+// The search looks at 1,024 items first, then at 4 times as many as it has seen.
+TEST_F(RankingCudaTest, BestItemsOfManyStepsAreRight) {
   if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
   ExpectSameRanks(Case(3, 17'000, 2, 1, /*is_whole=*/true), 7);
+  ExpectSameRanks(Case(3, 17'000, 2, 1, /*is_whole=*/false), 1500);
+}
+
+// The worst orders: each item is better than all before it, or none is.
+TEST_F(RankingCudaTest, BestItemsOfSortedItemsAreRight) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  Case c(4, 6000, 1, 1, /*is_whole=*/false);
+  c.v = at::arange(-2000, 4000).to(at::kFloat).unsqueeze(1);
+  c.q = at::tensor({1.0F, -1.0F, 0.5F, -0.0F}).unsqueeze(1);
+  ExpectSameRanks(c, 100);
+}
+
+TEST_F(RankingCudaTest, ListsLongerThanSharedMemoryAreSorted) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  ExpectSameRanks(Case(2, 6000, 3, 1, /*is_whole=*/false), 5000);
+}
+
+// More queries than are searched at a time.
+TEST_F(RankingCudaTest, BestItemsOfManyQueriesAreRight) {
+  if (!CpuFuses()) GTEST_SKIP() << "this CPU rounds products, the kernels do not";
+  ExpectSameRanks(Case(4200, 20, 1, 1, /*is_whole=*/true), 20);
 }
 
 TEST_F(RankingCudaTest, LargestMagnitudesAreTheCpus) {
