@@ -1,8 +1,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "kernels/softmax.h"
 
@@ -49,6 +51,14 @@ at::Tensor ExcludedOf(const SoftmaxTensors& t, const Places& places, const at::T
   return mask.index_select(0, row_of_query.index_select(0, query));
 }
 
+// On a multiple of 16 bytes and [stride], -inf behind the columns that there are.
+at::Tensor OffsetsInVectors(const at::Tensor& offset, int64_t stride) {
+  const bool is_aligned = reinterpret_cast<uintptr_t>(offset.const_data_ptr()) % 16 == 0;
+  if (is_aligned && offset.numel() == stride) return offset;
+  return at::constant_pad_nd(offset, {0, stride - offset.numel()},
+                             -std::numeric_limits<double>::infinity());
+}
+
 }  // namespace
 
 void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxBlocks& blocks,
@@ -93,6 +103,39 @@ void ComposedSoftmax(const SoftmaxTensors& t, const SoftmaxBlocks& blocks,
   }
   at::Tensor loss = results.loss;
   loss.copy_(at::dot(results.row_loss, t.weight.to(at::kDouble)));
+}
+
+void SoftmaxOfProducts(const Device& device, const SoftmaxTensors& t, const SoftmaxResults& results,
+                       const SoftmaxBlocks& blocks, SoftmaxArgs args) {
+  const int64_t queries = t.q.size(0), columns = t.v.size(0);
+  const int64_t most = std::clamp<int64_t>(blocks.most_floats / columns, 1, blocks.most_rows);
+  const int64_t count = (queries + most - 1) / most;
+  const int64_t block = (queries + count - 1) / count;  // about equal
+  // Rows begin on whole vectors of four, for the kernel and for the products.
+  const int64_t stride = (columns + 3) / 4 * 4;
+  const at::Tensor memory = at::empty({block, stride}, t.q.options());
+  const at::Tensor offset = OffsetsInVectors(t.column_offset, stride);
+  args.column_offset = offset.const_data_ptr<float>();
+  const at::Tensor v_transposed = t.v.t();
+  at::Tensor v_grad = results.v_grad;
+  double* const loss = std::exchange(args.loss, nullptr);
+  for (int64_t first = 0; first < queries; first += block) {
+    const int64_t last = std::min(queries, first + block);
+    const at::Tensor q = t.q.slice(0, first, last);
+    // Products at first, gradients with respect to them afterwards.
+    at::Tensor products = memory.slice(0, 0, last - first).slice(1, 0, columns);
+    at::mm_out(products, q, v_transposed);
+    if (last == queries) args.loss = loss;
+    device.kernels().softmax_rows(
+        {args, first, last - first, memory.mutable_data_ptr<float>(), stride});
+    at::Tensor q_grad = results.q_grad.slice(0, first, last);
+    at::mm_out(q_grad, products, t.v);
+    if (first == 0) {
+      at::mm_out(v_grad, products.t(), q);
+    } else {
+      v_grad.addmm_(products.t(), q);
+    }
+  }
 }
 
 }  // namespace torii::kernels

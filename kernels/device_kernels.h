@@ -47,6 +47,19 @@ struct SoftmaxArgs {
   double* loss = nullptr;      // [1]: sum_n weight_n l_n; null: not wanted
 };
 
+// Some queries of a loss whose products come from elsewhere.
+struct SoftmaxRowsArgs {
+  // Of all queries. q, v and the gradients are not looked at. loss.column_offset: on a multiple of 16
+  // bytes, -inf up to whole fours. loss.loss: null unless the losses of all rows are known with these.
+  // u below 2^31.
+  SoftmaxArgs loss;
+  int64_t first_query = 0, queries = 0;
+  // [queries, stride], on a multiple of 16 bytes. In the first u of each row q_i . v_j, which becomes
+  // the gradient of the loss with respect to it; behind them anything.
+  float* products = nullptr;
+  int64_t stride = 0;  // a multiple of 4
+};
+
 // The memory that a device keeps from one loss to the next. The device defines it.
 struct SoftmaxMemory;
 
@@ -271,6 +284,8 @@ struct DeviceKernels {
   SoftmaxMemory* (*new_softmax)(SoftmaxPrecision precision);
   void (*delete_softmax)(SoftmaxMemory* memory);
   void (*softmax)(SoftmaxMemory* memory, const SoftmaxArgs& args);
+  // Where has_softmax says no: what is left of the loss beside LibTorch's products. Writes row_loss.
+  void (*softmax_rows)(const SoftmaxRowsArgs& args);
 
   int64_t (*linear_kept_floats)(const LinearStackArgs& stack, int64_t n);
   void (*linear_forward)(const LinearStackArgs& stack, const LinearForwardArgs& args);

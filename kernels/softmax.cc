@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "kernels/on_device.h"
 
@@ -80,6 +82,15 @@ SoftmaxBlocks BlocksFor(const Device& device) {
   return {.most_rows = 8192, .most_floats = int64_t{1} << 25};
 }
 
+// 32 MB, about what its cache keeps from one operation to the next; more where that were too few
+// rows to keep a GPU busy.
+SoftmaxBlocks BlocksOfProducts(int64_t columns) {
+  constexpr int64_t kFewestRows = 512;
+  constexpr int64_t kFloats = int64_t{1} << 23, kMostFloats = int64_t{1} << 25;
+  return {.most_rows = 4096,
+          .most_floats = std::clamp(kFewestRows * columns, kFloats, kMostFloats)};
+}
+
 }  // namespace
 
 Softmax::Softmax(const Device& device, SoftmaxPrecision precision)
@@ -93,10 +104,14 @@ void Softmax::Compute(const SoftmaxTensors& tensors, const SoftmaxResults& resul
                 t.positive_offset, t.target_offset, t.weight, t.excluded_begin, t.excluded,
                 results.loss, results.row_loss, results.q_grad, results.v_grad);
   CheckShapes(tensors, results);
-  if (!HasKernel(device_, precision_, tensors.q.size(1))) {
-    return ComposedSoftmax(tensors, BlocksFor(device_), results);
+  if (HasKernel(device_, precision_, t.q.size(1))) {
+    return device_.kernels().softmax(memory_.get(), PointersTo(t, results));
   }
-  device_.kernels().softmax(memory_.get(), PointersTo(tensors, results));
+  if (device_.kernels().softmax_rows != nullptr) {
+    return SoftmaxOfProducts(device_, t, results, BlocksOfProducts(t.v.size(0)),
+                             PointersTo(t, results));
+  }
+  ComposedSoftmax(t, BlocksFor(device_), results);
 }
 
 const char* Softmax::name() const {

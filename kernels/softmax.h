@@ -49,7 +49,7 @@ class Softmax {
   std::unique_ptr<SoftmaxMemory, void (*)(SoftmaxMemory*)> memory_;
 };
 
-// Blocks of rows: their few matrices of rows x columns floats stay small beside everything else, and
+// Blocks of rows, or queries: their few matrices of rows x columns floats stay small beside everything else, and
 // large enough for the device.
 struct SoftmaxBlocks {
   int64_t most_rows = 0, most_floats = 0;
@@ -58,5 +58,11 @@ struct SoftmaxBlocks {
 // What Compute does, composed of LibTorch's operations over blocks of rows, in float32.
 void ComposedSoftmax(const SoftmaxTensors& tensors, const SoftmaxBlocks& blocks,
                      const SoftmaxResults& results);
+
+// What Compute does by LibTorch's products and the device's softmax_rows, over blocks of queries.
+// args: pointers to the tensors.
+void SoftmaxOfProducts(const Device& device, const SoftmaxTensors& tensors,
+                       const SoftmaxResults& results, const SoftmaxBlocks& blocks,
+                       SoftmaxArgs args);
 
 }  // namespace torii::kernels

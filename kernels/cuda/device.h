@@ -8,9 +8,11 @@
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
 #define TORII_UNROLL _Pragma("unroll")
+#define TORII_ONE_BY_ONE _Pragma("unroll 1")
 #else
 #include "kernels/cuda/emulation.h"
 #define TORII_UNROLL
+#define TORII_ONE_BY_ONE
 #endif
 
 namespace torii::kernels::cuda {
@@ -112,7 +114,24 @@ __device__ inline Floats<kVector> Load(const float* from) {
 }
 template <int kVector>
 __device__ inline void Store(float* to, const Floats<kVector>& x) {
+#ifdef __CUDACC__
+  // Left to itself the compiler may take the vector apart.
+  if constexpr (kVector == 4) {
+    *reinterpret_cast<float4*>(to) = make_float4(x.at[0], x.at[1], x.at[2], x.at[3]);
+    return;
+  }
+#endif
   *reinterpret_cast<Floats<kVector>*>(to) = x;
+}
+
+// Of what is read once: leaves the multiprocessor's cache to what is read often.
+__device__ inline Floats<4> LoadPastCache(const float* from) {
+#ifdef __CUDACC__
+  const float4 x = __ldcg(reinterpret_cast<const float4*>(from));
+  return {{x.x, x.y, x.z, x.w}};
+#else
+  return Load<4>(from);
+#endif
 }
 
 // Whether rows of `width` floats that begin at `rows`, `stride` floats apart, are whole vectors of
@@ -121,12 +140,20 @@ inline bool AreVectors(const float* rows, int64_t width, int64_t stride) {
   return width % 4 == 0 && stride % 4 == 0 && reinterpret_cast<uintptr_t>(rows) % 16 == 0;
 }
 
-// ---- Sums over a warp ----
+// ---- Over a warp ----
 
 // The same bits in every lane: additions in one order.
 template <class T>
 __device__ inline T WarpSum(T x) {
   for (int step = kWarpLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
+  return x;
+}
+
+// The greatest number, whatever is NaN left out.
+__device__ inline float WarpMost(float x) {
+  for (int step = kWarpLanes / 2; step > 0; step /= 2) {
+    x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, step));
+  }
   return x;
 }
 

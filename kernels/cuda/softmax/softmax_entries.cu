@@ -1,5 +1,5 @@
-// The softmax loss in the table. In float32, and for more dimensions than a pass has, there is no
-// kernel: the loss is composed.
+// The softmax loss in the table. In float32, and for more dimensions than a pass has, the products
+// are LibTorch's, and a kernel does the rest.
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/softmax/softmax_steps.h"
@@ -13,7 +13,7 @@ bool HasSoftmax(SoftmaxPrecision precision, int64_t dim) {
 }
 
 const char* SoftmaxName(SoftmaxPrecision precision) {
-  return precision == SoftmaxPrecision::kBfloat16 ? "fused bfloat16" : "composed";
+  return precision == SoftmaxPrecision::kBfloat16 ? "fused bfloat16" : "by blocks of rows";
 }
 
 // Nothing is kept: the allocator gives the same memory again.
@@ -30,6 +30,11 @@ struct StoreTo {
   double* out;
   __device__ void operator()(double sum) const { *out = sum; }
 };
+
+void SumLosses(const SoftmaxArgs& args) {
+  if (args.loss == nullptr) return;
+  SumOf(WeightedLosses{args.weight, args.row_loss}, args.rows, StoreTo{args.loss});
+}
 
 void Softmax(SoftmaxMemory*, const SoftmaxArgs& args) {
   const SoftmaxOperands operands(args);
@@ -62,9 +67,12 @@ void Softmax(SoftmaxMemory*, const SoftmaxArgs& args) {
                       .splits = pass.splits,
                       .out = pass.out.get()});
   FinishColumns(args, operands, pass, slope.get());
-  if (args.loss != nullptr) {
-    SumOf(WeightedLosses{args.weight, args.row_loss}, args.rows, StoreTo{args.loss});
-  }
+  SumLosses(args);
+}
+
+void SoftmaxRows(const SoftmaxRowsArgs& args) {
+  FinishProducts(args);
+  SumLosses(args.loss);
 }
 
 }  // namespace
@@ -75,6 +83,7 @@ void AddSoftmax(DeviceKernels* table) {
   table->new_softmax = NewSoftmax;
   table->delete_softmax = DeleteSoftmax;
   table->softmax = Softmax;
+  table->softmax_rows = SoftmaxRows;
 }
 
 }  // namespace torii::kernels::cuda

@@ -67,6 +67,10 @@ struct FinishedQueries {
 void FinishQueries(const SoftmaxArgs& args, const SoftmaxOperands& operands,
                    const PassResults& pass, const FinishedQueries& finished);
 
+// Without products of its own (softmax_rows.cu): turns those of some queries into gradients and writes
+// their row_loss.
+void FinishProducts(const SoftmaxRowsArgs& args);
+
 // Writes v_grad.
 void FinishColumns(const SoftmaxArgs& args, const SoftmaxOperands& operands,
                    const PassResults& pass, const float* slope);

@@ -1,4 +1,5 @@
-// The fused softmax loss in bfloat16 by the kernels of a GPU, against the definition.
+// The softmax loss by the kernels of a GPU, against the definition: fused in bfloat16, and from products
+// in float32.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -14,19 +15,18 @@ namespace {
 using cpu::Problem;
 using cpu::Result;
 
-const cpu::SoftmaxVariant& Bfloat16() { return *cpu::kSoftmaxBaselineBf16; }
-
-Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature = 5.0) {
-  return cpu::MakeProblem(b, u, dim, inverse_temperature, Bfloat16());
-}
-
 template <class T>
 std::vector<double> Doubles(const std::vector<T>& x) {
   return {x.begin(), x.end()};
 }
 
-class SoftmaxCudaTest : public CudaTest {
+class SoftmaxCudaTest : public CudaTest, public ::testing::WithParamInterface<SoftmaxPrecision> {
  protected:
+  static Problem MakeProblem(int64_t b, int64_t u, int64_t dim, double inverse_temperature = 5.0) {
+    const bool bf16 = GetParam() == SoftmaxPrecision::kBfloat16;
+    return cpu::MakeProblem(b, u, dim, inverse_temperature,
+                            bf16 ? *cpu::kSoftmaxBaselineBf16 : *cpu::kSoftmaxBaseline);
+  }
   static Result Compute(const Problem& problem);
   static void ExpectEqualsTheDefinition(const Problem& problem) {
     cpu::ExpectEqualsReference(problem, Compute(problem));
@@ -68,7 +68,10 @@ Result SoftmaxCudaTest::Compute(const Problem& p) {
   return out;
 }
 
-TEST_F(SoftmaxCudaTest, EqualsTheDefinitionForAllSizes) {
+INSTANTIATE_TEST_SUITE_P(Float32, SoftmaxCudaTest, ::testing::Values(SoftmaxPrecision::kFloat32));
+INSTANTIATE_TEST_SUITE_P(Bfloat16, SoftmaxCudaTest, ::testing::Values(SoftmaxPrecision::kBfloat16));
+
+TEST_P(SoftmaxCudaTest, EqualsTheDefinitionForAllSizes) {
   for (const int64_t dim : {1, 31, 64}) {
     for (const int64_t u : {1, 31, 129, 300}) {
       for (const int64_t b : {1, 31, 129}) {
@@ -79,33 +82,44 @@ TEST_F(SoftmaxCudaTest, EqualsTheDefinitionForAllSizes) {
   }
 }
 
-TEST_F(SoftmaxCudaTest, WideVectorsEqualTheDefinition) {
+TEST_P(SoftmaxCudaTest, WideVectorsEqualTheDefinition) {
   for (const int64_t dim : {65, 128, 129, 256}) ExpectEqualsTheDefinition(MakeProblem(33, 70, dim));
 }
 
-// Also that all passes leave the same bits.
-TEST_F(SoftmaxCudaTest, TheOrderOfTheWarpsDoesNotMatter) {
-  const Problem problem = MakeProblem(150, 200, 33);
-  const Result want = Compute(problem);
-  InBothOrders([&] {
-    const Result got = Compute(problem);
-    EXPECT_EQ(got.row_loss, want.row_loss);
-    EXPECT_EQ(got.q_grad, want.q_grad);
-    EXPECT_EQ(got.v_grad, want.v_grad);
-  });
+// More than the threads of a block keep in registers, and no whole vectors.
+TEST_P(SoftmaxCudaTest, ManyColumnsEqualTheDefinition) {
+  for (const int64_t u : {1023, 16384, 17001}) ExpectEqualsTheDefinition(MakeProblem(7, u, 3));
 }
 
-TEST_F(SoftmaxCudaTest, Float32AndMoreDimensionsThanAPassHasAreComposed) {
-  EXPECT_STREQ(Softmax(Gpu(), SoftmaxPrecision::kFloat32).name(), "composed");
+// More than one block of products has.
+TEST_P(SoftmaxCudaTest, ManyQueriesEqualTheDefinition) {
+  ExpectEqualsTheDefinition(MakeProblem(4099, 9, 2));
+}
+
+// Also that all passes leave the same bits.
+TEST_P(SoftmaxCudaTest, TheOrderOfTheWarpsDoesNotMatter) {
+  for (const Problem& problem : {MakeProblem(150, 200, 33), MakeProblem(20, 5001, 7)}) {
+    const Result want = Compute(problem);
+    InBothOrders([&] {
+      const Result got = Compute(problem);
+      EXPECT_EQ(got.row_loss, want.row_loss);
+      EXPECT_EQ(got.q_grad, want.q_grad);
+      EXPECT_EQ(got.v_grad, want.v_grad);
+    });
+  }
+}
+
+TEST_P(SoftmaxCudaTest, MoreDimensionsThanAPassHasAreFloat32) {
+  EXPECT_STREQ(Softmax(Gpu(), SoftmaxPrecision::kFloat32).name(), "by blocks of rows");
   EXPECT_STREQ(Softmax(Gpu(), SoftmaxPrecision::kBfloat16).name(), "fused bfloat16");
-  Problem problem = MakeProblem(31, 60, 257);
+  const Problem wide = MakeProblem(31, 60, 257);
+  Problem problem = wide;
   problem.precision = SoftmaxPrecision::kFloat32;
   ExpectEqualsTheDefinition(problem);
-  Problem wide = MakeProblem(31, 60, 257);
   EXPECT_EQ(Compute(wide).q_grad, Compute(problem).q_grad);
 }
 
-TEST_F(SoftmaxCudaTest, WithoutListsNothingIsExcluded) {
+TEST_P(SoftmaxCudaTest, WithoutListsNothingIsExcluded) {
   Problem problem = MakeProblem(10, 60, 8);
   problem.excluded.clear();
   problem.excluded_begin.assign(11, 0);
@@ -118,7 +132,7 @@ TEST_F(SoftmaxCudaTest, WithoutListsNothingIsExcluded) {
 
 // Each some columns higher than all before, by more than exponentials of float32 can span, and the
 // positives far below.
-TEST_F(SoftmaxCudaTest, LaterColumnsMayBeMuchHigherThanTheFirst) {
+TEST_P(SoftmaxCudaTest, LaterColumnsMayBeMuchHigherThanTheFirst) {
   for (const double step : {30.0, 100.0, -100.0}) {
     Problem problem = MakeProblem(70, 500, 8, 1.0);
     for (size_t j = 0; j < 500; ++j) {
@@ -128,7 +142,7 @@ TEST_F(SoftmaxCudaTest, LaterColumnsMayBeMuchHigherThanTheFirst) {
   }
 }
 
-TEST_F(SoftmaxCudaTest, LogitsOfTenThousandKeepWhatFloat32Has) {
+TEST_P(SoftmaxCudaTest, LogitsOfTenThousandKeepWhatFloat32Has) {
   for (const float sign : {1.0F, -1.0F}) {
     Problem problem = MakeProblem(40, 130, 16, 1.0);
     for (size_t j = 0; j < 130; ++j) problem.column_offset[j] += sign * 1e4F;
@@ -142,7 +156,7 @@ TEST_F(SoftmaxCudaTest, LogitsOfTenThousandKeepWhatFloat32Has) {
 
 // Queries with 0 to 9 rows, some of them with the same positive; positives excluded for the query,
 // removed columns among them.
-TEST_F(SoftmaxCudaTest, RowsMayShareAQuery) {
+TEST_P(SoftmaxCudaTest, RowsMayShareAQuery) {
   for (const int64_t u : {1, 7, 193}) {
     for (const int64_t b : {1, 5, 150}) {
       Problem problem = MakeProblem(b, u, 20);
@@ -165,14 +179,25 @@ TEST_F(SoftmaxCudaTest, RowsMayShareAQuery) {
   }
 }
 
+// Its own logit is another than that of the column, which no other row looks at.
+TEST_P(SoftmaxCudaTest, APositivesColumnMayBeFarAboveWhatItsRowSees) {
+  Problem problem = MakeProblem(40, 130, 16, 1.0);
+  for (const int64_t positive : problem.positive) {
+    problem.column_offset[static_cast<size_t>(positive)] = 200;
+  }
+  std::fill(problem.positive.begin() + 1, problem.positive.end(), problem.positive[0]);
+  problem.column_offset[static_cast<size_t>(problem.positive[1])] = 2000;
+  ExpectEqualsTheDefinition(problem);
+}
+
 // The positive of all rows: its column has more uses than a chunk.
-TEST_F(SoftmaxCudaTest, AColumnMayBeThePositiveOfManyRows) {
+TEST_P(SoftmaxCudaTest, AColumnMayBeThePositiveOfManyRows) {
   Problem problem = MakeProblem(300, 20, 12);
   std::fill(problem.positive.begin(), problem.positive.end(), 3);
   ExpectEqualsTheDefinition(problem);
 }
 
-TEST_F(SoftmaxCudaTest, ALonePositiveHasNoLossAndNoGradient) {
+TEST_P(SoftmaxCudaTest, ALonePositiveHasNoLossAndNoGradient) {
   Problem problem = MakeProblem(3, 1, 5);
   problem.target_offset = problem.positive_offset;
   const Result got = Compute(problem);
@@ -181,7 +206,7 @@ TEST_F(SoftmaxCudaTest, ALonePositiveHasNoLossAndNoGradient) {
   }
 }
 
-TEST_F(SoftmaxCudaTest, NumbersThatAreNotFiniteMakeTheirRowsLossNotFinite) {
+TEST_P(SoftmaxCudaTest, NumbersThatAreNotFiniteMakeTheirRowsLossNotFinite) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const float bad : {nan, cpu::kInfinity, 3e38F}) {
     Problem problem = MakeProblem(30, 100, 6);
