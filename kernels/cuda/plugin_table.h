@@ -9,7 +9,7 @@
 namespace torii::kernels {
 
 // Of this file and device_kernels.h: raised with every change of them.
-inline constexpr int kCudaPluginVersion = 2;
+inline constexpr int kCudaPluginVersion = 3;
 // extern "C" const CudaPlugin* torii_cuda_plugin();
 inline constexpr char kCudaPluginSymbol[] = "torii_cuda_plugin";
 
