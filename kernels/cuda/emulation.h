@@ -117,6 +117,15 @@ inline bool __any_sync(unsigned, bool vote) {
   return false;
 }
 
+inline unsigned __ballot_sync(unsigned, bool vote) {
+  const auto votes = emulation::Exchange(emulation::Meeting::kVote, vote);
+  unsigned of_lanes = 0;
+  for (int lane = 0; lane < 32; ++lane) of_lanes |= unsigned{votes[lane]} << lane;
+  return of_lanes;
+}
+// The lowest bit that is set, counted from 1.
+inline int __ffs(int x) { return __builtin_ffs(x); }
+
 // Threads run one at a time: a plain addition.
 template <class T>
 T atomicAdd(T* to, std::type_identity_t<T> value) {

@@ -1,14 +1,11 @@
 #include "kernels/cuda/softmax/softmax_pass.h"
 
+#include "kernels/cuda/softmax/softmax_rows.h"
 #include "kernels/cuda/softmax/softmax_tiles.h"
 #include "kernels/cuda/warp_matrix.h"
 
 namespace torii::kernels::cuda {
 namespace {
-
-// Shifts move only where the exponentials that a lane has of a row in a tile add up to more than
-// this: sums stay in range, and most tiles do without the largest exponent.
-constexpr float kMostOfTile = 256;
 
 template <int kDim>
 struct Geometry {
@@ -26,12 +23,16 @@ struct Geometry {
 };
 
 template <int kDim, bool kShifts>
-class Pass {
+class Pass : PassRows<kDim, Geometry<kDim>::kBlocks, kShifts> {
   using G = Geometry<kDim>;
+  using Rows = PassRows<kDim, G::kBlocks, kShifts>;
+  using Rows::args_, Rows::e_, Rows::exponentials_, Rows::out_, Rows::sum_;
+  using Rows::kDimGroups, Rows::kGroups, Rows::kRows;
+  using typename Rows::Range;
 
  public:
   __device__ __forceinline__ Pass(const PassArgs& args, uint4* shared)
-      : args_(args),
+      : Rows(args),
         x_tile_(shared),
         y_tiles_(shared + kRowTile * G::kChunks),
         offsets_(reinterpret_cast<float*>(y_tiles_ + 2 * kColumnTile * G::kChunks)),
@@ -49,7 +50,7 @@ class Pass {
     WaitForCopies<0>();
     __syncthreads();
     KeepRows();
-    StartShifts();
+    this->StartShifts();
     // Hidden pairs of a tile are between two bounds; the second one is read a tile ahead.
     const uint32_t* bound = args_.hidden.begin + BlockX() * tiles + begin;
     Range hidden{bound[0], bound[1]};
@@ -63,35 +64,26 @@ class Pass {
       WaitForCopies<0>();
       __syncthreads();
     }
-    Write(split);
+    this->Write(split);
   }
 
  private:
-  static constexpr int kRows = 2 * G::kBlocks;     // of a lane
-  static constexpr int kGroups = kColumnTile / 8;  // of columns of a tile
-  static constexpr int kDimGroups = kDim / 8;
-
-  // Of the list of hidden pairs.
-  struct Range {
-    uint32_t begin, end;
-  };
-
   // Where an exponential is too large for its row's shift, the tile begins again and moves shifts;
   // so does the first tile, which finds them.
   __device__ __forceinline__ void AddTile(int buffer, Range hidden) {
     const uint4* const y_tile = y_tiles_ + buffer * kColumnTile * G::kChunks;
-    const uint32_t entry = HiddenOfLane(hidden);
+    const uint32_t entry = this->HiddenOfLane(hidden);
     const float* const offsets = offsets_ + buffer * kColumnTile;
     float sum[kRows];
     Exponents(y_tile, offsets);
-    Hide(hidden, entry);
-    Exponentiate(sum);
+    this->Hide(hidden, entry);
+    this->Exponentiate(sum);
     if constexpr (kShifts) {
-      if (MustMoveShifts(sum)) {
+      if (this->MustMoveShifts(sum)) {
         Exponents(y_tile, offsets);
-        Hide(hidden, entry);
-        MoveShifts();
-        Exponentiate(sum);
+        this->Hide(hidden, entry);
+        this->MoveShifts();
+        this->Exponentiate(sum);
       }
       TORII_UNROLL
       for (int r = 0; r < kRows; ++r) sum_[r] += sum[r];
@@ -129,29 +121,9 @@ class Pass {
     }
   }
 
-  // Row r of the lane's rows.
-  __device__ __forceinline__ int64_t Row(int r) const {
-    return BlockX() * kRowTile + WarpOfBlock() * 16 * G::kBlocks + LaneOf() / 4 + r * 8;
-  }
-
-  __device__ __forceinline__ void StartShifts() {
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      shift_[r] = args_.row_offset != nullptr ? -args_.row_offset[Row(r)] : 0.0F;
-    }
-  }
-
   // e_[m][n]: the exponents of block m of rows and 8 columns, less the shifts of the rows.
   __device__ __forceinline__ void Exponents(const uint4* y_tile, const float* offsets) {
-    TORII_UNROLL
-    for (int n = 0; n < kGroups; ++n) {
-      const float2 offset = *reinterpret_cast<const float2*>(offsets + n * 8 + LaneOf() % 4 * 2);
-      TORII_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        e_[r / 2][n][r % 2 * 2] = offset.x - shift_[r];
-        e_[r / 2][n][r % 2 * 2 + 1] = offset.y - shift_[r];
-      }
-    }
+    this->BeginExponents(offsets);
     TORII_UNROLL
     for (int k = 0; k < kDim / 16; ++k) {
       if constexpr (!G::kKeepsRows) {
@@ -172,109 +144,6 @@ class Pass {
     }
   }
 
-  // The lanes of a warp read 32 entries at a time.
-  __device__ __forceinline__ uint32_t HiddenOfLane(Range hidden) {
-    const uint32_t mine = hidden.begin + static_cast<uint32_t>(LaneOf());
-    return mine < hidden.end ? args_.hidden.entry[mine] : 0;
-  }
-
-  __device__ __forceinline__ void Hide(Range hidden, uint32_t first_entries) {
-    uint32_t entries = first_entries;
-    while (hidden.begin < hidden.end) {
-      const uint32_t left = hidden.end - hidden.begin;
-      const uint32_t count = left < kWarpLanes ? left : kWarpLanes;
-      for (uint32_t i = 0; i < count; ++i) {
-        HideEntry(static_cast<int>(__shfl_sync(kAllLanes, entries, static_cast<int>(i))));
-      }
-      hidden.begin += count;
-      entries = HiddenOfLane(hidden);
-    }
-  }
-
-  // One lane has the exponent of a pair. All places are looked at, so that e_ stays in registers.
-  __device__ __forceinline__ void HideEntry(int entry) {
-    const int r = entry >> kColumnBits, c = entry % kColumnTile;
-    if (r / (16 * G::kBlocks) != WarpOfBlock() || r % 8 * 4 + c % 8 / 2 != LaneOf()) return;
-    const int place = (r / 16 % G::kBlocks * kGroups + c / 8) * 4 + r / 8 % 2 * 2 + c % 2;
-    TORII_UNROLL
-    for (int m = 0; m < G::kBlocks; ++m) {
-      TORII_UNROLL
-      for (int n = 0; n < kGroups; ++n) {
-        TORII_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          if (place == (m * kGroups + n) * 4 + i) e_[m][n][i] = -INFINITY;
-        }
-      }
-    }
-  }
-
-  // The largest exponent of each row, of all columns of the tile.
-  __device__ __forceinline__ void FindLargest(float (&most)[kRows]) {
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      most[r] = -INFINITY;
-      TORII_UNROLL
-      for (int n = 0; n < kGroups; ++n) {
-        const auto& e = e_[r / 2][n];
-        most[r] = fmaxf(most[r], fmaxf(e[r % 2 * 2], e[r % 2 * 2 + 1]));
-      }
-      most[r] = fmaxf(most[r], __shfl_xor_sync(kAllLanes, most[r], 1));
-      most[r] = fmaxf(most[r], __shfl_xor_sync(kAllLanes, most[r], 2));
-    }
-  }
-
-  __device__ __forceinline__ bool MustMoveShifts(const float (&sum)[kRows]) {
-    bool must = started_ != (1U << kRows) - 1;
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) must = must || sum[r] > kMostOfTile;
-    return __any_sync(kAllLanes, must);
-  }
-
-  // To the largest exponent so far. A row that has had none keeps its zeros.
-  __device__ __forceinline__ void MoveShifts() {
-    float most[kRows];
-    FindLargest(most);
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const bool started = (started_ >> r & 1) != 0;
-      const float by = most[r] > (started ? 0 : -INFINITY) ? most[r] : 0;
-      const float factor = started ? Exp2(-by) : 1.0F;
-      started_ |= (most[r] > -INFINITY ? 1U : 0U) << r;
-      shift_[r] += by;
-      sum_[r] *= factor;
-      TORII_UNROLL
-      for (int n = 0; n < kGroups; ++n) {
-        e_[r / 2][n][r % 2 * 2] -= by;
-        e_[r / 2][n][r % 2 * 2 + 1] -= by;
-      }
-      TORII_UNROLL
-      for (int n = 0; n < kDimGroups; ++n) {
-        out_[r / 2][n][r % 2 * 2] *= factor;
-        out_[r / 2][n][r % 2 * 2 + 1] *= factor;
-      }
-    }
-  }
-
-  // Sums of the tile alone are taken before they are added to those of the tiles before: short sums
-  // are exact. The exponentials lie over the lanes as the products want their first operand: 16
-  // columns of it are two groups of 8.
-  __device__ __forceinline__ void Exponentiate(float (&sum)[kRows]) {
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      sum[r] = 0;
-      TORII_UNROLL
-      for (int n = 0; n < kGroups; ++n) {
-        const auto& e = e_[r / 2][n];
-        const float first = Exp2(e[r % 2 * 2]), second = Exp2(e[r % 2 * 2 + 1]);
-        if constexpr (kShifts) {
-          sum[r] += first;
-          sum[r] += second;
-        }
-        exponentials_[r / 2][n / 2][n % 2 * 2 + r % 2] = PackBf16(first, second);
-      }
-    }
-  }
-
   __device__ __forceinline__ void AddProducts(const uint4* y_tile) {
     TORII_UNROLL
     for (int k = 0; k < kColumnTile / 16; ++k) {
@@ -291,27 +160,6 @@ class Pass {
     }
   }
 
-  __device__ __forceinline__ void Write(int64_t split) {
-    TORII_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const int64_t at = split * args_.rows + Row(r);
-      if constexpr (kShifts) {
-        sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 1);
-        sum_[r] += __shfl_xor_sync(kAllLanes, sum_[r], 2);
-        if (LaneOf() % 4 == 0) {
-          args_.sum[at] = sum_[r];
-          args_.shift[at] = (started_ >> r & 1) != 0 ? shift_[r] : -INFINITY;
-        }
-      }
-      TORII_UNROLL
-      for (int n = 0; n < kDimGroups; ++n) {
-        *reinterpret_cast<float2*>(args_.out + at * kDim + n * 8 + LaneOf() % 4 * 2) = {
-            out_[r / 2][n][r % 2 * 2], out_[r / 2][n][r % 2 * 2 + 1]};
-      }
-    }
-  }
-
-  const PassArgs& args_;
   uint4* const x_tile_;   // [kRowTile, kDim]
   uint4* const y_tiles_;  // two of [kColumnTile, kDim]
   float* const offsets_;  // two of [kColumnTile]
@@ -319,11 +167,6 @@ class Pass {
   // rows of two chunks.
   const int eight_and_two_, sixteen_;
   Bf16Pair x_[G::kBlocks][G::kKeepsRows ? kDim / 16 : 1][4];
-  float e_[G::kBlocks][kGroups][4];
-  Bf16Pair exponentials_[G::kBlocks][kGroups / 2][4];
-  float out_[G::kBlocks][kDimGroups][4] = {};
-  float sum_[kRows] = {}, shift_[kRows];
-  uint32_t started_ = 0;  // bit r: row r has a shift
 };
 
 template <int kDim, bool kShifts>
