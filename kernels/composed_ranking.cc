@@ -107,10 +107,8 @@ at::Tensor ComposedCountAbove(const at::Tensor& q, const RankedItems& items,
     ForTilesOf(block, q, items, hidden, [&](const Tile& tile, const at::Tensor& scores) {
       const at::Tensor of_threshold = scores.index_select(0, rows);  // [thresholds, items]
       const at::Tensor item = at::arange(tile.first_item, tile.end_item, indices);
-      // The item of the threshold itself never counts, should its score have other bits here.
-      const at::Tensor before = (of_threshold > limit)
-                                    .logical_or_((of_threshold == limit).logical_and_(item < ties))
-                                    .logical_and_(item != ties);
+      const at::Tensor before =
+          (of_threshold > limit).logical_or_((of_threshold == limit).logical_and_(item < ties));
       counts.slice(0, first, last).add_(before.sum(1));
     });
   }
