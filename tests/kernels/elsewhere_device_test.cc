@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "kernels/host_tensors.h"
 #include "kernels/pooled_rows.h"
+#include "kernels/softmax.h"
 
 namespace torii::kernels {
 namespace {
@@ -94,6 +95,43 @@ TEST(ElsewhereDeviceTest, NotesWhatACallerWaitsFor) {
   EXPECT_THAT(waits.list(),
               ElementsAre("copy to the host of Float [2]", "aten::_local_scalar_dense",
                           "aten::nonzero", "copy to the device of Float [3]"));
+}
+
+// Rows that share a query, excluded columns, and no whole vectors of columns.
+SoftmaxTensors SmallLoss(const Device& device) {
+  const auto there = [&](const at::Tensor& x) { return x.to(device.torch()); };
+  return {.q = there(at::arange(8, at::kFloat).view({2, 4}).div(8)),
+          .v = there(at::arange(20, at::kFloat).view({5, 4}).div(20)),
+          .column_offset = there(at::arange(5, at::kFloat)),
+          .row_begin = there(TensorOf(std::vector<int64_t>{0, 2, 3})),
+          .positive = there(TensorOf(std::vector<int64_t>{1, 4, 0})),
+          .positive_offset = there(at::ones({3})),
+          .target_offset = there(at::zeros({3})),
+          .weight = there(at::ones({3})),
+          .excluded_begin = there(TensorOf(std::vector<int64_t>{0, 2, 2})),
+          .excluded = there(TensorOf(std::vector<int64_t>{1, 3}))};
+}
+
+SoftmaxResults EmptyResults(const Device& device) {
+  const at::TensorOptions floats = at::TensorOptions(device.torch()).dtype(at::kFloat);
+  return {at::empty({1}, floats.dtype(at::kDouble)), at::empty({3}, floats.dtype(at::kDouble)),
+          at::empty({2, 4}, floats), at::empty({5, 4}, floats)};
+}
+
+TEST(ElsewhereDeviceTest, TheFloat32LossWaitsForNothing) {
+  const SoftmaxTensors tensors = SmallLoss(Elsewhere());
+  const SoftmaxResults got = EmptyResults(Elsewhere());
+  {
+    const DeviceWaits waits;
+    Softmax(Elsewhere(), SoftmaxPrecision::kFloat32).Compute(tensors, got);
+    EXPECT_THAT(waits.list(), IsEmpty());
+  }
+  const Device emulated = Device::Emulated();
+  const SoftmaxResults want = EmptyResults(emulated);
+  Softmax(emulated, SoftmaxPrecision::kFloat32).Compute(SmallLoss(emulated), want);
+  EXPECT_TRUE(at::equal(got.loss.cpu(), want.loss));
+  EXPECT_TRUE(at::equal(got.q_grad.cpu(), want.q_grad));
+  EXPECT_TRUE(at::equal(got.v_grad.cpu(), want.v_grad));
 }
 
 }  // namespace
