@@ -369,11 +369,11 @@ tell torch "$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$site/torch/version.py")"
 tell kernel "$(uname -r)"
 tell glibc "$(getconf GNU_LIBC_VERSION)"
 while IFS=$'\t' read -r name value; do tell "$name" "$value"; done <"$root/about.tsv"
-stage a "the programs start" 20 start
-stage b "tests on the GPU" 120 gpu_tests
-stage c "NCCL" 40 nccl
-stage d "compute-sanitizer" 60 sanitizer
-stage e "MovieLens-1M" 20 quality
+stage a "the programs start" 15 start
+stage b "tests on the GPU" 90 gpu_tests
+stage c "NCCL" 50 nccl
+stage d "compute-sanitizer" 30 sanitizer
+stage e "MovieLens-1M" 15 quality
 stage f "benchmarks" "$limit_s" benches
 printf 'results: %s\n' "$out/gpu_check.json"
 case "$worst,$dry_run" in
