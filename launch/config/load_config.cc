@@ -1,6 +1,7 @@
 #include "launch/config/load_config.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -18,6 +19,12 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+
+// Some editors begin a file with a mark, which is no part of its text.
+std::string WithoutByteOrderMark(const std::string& text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
+}
 
 // Sets the scalar `field` of `message` to its default.
 void SetDefault(const FieldDescriptor* field, Message* message) {
@@ -87,7 +94,7 @@ absl::Status ParseConfigText(const std::string& text, const std::string& name, M
   message->Clear();
   std::vector<std::string> lines;
   google::protobuf::TextFormat::ParseInfoTree places;
-  for (const TextError& error : ParseText(text, message, &places)) {
+  for (const TextError& error : ParseText(WithoutByteOrderMark(text), message, &places)) {
     lines.push_back(absl::StrCat(name, ":", error.line, ":", error.column, ": ", error.message));
   }
   if (!lines.empty()) return ConfigError(absl::StrJoin(lines, "\n"));

@@ -65,6 +65,10 @@ TEST(ParseConfigTextTest, ANumberIsTheTextOfAFieldThatWantsText) {
   EXPECT_EQ(word.message(), "c.txtpb:1:27: Expected string, got: May");
 }
 
+TEST(ParseConfigTextTest, AByteOrderMarkIsPassedOver) {
+  EXPECT_TRUE(MessageDifferencer::Equals(Parsed("\xef\xbb\xbfseed: 7"), Parsed("seed: 7")));
+}
+
 TEST(ParseConfigTextTest, EmptyTextIsTheDefaults) {
   EXPECT_TRUE(MessageDifferencer::Equals(Parsed(""), RunConfig()));
 }
