@@ -5,7 +5,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/failpoint.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/elsewhere_device.h"
@@ -148,30 +147,13 @@ TEST(ElsewhereTest, NeitherPlanNorComputationOfAStepWaitsForTheDevice) {
   }
 }
 
-// Trains to the end, moving to the next device where a step fails.
-std::string DigestAfter(const std::string& name, const std::vector<kernels::Device>& devices) {
-  const FakeDataset dataset = Data();
-  TrainRun run = LoopRun(name);
-  run.train.set_eval_every_steps(5);
-  for (size_t d = 0; d < devices.size(); ++d) {
-    run.device = devices[d];
-    const bool last = d + 1 == devices.size();
-    if (!last) {
-      EXPECT_TRUE(ArmFailpoints("trainer.step@0#6=error").ok());
-    }
-    EXPECT_EQ(RunOn(2, dataset, run).ok(), last);
-    EXPECT_TRUE(ArmFailpoints("").ok());
-  }
-  return FinalDigest(run);
-}
-
 TEST(ElsewhereTest, ACheckpointGoesOnOnAnotherDeviceAndBack) {
   const kernels::Device cpu = kernels::Device::Cpu(), emulated = kernels::Device::Emulated();
-  const std::string want = DigestAfter("emulated", {cpu, emulated, cpu});
+  const std::string want = DigestAfter("emulated", 2, {cpu, emulated, cpu});
   EXPECT_NE(want, "none");
-  EXPECT_EQ(DigestAfter("elsewhere", {cpu, Elsewhere(), cpu}), want);
-  EXPECT_EQ(DigestAfter("elsewhere_at_last", {emulated, Elsewhere()}),
-            DigestAfter("emulated_at_last", {emulated, emulated}));
+  EXPECT_EQ(DigestAfter("elsewhere", 2, {cpu, Elsewhere(), cpu}), want);
+  EXPECT_EQ(DigestAfter("elsewhere_at_last", 2, {emulated, Elsewhere()}),
+            DigestAfter("emulated_at_last", 2, {emulated, emulated}));
 }
 
 TEST(ElsewhereTest, AnEvaluationRanksAndRecommendsTheSame) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "gtest/gtest.h"
 #include "tests/support/run_on_ranks.h"
@@ -79,6 +80,24 @@ inline std::vector<nlohmann::json> MetricLines(const TrainRun& run, const std::s
     if (entry["phase"] == phase) lines.push_back(std::move(entry));
   }
   return lines;
+}
+
+// The digest of a run that is trained to its end, and goes on on the next device where a step fails.
+inline std::string DigestAfter(const std::string& name, int world,
+                               const std::vector<kernels::Device>& devices) {
+  const testing::FakeDataset dataset = Data();
+  TrainRun run = LoopRun(name);
+  run.train.set_eval_every_steps(5);
+  for (size_t d = 0; d < devices.size(); ++d) {
+    run.device = devices[d];
+    const bool last = d + 1 == devices.size();
+    if (!last) {
+      EXPECT_TRUE(ArmFailpoints("trainer.step@0#6=error").ok());
+    }
+    EXPECT_EQ(RunOn(world, dataset, run).ok(), last);
+    EXPECT_TRUE(ArmFailpoints("").ok());
+  }
+  return FinalDigest(run);
 }
 
 }  // namespace torii::trainer
